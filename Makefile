@@ -1,0 +1,77 @@
+# Every task of the project. `make demo` and `make test` need Python 3.11+, g++ and make, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+# torch's own index has smaller CPU builds; TORCH may name one
+TORCH ?= torch==2.13.0
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+RUN = $(VENV)/bin/python -m
+NATIVE = $(shell find csrc CMakeLists.txt setup.py pyproject.toml -type f)
+
+.PHONY: demo test check lint types native-check stub-check dist-check bench zoo clean
+
+demo: $(VENV)/.installed  ## sweep the example zoo and print the table
+	$(VENV)/bin/taskvec sweep examples/zoo -o build/demo.zarr --overwrite
+
+test: $(VENV)/.test  ## every test
+	$(RUN) pytest
+
+check: lint types stub-check native-check dist-check  ## what a change must pass besides the tests
+
+lint: $(VENV)/.dev
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	git ls-files 'csrc/*.h' 'csrc/*.cpp' | xargs $(VENV)/bin/clang-format --dry-run -Werror
+
+types: $(VENV)/.dev
+	$(RUN) mypy
+
+stub-check: $(VENV)/.dev
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pybind11-stubgen taskvec_kernels._C -o build/stubs
+	diff -u taskvec_kernels/_C.pyi build/stubs/taskvec_kernels/_C.pyi
+
+# the core's own tests, every SIMD level, under AddressSanitizer and UndefinedBehaviorSanitizer
+native-check: $(VENV)/.dev
+	$(VENV)/bin/cmake -S . -B build/sanitize -DTASKVEC_PYTHON=OFF -DTASKVEC_TESTS=ON -DTASKVEC_SANITIZE=ON
+	$(VENV)/bin/cmake --build build/sanitize -j2
+	$(VENV)/bin/ctest --test-dir build/sanitize --output-on-failure
+
+# a wheel built from the sdist imports and runs in an environment of its own
+dist-check: $(VENV)/.dev
+	rm -rf build/dist build/dist-venv
+	$(RUN) build --outdir build/dist .
+	$(PYTHON) -m venv --system-site-packages build/dist-venv
+	build/dist-venv/bin/python -m pip --disable-pip-version-check --quiet install --no-deps build/dist/*.whl
+	cd build && PYTHONPATH=$$(../$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	  dist-venv/bin/python -c 'import taskvec_kernels as t; print(t.simd_level(), t.__file__); assert "dist-venv" in t.__file__'
+
+bench: $(VENV)/.bench  ## first figures: three fresh processes, the minimum of each case
+	$(RUN) benchmarks.run
+
+zoo: $(VENV)/.installed  ## train examples/zoo again
+	$(PIP) install -e '.[zoo]'
+	$(VENV)/bin/python examples/train_zoo.py
+
+# torch first: any later request for it is then satisfied
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install '$(TORCH)'
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.torch $(NATIVE)
+	$(PIP) install -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.torch $(NATIVE)
+	$(PIP) install -e '.[test]'
+	touch $(VENV)/.installed $@
+
+$(VENV)/.bench: $(VENV)/.torch $(NATIVE)
+	$(PIP) install -e '.[bench]'
+	touch $(VENV)/.installed $@
+
+$(VENV)/.dev: $(VENV)/.torch $(NATIVE)
+	$(PIP) install -e '.[test,dev]'
+	touch $(VENV)/.installed $(VENV)/.test $@
+
+clean:
+	rm -rf build dist $(VENV) *.egg-info taskvec_kernels/*.so

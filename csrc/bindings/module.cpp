@@ -1,0 +1,114 @@
+// taskvec_kernels._C: addresses and sizes in, results in place. Python owns every array and keeps it alive.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "taskvec/compare_spectra.h"
+#include "taskvec/lowrank_svd.h"
+#include "taskvec/pairwise.h"
+#include "taskvec/simd.h"
+
+namespace py = pybind11;
+using namespace taskvec;
+
+namespace {
+
+using Address = std::uintptr_t;  // tensor.data_ptr(), 0 for none
+using Strides = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
+using Addresses = std::map<std::string, Address>;
+
+template <class T = void>
+T* pointer(Address address) {
+  return reinterpret_cast<T*>(address);
+}
+
+DType dtype_of(const std::string& name) {
+  if (name == "float64") return DType::f64;
+  if (name == "float32") return DType::f32;
+  if (name == "float16") return DType::f16;
+  if (name == "bfloat16") return DType::bf16;
+  throw std::invalid_argument("unknown dtype '" + name + "'");
+}
+
+void fill_metrics(const Addresses& addresses, void* (&metrics)[metric_count]) {
+  for (int i = 0; i < metric_count; ++i) metrics[i] = nullptr;
+  for (const auto& [name, address] : addresses) {
+    int found = 0;
+    while (found < metric_count && name != metric_names[found]) ++found;
+    if (found == metric_count) throw std::invalid_argument("unknown metric '" + name + "'");
+    metrics[found] = pointer(address);
+  }
+}
+
+Results results(Addresses addresses) {
+  Results out{};
+  auto take = [&](const char* name) {
+    const auto node = addresses.extract(name);
+    return node.empty() ? nullptr : pointer(node.mapped());
+  };
+  out.spectra = take("spectra");
+  out.d = take("d");
+  fill_metrics(addresses, out.metrics);
+  return out;
+}
+
+void bind_lowrank_svd(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
+                      Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh, int threads) {
+  // b is (batch, m, r): its directions are the last dimension; a is (batch, r, n)
+  const Factor factor_b{pointer(b), m, std::get<0>(b_strides), std::get<2>(b_strides), std::get<1>(b_strides)};
+  const Factor factor_a{pointer(a), n, std::get<0>(a_strides), std::get<1>(a_strides), std::get<2>(a_strides)};
+  const LowRankSVD task{dtype_of(dtype), batch, r, factor_b, factor_a, pointer<const double>(scale), pointer(u_t), pointer(s), pointer(vh)};
+  const py::gil_scoped_release release;
+  lowrank_svd(task, threads);
+}
+
+Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n,
+                       const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& x,
+                       const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& y, bool symmetric, double p,
+                       const Addresses& forward, const Addresses& backward) {
+  auto adapters = [](const auto& side) {
+    const auto& [count, k, u_t, s, vh] = side;
+    return Adapters{count, k, pointer(u_t), pointer(vh), pointer(s)};
+  };
+  return {dtype_of(dtype), batch, m, n, adapters(x), adapters(y), symmetric, p, results(forward), results(backward)};
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_C, module) {
+  module.doc() = "The compiled core of taskvec_kernels: plain addresses, no checks. Call it through taskvec_kernels.";
+  module.def("simd_level", &simd_level, "Name of the SIMD level in use; ValueError when TASKVEC_SIMD names one that cannot run.");
+  module.def("available_simd_levels", &available_simd_levels, "Names of the levels this CPU can run, best first.");
+  module.def("lowrank_svd", &bind_lowrank_svd, py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("r"), py::arg("n"), py::arg("b"),
+             py::arg("b_strides"), py::arg("a"), py::arg("a_strides"), py::arg("scale"), py::arg("u_t"), py::arg("s"), py::arg("vh"),
+             py::arg("threads"), "Writes u_t (batch, k, m), s (batch, k), vh (batch, k, n).");
+  module.def(
+      "pairwise",
+      [](const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n,
+         const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& x,
+         const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& y, bool symmetric, double p, const Addresses& forward,
+         const Addresses& backward, int threads) {
+        const Pairwise task = pairwise_task(dtype, batch, m, n, x, y, symmetric, p, forward, backward);
+        const py::gil_scoped_release release;
+        pairwise(task, threads);
+      },
+      py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("n"), py::arg("x"), py::arg("y"), py::arg("symmetric"), py::arg("p"),
+      py::arg("forward"), py::arg("backward"), py::arg("threads"),
+      "x and y are (count, k, u_t, s, vh); forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
+  module.def(
+      "compare_spectra",
+      [](bool f64, std::int64_t batch, std::int64_t k, Address s1, Address s2, double p, const Addresses& metrics, int threads) {
+        CompareSpectra task{f64, batch, k, pointer(s1), pointer(s2), p, {}};
+        fill_metrics(metrics, task.metrics);
+        const py::gil_scoped_release release;
+        compare_spectra(task, threads);
+      },
+      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("s1"), py::arg("s2"), py::arg("p"), py::arg("metrics"), py::arg("threads"),
+      "metrics maps names to addresses of (batch,).");
+}

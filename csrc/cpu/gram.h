@@ -1,0 +1,107 @@
+// C = X Yᵀ for rows stored with the long dimension contiguous: packing and the register-tile kernel.
+// Part of one SIMD level, see vec.h.
+#pragma once
+
+#include "convert.h"
+
+namespace taskvec::TASKVEC_LEVEL {
+
+// A register tile is `tile_rows` × (`tile_vectors` vectors); the depth of a panel keeps it in the L1 and L2 caches.
+constexpr int tile_rows = TASKVEC_TILE_ROWS;
+constexpr int tile_vectors = TASKVEC_TILE_VECTORS;
+template <class T>
+constexpr int tile_columns = tile_vectors * lanes<T>;
+template <class T>
+constexpr int depth = 2048 / int(sizeof(T));
+
+// C[R rows][V vectors] (+)= A · B over `count` of the depth. A: rows `depth` apart; B: [depth][tile_columns].
+template <class T, int R, int V>
+inline void tile_product(const T* A, const T* B, T* C, int64_t ldc, int64_t count, bool accumulate) {
+  constexpr int L = lanes<T>;
+  Vec<T> acc[R][V];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      acc[i][v] = Vec<T>{};
+      __builtin_prefetch(C + i * ldc + v * L, 1);
+    }
+  }
+  for (int64_t q = 0; q < count; ++q) {
+    Vec<T> b[V];
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) b[v] = load(B + q * tile_columns<T> + v * L);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const T a = A[i * depth<T> + q];
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) acc[i][v] += a * b[v];
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      T* c = C + i * ldc + v * L;
+      store(c, accumulate ? load(c) + acc[i][v] : acc[i][v]);
+    }
+  }
+}
+
+template <class T>
+using TileProduct = void (*)(const T*, const T*, T*, int64_t, int64_t, bool);
+
+template <class T, int R, int V>
+__attribute__((noinline)) void tile_product_entry(const T* A, const T* B, T* C, int64_t ldc, int64_t count, bool accumulate) {
+  tile_product<T, R, V>(A, B, C, ldc, count, accumulate);
+}
+
+// The kernel for the last rows and vectors of a block, where the tile is not full.
+template <class T, int R = tile_rows, int V = tile_vectors>
+inline TileProduct<T> tile_kernel(int rows, int vectors) {
+  if constexpr (V > 1) {
+    if (vectors < V) return tile_kernel<T, R, V - 1>(rows, vectors);
+  }
+  if constexpr (R > 1) {
+    if (rows < R) return tile_kernel<T, R - 1, V>(rows, vectors);
+  }
+  return &tile_product_entry<T, R, V>;
+}
+
+// Rows lie far apart, so the hardware's prefetcher starts anew on each: ask for the rows to come.
+constexpr int64_t rows_ahead = 6;
+
+template <class Src>
+inline void prefetch_row(const Src* row, int64_t count) {
+  for (int64_t q = 0; q < count; q += 64 / int64_t(sizeof(Src))) __builtin_prefetch(row + q);
+}
+
+// A panel rows: dst[row][depth] from `rows` rows of X, columns [k0, k0 + count).
+template <class T, class Src>
+inline void pack_rows(const Src* x, int64_t ldx, int64_t rows, int64_t k0, int64_t count, T* dst) {
+  for (int64_t row = 0; row < rows; ++row) {
+    prefetch_row(x + smaller(row + rows_ahead, rows - 1) * ldx + k0, count);
+    convert_row(x + row * ldx + k0, count, dst + row * depth<T>);
+  }
+}
+
+// B panels: dst[panel][q][tile_columns]; column c of the block is row source[c] of Y. Missing columns are zero.
+template <class T, class Src>
+inline void pack_columns(const Src* y, int64_t ldy, const int64_t* source, int64_t columns, int64_t k0, int64_t count, T* staging, T* dst) {
+  constexpr int L = lanes<T>;
+  for (int64_t c0 = 0; c0 < round_up(columns, L); c0 += L) {
+    T* out = dst + c0 / tile_columns<T> * (tile_columns<T> * depth<T>)+c0 % tile_columns<T>;
+    for (int lane = 0; lane < L; ++lane) {  // [L, depth]
+      T* row = staging + lane * depth<T>;
+      prefetch_row(y + source[smaller(c0 + lane + rows_ahead, columns - 1)] * ldy + k0, count);
+      if (c0 + lane < columns) {
+        convert_row(y + source[c0 + lane] * ldy + k0, count, row);
+      } else {
+        for (int64_t q = 0; q < round_up(count, L); ++q) row[q] = 0;
+      }
+    }
+    for (int64_t q = 0; q < count; q += L) transpose_block(staging + q, depth<T>, out + q * tile_columns<T>, tile_columns<T>);
+  }
+}
+
+}  // namespace taskvec::TASKVEC_LEVEL

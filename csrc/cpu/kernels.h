@@ -1,0 +1,40 @@
+// The kernels of one SIMD level: plain functions of plain pointers, one table a level.
+#pragma once
+
+#include <cstdint>
+
+#include "taskvec/compare_spectra.h"
+#include "taskvec/lowrank_svd.h"
+#include "taskvec/pairwise.h"
+
+namespace taskvec {
+
+// A block of pairs of one module: x_i, i in [i0, i1), against y_j, j in [j0, j1).
+struct Tile {
+  std::int64_t module, i0, i1, j0, j1;
+  bool diagonal;  // only pairs with i <= j are wanted (i0 == j0, i1 == j1)
+};
+
+// What the epilogue of a tile needs of one side's spectra, per adapter: [batch * count].
+struct SpectrumStats {
+  const double *sum, *norm, *live;  // of S, ‖S‖₂, number of non-zero S
+};
+
+struct Kernels {
+  const char* name;
+  std::int64_t (*lowrank_scratch)(const LowRankSVD&);  // bytes a worker
+  void (*lowrank_svd)(const LowRankSVD&, std::int64_t index, void* scratch);
+  std::int64_t (*tile_scratch)(const Pairwise&, std::int64_t rows, std::int64_t columns);  // bytes a worker
+  void (*pair_tile)(const Pairwise&, const SpectrumStats& x, const SpectrumStats& y, const Tile&, void* scratch);
+  // scratch: 2 k vectors of 64 bytes, aligned to 64
+  void (*compare_spectra)(const CompareSpectra&, std::int64_t first, std::int64_t last, void* scratch);
+};
+
+const Kernels& kernels();
+
+extern const Kernels baseline_kernels;
+#ifdef TASKVEC_X86
+extern const Kernels avx2_kernels, avx512_kernels;
+#endif
+
+}  // namespace taskvec

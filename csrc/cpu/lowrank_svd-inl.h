@@ -1,0 +1,320 @@
+// tau = scale · B · A without the m × n matrix: Cholesky-QR of both factors in fp64, SVD of the core, rotation back.
+// Part of one SIMD level, see vec.h.
+#pragma once
+
+#include "convert.h"
+#include "kernels.h"
+#include "small.h"
+
+namespace taskvec::TASKVEC_LEVEL {
+
+// Below this share of a factor's largest singular value the rank-revealing route drops a direction.
+constexpr double dropped = 3e-8;
+// ‖R⁻¹‖² above which Cholesky of the unit-diagonal Gram is not trusted: κ about 3e6.
+constexpr double cholesky_limit = 1e13;
+constexpr int most_passes = 4;
+constexpr int64_t panel_doubles = 4096;
+
+constexpr int64_t streamed_bytes = 16 << 20;  // outputs larger than this bypass the caches
+
+struct LowRankShape {
+  int64_t r, ld, panel, columns;  // panel: positions read at once; columns: of the outputs, k = min(r, m, n)
+  bool streamed;
+
+  explicit LowRankShape(const LowRankSVD& task)
+      : r(task.r),
+        ld(round_up(task.r, larger(L, 8))),
+        panel(larger<int64_t>(32, smaller<int64_t>(512, panel_doubles / ld / 32 * 32))),
+        columns(smaller(task.r, smaller(task.b.length, task.a.length))),
+        streamed(task.batch * columns * (task.b.length + task.a.length) * 4 > streamed_bytes) {}
+};
+
+// A factor F, r directions of `length` positions, with Q = F · T orthonormal and F = Q · R.
+struct Orthonormal {
+  double *T, *R;  // [r, ld]: T[direction][column of Q], R[column of Q][direction]
+};
+
+struct LowRankScratch {
+  double *panel, *q_panel, *gram, *chol, *inverse, *product, *scale, *sigma, *work;
+  Orthonormal b, a;
+
+  int64_t layout(char* base, const LowRankShape& shape) {
+    int64_t used = 0;
+    auto take = [&](double*& pointer, int64_t count) {
+      pointer = reinterpret_cast<double*>(base + used);
+      used = round_up(used + count * int64_t(sizeof(double)), 64);
+    };
+    const int64_t square = shape.ld * shape.ld;
+    take(panel, shape.ld * shape.panel);
+    take(q_panel, shape.ld * shape.panel);
+    for (double** matrix : {&gram, &chol, &inverse, &product, &b.T, &b.R, &a.T, &a.R}) take(*matrix, square);
+    take(scale, shape.ld);
+    take(sigma, shape.ld);
+    take(work, 2 * square + 3 * shape.ld);
+    return used;
+  }
+};
+
+// panel[direction][position] of positions [p0, p0 + count), zeros up to a full vector and from r to ld.
+template <class Src>
+void load_panel(const Src* f, const Factor& factor, const LowRankShape& shape, int64_t p0, int64_t count, double* panel) {
+  const int64_t r = shape.r, width = shape.panel, ds = factor.direction_stride, ps = factor.position_stride;
+  const Src* from = f + p0 * ps;
+  int64_t done = 0;  // positions that the blocked transpose has read
+  if constexpr (std::is_same_v<Src, float>) {
+    constexpr int F = smaller(8, lanes<float>);
+    if (ds == 1 && ps >= F && r % F == 0) {
+      alignas(64) float block[F * F];
+      for (; done + F <= count; done += F) {
+        for (int64_t d = 0; d < r; d += F) {
+          transpose_block<float, F>(from + done * ps + d, ps, block, F);
+          for (int i = 0; i < F; ++i) convert_row(block + i * F, F, panel + (d + i) * width + done);
+        }
+      }
+    }
+  }
+  for (int64_t d = 0; d < r; ++d) {
+    double* row = panel + d * width;
+    if (ps == 1) {
+      convert_row(from + d * ds, count, row);
+    } else {
+      for (int64_t p = done; p < count; ++p) row[p] = double(from[d * ds + p * ps]);
+    }
+    for (int64_t p = count; p < round_up(count, L); ++p) row[p] = 0;
+  }
+  for (int64_t d = r; d < round_up(r, 4); ++d) fill(panel + d * width, round_up(count, L), 0);
+}
+
+// gram[i][j] += panel_i · panel_j for j <= i, in tiles of 4 × 4.
+inline void add_gram(const double* panel, int64_t width, int64_t rows, int64_t count, double* gram, int64_t ld) {
+  for (int64_t i = 0; i < rows; i += 4) {
+    for (int64_t j = 0; j <= i; j += 4) {
+      V acc[4][4] = {};
+      const double *x = panel + i * width, *y = panel + j * width;
+      for (int64_t p = 0; p < count; p += L) {
+        V u[4], v[4];
+#pragma GCC unroll 4
+        for (int s = 0; s < 4; ++s) u[s] = load(x + s * width + p), v[s] = load(y + s * width + p);
+#pragma GCC unroll 4
+        for (int s = 0; s < 4; ++s) {
+#pragma GCC unroll 4
+          for (int t = 0; t < 4; ++t) acc[s][t] += u[s] * v[t];
+        }
+      }
+      for (int s = 0; s < 4; ++s) {
+        for (int t = 0; t < 4; ++t) gram[(i + s) * ld + j + t] += horizontal_sum<double>(acc[s][t]);
+      }
+    }
+  }
+}
+
+// out(column, position, vector) receives columns [c, c + C) of panelᵀ · T at positions p ... p + VC vectors.
+template <int C, int VC, class Out>
+inline void rotate_tile(const double* panel, int64_t width, int64_t r, const double* T, int64_t ld, int64_t p, int64_t c, Out&& out) {
+  V acc[C][VC] = {};
+  for (int64_t d = 0; d < r; ++d) {
+    V f[VC];
+#pragma GCC unroll 4
+    for (int v = 0; v < VC; ++v) f[v] = load(panel + d * width + p + v * L);
+#pragma GCC unroll 4
+    for (int t = 0; t < C; ++t) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VC; ++v) acc[t][v] += T[d * ld + c + t] * f[v];
+    }
+  }
+#pragma GCC unroll 4
+  for (int t = 0; t < C; ++t) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VC; ++v) out(c + t, p + v * L, acc[t][v]);
+  }
+}
+
+template <class Out>
+inline void rotate_panel(const double* panel, int64_t width, int64_t r, int64_t count, const double* T, int64_t ld, int64_t columns,
+                         Out&& out) {
+  constexpr int VC = TASKVEC_VECTOR_BYTES == 64 ? 4 : 2;
+  const int64_t end = round_up(count, L);
+  for (int64_t c = 0; c < columns; c += 4) {
+    int64_t p = 0;
+    for (; p + VC * L <= end; p += VC * L) rotate_tile<4, VC>(panel, width, r, T, ld, p, c, out);
+    for (; p < end; p += L) rotate_tile<4, 1>(panel, width, r, T, ld, p, c, out);
+  }
+}
+
+// Gram of F (first pass) or of F · T (later ones), [r, ld] lower.
+template <class Src>
+void gram_of(const Src* f, const Factor& factor, const LowRankShape& shape, const double* T, const LowRankScratch& s) {
+  const int64_t rows = round_up(shape.r, 4);
+  fill(s.gram, shape.ld * shape.ld, 0);
+  for (int64_t p0 = 0; p0 < factor.length; p0 += shape.panel) {
+    const int64_t count = smaller(shape.panel, factor.length - p0);
+    load_panel(f, factor, shape, p0, count, s.panel);
+    if (T != nullptr) {
+      rotate_panel(s.panel, shape.panel, shape.r, count, T, shape.ld, rows,
+                   [&](int64_t c, int64_t p, V value) { store(s.q_panel + c * shape.panel + p, value); });
+    }
+    add_gram(T == nullptr ? s.panel : s.q_panel, shape.panel, rows, round_up(count, L), s.gram, shape.ld);
+  }
+}
+
+enum class Pass { done, again, not_finite };
+
+// One pass of orthonormalisation from the Gram matrix: s.inverse and s.product become the step's T and R.
+inline Pass orthonormal_step(const LowRankShape& shape, bool first, bool exact, LowRankScratch& s) {
+  const int64_t r = shape.r, ld = shape.ld;
+  double trace = 0;
+  for (int64_t i = 0; i < r; ++i) trace += s.gram[i * ld + i];
+  if (!(trace - trace == 0)) return Pass::not_finite;
+  // unit diagonal: C = D⁻¹ G D⁻¹. In a later pass the diagonal is 1 but for directions that were noise: drop them.
+  bool full = true;
+  for (int64_t i = 0; i < r; ++i) {
+    const double square = s.gram[i * ld + i];
+    s.scale[i] = square > (first ? 0 : 0.25) ? __builtin_sqrt(square) : 0;
+    full &= s.scale[i] > 0;
+  }
+  for (int64_t i = 0; i < r; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      const double d = s.scale[i] * s.scale[j];
+      s.gram[i * ld + j] = s.gram[j * ld + i] = i == j ? double(d > 0) : d > 0 ? s.gram[i * ld + j] / s.scale[i] / s.scale[j] : 0;
+    }
+  }
+  fill(s.product, ld * ld, 0);
+  if (full) {
+    for (int64_t i = 0; i < r * ld; ++i) s.chol[i] = s.gram[i];
+    if (cholesky(s.chol, r, ld)) {
+      const double squares = invert_lower(s.chol, s.product, r, ld);  // ‖R⁻¹‖_F²
+      if (squares < cholesky_limit) {
+        fill(s.inverse, ld * ld, 0);
+        for (int64_t i = 0; i < r; ++i) {
+          for (int64_t j = i; j < r; ++j) s.inverse[i * ld + j] = s.product[j * ld + i] / s.scale[i];
+        }
+        fill(s.product, ld * ld, 0);
+        for (int64_t j = 0; j < r; ++j) {
+          for (int64_t i = 0; i <= j; ++i) s.product[i * ld + j] = s.chol[j * ld + i] * s.scale[j];
+        }
+        // ‖QᵀQ − I‖ after this pass is about r · eps · ‖R⁻¹‖²
+        const double error = double(r) * eps * squares;
+        return error < (exact ? double(r * r) * eps * 4 : 1e-9) ? Pass::done : Pass::again;
+      }
+    }
+  }
+  // rank-revealing: C = Z Λ Zᵀ, keep λ above the threshold; T = D⁻¹ Z Λ^-½, R = Λ^½ Zᵀ D
+  const double* C = s.gram;
+  double *lambda = s.sigma, *left = s.chol, *right = s.inverse;
+  for (int64_t i = 0; i < ld * ld; ++i) s.product[i] = i / ld < r ? C[i] : 0;
+  svd(s.product, left, right, lambda, s.work, r, ld);
+  const double threshold = lambda[0] * larger(dropped * dropped, 4 * double(r) * eps);
+  double* T = s.gram;  // C is no longer needed
+  fill(T, ld * ld, 0);
+  fill(s.product, ld * ld, 0);
+  for (int64_t k = 0; k < r; ++k) {
+    if (!(lambda[k] > threshold)) break;
+    const double root = __builtin_sqrt(lambda[k]);
+    for (int64_t i = 0; i < r; ++i) {
+      T[i * ld + k] = s.scale[i] > 0 ? right[k * ld + i] / root / s.scale[i] : 0;
+      s.product[k * ld + i] = right[k * ld + i] * root * s.scale[i];
+    }
+  }
+  for (int64_t i = 0; i < ld * ld; ++i) s.inverse[i] = T[i];
+  return lambda[0] > 0 ? Pass::again : Pass::done;
+}
+
+// False when the factor holds NaN or Inf.
+template <class Src>
+bool orthonormalise(const Src* f, const Factor& factor, const LowRankShape& shape, Orthonormal& q, LowRankScratch& s) {
+  const int64_t square = shape.ld * shape.ld;
+  for (int pass = 0; pass < most_passes; ++pass) {
+    gram_of(f, factor, shape, pass == 0 ? nullptr : q.T, s);
+    const Pass outcome = orthonormal_step(shape, pass == 0, std::is_same_v<Src, double>, s);
+    if (outcome == Pass::not_finite) return false;
+    if (pass == 0) {
+      for (int64_t i = 0; i < square; ++i) q.T[i] = s.inverse[i], q.R[i] = s.product[i];
+    } else {
+      multiply(q.T, s.inverse, s.gram, shape.ld, shape.ld);
+      for (int64_t i = 0; i < square; ++i) q.T[i] = s.gram[i];
+      multiply(s.product, q.R, s.gram, shape.ld, shape.ld);
+      for (int64_t i = 0; i < square; ++i) q.R[i] = s.gram[i];
+    }
+    if (outcome == Pass::done) break;
+  }
+  return true;
+}
+
+// out[column][position] = Σ_direction F[direction][position] · T[direction][column], [columns, length].
+template <class Src, class Out>
+void rotate_factor(const Src* f, const Factor& factor, const LowRankShape& shape, const double* T, const LowRankScratch& s, Out* out) {
+  for (int64_t p0 = 0; p0 < factor.length; p0 += shape.panel) {
+    const int64_t count = smaller(shape.panel, factor.length - p0);
+    load_panel(f, factor, shape, p0, count, s.panel);
+    rotate_panel(s.panel, shape.panel, shape.r, count, T, shape.ld, shape.columns, [&](int64_t c, int64_t p, V value) {
+      if (c >= shape.columns) return;
+      typedef Out Narrow __attribute__((vector_size(L * sizeof(Out))));
+      const Narrow narrow = __builtin_convertvector(value, Narrow);
+      Out* to = out + c * factor.length + p0 + p;
+      if (count - p >= L) {
+        shape.streamed ? stream(to, narrow) : void(std::memcpy(to, &narrow, sizeof narrow));
+      } else {
+        for (int64_t lane = 0; lane < count - p; ++lane) to[lane] = narrow[lane];
+      }
+    });
+  }
+}
+
+template <class Src, class Out>
+void lowrank_svd(const LowRankSVD& task, int64_t index, void* memory) {
+  const LowRankShape shape(task);
+  const int64_t ld = shape.ld, k = shape.columns, square = ld * ld;
+  LowRankScratch s;
+  s.layout(static_cast<char*>(memory), shape);
+  const Src* b = static_cast<const Src*>(task.b.data) + index * task.b.batch_stride;
+  const Src* a = static_cast<const Src*>(task.a.data) + index * task.a.batch_stride;
+  Out* u_t = static_cast<Out*>(task.u_t) + index * k * task.b.length;
+  Out* vh = static_cast<Out*>(task.vh) + index * k * task.a.length;
+  Out* sigma = static_cast<Out*>(task.s) + index * k;
+  const double scale = task.scale[index];
+
+  if (!(scale - scale == 0) || !orthonormalise(b, task.b, shape, s.b, s) || !orthonormalise(a, task.a, shape, s.a, s)) {
+    const Out nan = Out(__builtin_nan(""));
+    for (int64_t i = 0; i < k * task.b.length; ++i) u_t[i] = nan;
+    for (int64_t i = 0; i < k * task.a.length; ++i) vh[i] = nan;
+    for (int64_t i = 0; i < k; ++i) sigma[i] = nan;
+    return;
+  }
+  // core M = R_B R_Aᵀ by columns, and its SVD
+  double *core = s.gram, *left = s.chol, *right = s.inverse;
+  fill(core, square, 0);
+  for (int64_t j = 0; j < shape.r; ++j) {
+    for (int64_t i = 0; i < shape.r; ++i) core[j * ld + i] = dot(s.b.R + i * ld, s.a.R + j * ld, ld);
+  }
+  svd(core, left, right, s.sigma, s.work, shape.r, ld);
+  // T_B W and T_A Z, with the columns of what is rounding noise set to zero
+  const double noise = double(larger(task.b.length, task.a.length)) * 2.2e-16 * s.sigma[0];
+  const double sign = scale < 0 ? -1 : 1;
+  fill(s.product, square, 0), fill(core, square, 0);
+  for (int64_t c = 0; c < k; ++c) {
+    const bool live = s.sigma[c] > noise && scale != 0;
+    sigma[c] = Out(live ? s.sigma[c] * __builtin_fabs(scale) : 0);
+    if (!live) continue;
+    for (int64_t d = 0; d < shape.r; ++d) {
+      s.product[d * ld + c] = sign * left[c * ld + d];
+      core[d * ld + c] = right[c * ld + d];
+    }
+  }
+  multiply(s.b.T, s.product, left, ld, ld);
+  rotate_factor(b, task.b, shape, left, s, u_t);
+  multiply(s.a.T, core, right, ld, ld);
+  rotate_factor(a, task.a, shape, right, s, vh);
+  if (shape.streamed) finish_streaming();
+}
+
+int64_t lowrank_scratch_entry(const LowRankSVD& task) { return LowRankScratch{}.layout(nullptr, LowRankShape(task)); }
+
+void lowrank_svd_entry(const LowRankSVD& task, int64_t index, void* scratch) {
+  with_storage(task.dtype, [&](const auto* null) {
+    using Src = std::remove_cv_t<std::remove_reference_t<decltype(*null)>>;
+    using Out = std::conditional_t<std::is_same_v<Src, double>, double, float>;
+    lowrank_svd<Src, Out>(task, index, scratch);
+  });
+}
+
+}  // namespace taskvec::TASKVEC_LEVEL

@@ -1,0 +1,303 @@
+// One tile of pairs: two Gram products, then one pass that forms both directions and reduces them to metrics.
+// Part of one SIMD level, see vec.h.
+#pragma once
+
+#include "gram.h"
+#include "kernels.h"
+#include "spectra.h"
+
+namespace taskvec::TASKVEC_LEVEL {
+
+// The columns of a tile are the directions of y in groups of adapters: [group][direction][adapter of the group], so
+// that lanes are pairs and no step of the epilogue works across lanes.
+struct Columns {
+  int64_t adapters, k, group;  // `group` adapters each, the last may have fewer
+
+  int64_t groups() const { return (adapters + group - 1) / group; }
+  int64_t size(int64_t g) const { return smaller(group, adapters - g * group); }
+  int64_t offset(int64_t g) const { return g * group * k; }
+  // Row of [adapter][direction] storage that column c holds.
+  int64_t source(int64_t c) const {
+    const int64_t g = c / (group * k), within = c % (group * k);
+    return (g * group + within % size(g)) * k + within / size(g);
+  }
+};
+
+// Rows whose A panels stay in the L2 cache while all B panels pass.
+constexpr int64_t row_block = 20 * tile_rows;
+
+// Results of y_j→x_i for a vector of j and consecutive i, kept until they fill a square that can be stored by rows.
+template <class T>
+struct Backlog {
+  static constexpr int most = lanes<T>;
+  alignas(64) T values[metric_count][most * most];  // [i][lane of j]
+  int64_t first_i = 0;
+  int count = 0;
+
+  // Row j of the [targets, sources] result gets the i below `limit(lane)`.
+  template <class Limit>
+  void flush(const Results& out, int64_t place, int64_t j0, int lanes_used, int64_t row, Limit&& limit) {
+    for (int name = 0; name < metric_count && count > 0; ++name) {
+      if (out.metrics[name] == nullptr) continue;
+      alignas(64) T by_lane[most * most];
+      transpose_block(values[name], most, by_lane, most);
+      for (int lane = 0; lane < lanes_used; ++lane) {
+        T* to = static_cast<T*>(out.metrics[name]) + place + (j0 + lane) * row + first_i;
+        const int64_t stop = smaller<int64_t>(count, limit(lane) - first_i);
+        for (int64_t s = 0; s < stop; ++s) to[s] = by_lane[lane * most + s];
+      }
+    }
+    first_i += count;
+    count = 0;
+  }
+};
+
+template <class T>
+struct TileScratch {
+  T *gram_u, *gram_v, *rows, *columns, *staging;
+  int64_t* source;  // row of y that a column holds
+  Vec<T>*s_x, *s_y, *forward, *backward, *clipped;
+  Backlog<T>* backlog;
+  int64_t ld;
+
+  // Lays the parts out from `base`; the returned size counts from a null base.
+  int64_t layout(char* base, const Pairwise& task, int64_t row_adapters, int64_t column_adapters) {
+    int64_t used = 0;
+    auto take = [&](auto*& pointer, int64_t count) {
+      pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(base + used);
+      used = round_up(used + count * int64_t(sizeof(*pointer)), 64);
+    };
+    const int64_t n_rows = row_adapters * task.x.k, n_columns = column_adapters * task.y.k;
+    // an odd number of cache lines keeps the rows of C in different cache sets; the slack is read past a row's end
+    ld = round_up(n_columns + lanes<T>, tile_columns<T>) + 64 / int64_t(sizeof(T));
+    take(gram_u, n_rows * ld);
+    take(gram_v, n_rows * ld);
+    take(rows, row_block * depth<T>);
+    take(columns, round_up(n_columns, tile_columns<T>) * depth<T>);
+    take(staging, lanes<T> * depth<T>);
+    take(source, n_columns);
+    take(s_x, task.x.k);
+    take(s_y, task.y.k);
+    take(forward, task.x.k);
+    take(backward, task.y.k);
+    take(clipped, larger(task.x.k, task.y.k));
+    take(backlog, 1);
+    return used + 64;  // to align the base
+  }
+};
+
+// gram[row][column] = X_row · Y_column for the tile's rows and columns; with `diagonal` only what pairs i <= j need.
+template <class T, class Src>
+void tile_gram(const Src* x, const Src* y, int64_t length, int64_t n_rows, int64_t k_x, const Columns& columns, bool diagonal,
+               const TileScratch<T>& scratch, T* gram) {
+  const int64_t n_columns = columns.adapters * columns.k;
+  for (int64_t k0 = 0; k0 < length; k0 += depth<T>) {
+    const int64_t count = smaller<int64_t>(depth<T>, length - k0);
+    pack_columns(y, length, scratch.source, n_columns, k0, count, scratch.staging, scratch.columns);
+    for (int64_t r0 = 0; r0 < n_rows; r0 += row_block) {
+      const int64_t r1 = smaller(r0 + row_block, n_rows);
+      pack_rows(x + r0 * length, length, r1 - r0, k0, count, scratch.rows);
+      for (int64_t c0 = 0; c0 < n_columns; c0 += tile_columns<T>) {
+        const int64_t c1 = smaller(c0 + tile_columns<T>, n_columns);
+        // adapters after the last group of this panel pair with it only below the diagonal
+        const int64_t last_group = (c1 - 1) / (columns.group * columns.k);
+        const int64_t wanted = diagonal ? (last_group * columns.group + columns.size(last_group)) * k_x : n_rows;
+        const int64_t stop = smaller(r1, wanted);
+        const int vectors = int((c1 - c0 + lanes<T> - 1) / lanes<T>);
+        const TileProduct<T> full = tile_kernel<T>(tile_rows, vectors);
+        for (int64_t row = r0; row < stop; row += tile_rows) {
+          const int rows = int(smaller<int64_t>(tile_rows, stop - row));
+          const TileProduct<T> product = rows == tile_rows ? full : tile_kernel<T>(rows, vectors);
+          product(scratch.rows + (row - r0) * depth<T>, scratch.columns + c0 * depth<T>, gram + row * scratch.ld + c0, scratch.ld, count,
+                  k0 > 0);
+        }
+      }
+    }
+  }
+}
+
+// One side of the pairs of a vector, as the metrics want it.
+template <class T>
+struct Side {
+  const Vec<T>* s;  // [k]
+  int64_t k;
+  Vec<T> sum, norm, live;
+};
+
+// S₂ and the metrics of source→target: value(name, vector) for each metric that `out` asks for.
+template <class T, class Value>
+inline void reduce(const Side<T>& source, const Side<T>& target, const Vec<T>* d, Vec<T>* clipped, Vec<T> cross_u, Vec<T> cross_v, T p,
+                   T size, const Results& out, Value&& value) {
+  Vec<T> sum2{}, inner{};
+  for (int64_t i = 0; i < source.k; ++i) {
+    clipped[i] = d[i] < T(0) ? Vec<T>{} : d[i];
+    sum2 += clipped[i];
+    inner += source.s[i] * d[i];
+  }
+  const Compared<T> c{source.k,    source.s,    clipped, d,       source.sum, sum2, source.norm, target.norm,
+                      source.live, target.live, inner,   cross_u, cross_v,    p,    size};
+  for (int name = 0; name < metric_count; ++name) {
+    if (out.metrics[name] != nullptr) value(name, metric(Metric(name), c));
+  }
+}
+
+// The spectra of lanes [first, last); at(lane) is the pair's place in a [sources, targets] result.
+template <class T, class At>
+inline void store_spectra(const Results& out, const Vec<T>* d, const Vec<T>* clipped, int64_t k, int first, int last, At&& at) {
+  for (int lane = first; lane < last; ++lane) {
+    for (int64_t i = 0; i < k; ++i) {
+      if (out.spectra != nullptr) static_cast<T*>(out.spectra)[at(lane) * k + i] = clipped[i][lane];
+      if (out.d != nullptr) static_cast<T*>(out.d)[at(lane) * k + i] = d[i][lane];
+    }
+  }
+}
+
+// d of both directions for one x and a vector of y: d_xy = P S_y, d_yx = Pᵀ S_x with P = (UᵀU) ∘ (VᵀV).
+template <class T, bool Overlaps>
+inline void project_block(const T* gram_u, const T* gram_v, int64_t ld, int64_t step, int64_t k_x, int64_t k_y, const Vec<T>* s_x,
+                          const Vec<T>* s_y, Vec<T>* forward, Vec<T>* backward, Vec<T>& cross_u, Vec<T>& cross_v) {
+  for (int64_t l = 0; l < k_y; ++l) backward[l] = Vec<T>{};
+  for (int64_t k = 0; k < k_x; ++k) {
+    Vec<T> sum{};
+    for (int64_t l = 0; l < k_y; ++l) {
+      const int64_t at = k * ld + l * step;
+      const Vec<T> u = load(gram_u + at), v = load(gram_v + at), p = u * v;
+      __builtin_prefetch(gram_u + at + k_x * ld);  // the next x, a row too far for the hardware to guess
+      __builtin_prefetch(gram_v + at + k_x * ld);
+      sum += p * s_y[l];
+      backward[l] += p * s_x[k];
+      if constexpr (Overlaps) {
+        cross_u += u * u;
+        cross_v += v * v;
+      }
+    }
+    forward[k] = sum;
+  }
+}
+
+template <class T>
+void tile_epilogue(const Pairwise& task, const SpectrumStats& stats_x, const SpectrumStats& stats_y, const Tile& tile,
+                   const Columns& columns, const TileScratch<T>& scratch) {
+  const int64_t n_x = task.x.count, n_y = task.y.count, k_x = task.x.k, k_y = task.y.k;
+  const int64_t x0 = tile.module * n_x, y0 = tile.module * n_y, place = tile.module * n_x * n_y;
+  const Results& backward_out = task.symmetric ? task.forward : task.backward;
+  auto wants = [&](Metric name) { return task.forward.metrics[int(name)] != nullptr; };
+  const bool spectra = task.forward.spectra != nullptr || task.forward.d != nullptr;
+  const bool overlaps = wants(Metric::overlap_u) || wants(Metric::overlap_v);
+  const T size = T(task.m) * T(task.n), p = T(task.p);
+  for (int64_t g = 0; g < columns.groups(); ++g) {
+    for (int64_t first = 0; first < columns.size(g); first += lanes<T>) {
+      const int64_t j0 = tile.j0 + g * columns.group + first;
+      const int count = int(smaller<int64_t>(lanes<T>, columns.size(g) - first));
+      Side<T> y{scratch.s_y, k_y, broadcast(T(1)), broadcast(T(1)), broadcast(T(1))};
+      for (int64_t l = 0; l < k_y; ++l) scratch.s_y[l] = broadcast(T(1));
+      for (int lane = 0; lane < count; ++lane) {
+        const int64_t index = y0 + j0 + lane;
+        for (int64_t l = 0; l < k_y; ++l) scratch.s_y[l][lane] = static_cast<const T*>(task.y.s)[index * k_y + l];
+        y.sum[lane] = T(stats_y.sum[index]);
+        y.norm[lane] = T(stats_y.norm[index]);
+        y.live[lane] = T(stats_y.live[index]);
+      }
+      const int64_t stop = tile.diagonal ? smaller(tile.i1, j0 + count) : tile.i1;
+      // an adapter with itself has one direction, and below the diagonal nothing is wanted
+      auto limit = [&](int lane) { return tile.diagonal ? smaller(stop, j0 + lane) : stop; };
+      scratch.backlog->first_i = tile.i0, scratch.backlog->count = 0;
+      for (int64_t i = tile.i0; i < stop; ++i) {
+        const int64_t index = x0 + i;
+        for (int64_t k = 0; k < k_x; ++k) scratch.s_x[k] = broadcast(static_cast<const T*>(task.x.s)[index * k_x + k]);
+        const Side<T> x{scratch.s_x, k_x, broadcast(T(stats_x.sum[index])), broadcast(T(stats_x.norm[index])),
+                        broadcast(T(stats_x.live[index]))};
+        const int64_t at = (i - tile.i0) * k_x * scratch.ld + columns.offset(g) + first;
+        Vec<T> cross_u{}, cross_v{};
+        (overlaps ? project_block<T, true> : project_block<T, false>)(scratch.gram_u + at, scratch.gram_v + at, scratch.ld, columns.size(g),
+                                                                      k_x, k_y, scratch.s_x, scratch.s_y, scratch.forward, scratch.backward,
+                                                                      cross_u, cross_v);
+        const int from = tile.diagonal && i > j0 ? int(i - j0) : 0;
+        reduce(x, y, scratch.forward, scratch.clipped, cross_u, cross_v, p, size, task.forward, [&](int name, Vec<T> value) {
+          T* to = static_cast<T*>(task.forward.metrics[name]) + place + i * n_y + j0;
+          if (from == 0 && count == lanes<T>) return store(to, value);
+          for (int lane = from; lane < count; ++lane) to[lane] = value[lane];
+        });
+        if (spectra) {
+          store_spectra<T>(task.forward, scratch.forward, scratch.clipped, k_x, from, count,
+                           [&](int lane) { return place + i * n_y + j0 + lane; });
+        }
+        Backlog<T>& backlog = *scratch.backlog;
+        reduce(y, x, scratch.backward, scratch.clipped, cross_u, cross_v, p, size, backward_out,
+               [&](int name, Vec<T> value) { store(backlog.values[name] + backlog.count * lanes<T>, value); });
+        if (spectra) {
+          store_spectra<T>(backward_out, scratch.backward, scratch.clipped, k_y, from + (tile.diagonal && i == j0 + from), count,
+                           [&](int lane) { return place + (j0 + lane) * n_x + i; });
+        }
+        if (++backlog.count == Backlog<T>::most) backlog.flush(backward_out, place, j0, count, n_x, limit);
+      }
+      scratch.backlog->flush(backward_out, place, j0, count, n_x, limit);
+    }
+  }
+}
+
+template <class T, class Src>
+void pair_tile(const Pairwise& task, const SpectrumStats& stats_x, const SpectrumStats& stats_y, const Tile& tile, void* memory) {
+  // narrow groups on the diagonal waste less below it
+  const int64_t group = tile.diagonal ? smaller(8, lanes<T>) : lanes<T>;
+  const Columns columns{tile.j1 - tile.j0, task.y.k, group};
+  const int64_t n_rows = (tile.i1 - tile.i0) * task.x.k;
+  TileScratch<T> scratch;
+  char* base = static_cast<char*>(memory);
+  scratch.layout(base + (64 - reinterpret_cast<std::uintptr_t>(base) % 64) % 64, task, tile.i1 - tile.i0, columns.adapters);
+  for (int64_t c = 0; c < columns.adapters * columns.k; ++c) scratch.source[c] = columns.source(c);
+  const int64_t x = (tile.module * task.x.count + tile.i0) * task.x.k, y = (tile.module * task.y.count + tile.j0) * task.y.k;
+  tile_gram<T>(static_cast<const Src*>(task.x.u_t) + x * task.m, static_cast<const Src*>(task.y.u_t) + y * task.m, task.m, n_rows, task.x.k,
+               columns, tile.diagonal, scratch, scratch.gram_u);
+  tile_gram<T>(static_cast<const Src*>(task.x.vh) + x * task.n, static_cast<const Src*>(task.y.vh) + y * task.n, task.n, n_rows, task.x.k,
+               columns, tile.diagonal, scratch, scratch.gram_v);
+  tile_epilogue(task, stats_x, stats_y, tile, columns, scratch);
+}
+
+void pair_tile_entry(const Pairwise& task, const SpectrumStats& x, const SpectrumStats& y, const Tile& tile, void* scratch) {
+  with_storage(task.dtype, [&](const auto* null) {
+    using Src = std::remove_cv_t<std::remove_reference_t<decltype(*null)>>;
+    using T = std::conditional_t<std::is_same_v<Src, double>, double, float>;
+    pair_tile<T, Src>(task, x, y, tile, scratch);
+  });
+}
+
+int64_t tile_scratch_entry(const Pairwise& task, int64_t row_adapters, int64_t column_adapters) {
+  if (task.dtype == DType::f64) return TileScratch<double>{}.layout(nullptr, task, row_adapters, column_adapters);
+  return TileScratch<float>{}.layout(nullptr, task, row_adapters, column_adapters);
+}
+
+// Spectra are short and read once: lane by lane.
+template <class T>
+void compare_range(const CompareSpectra& task, int64_t first, int64_t last, void* memory) {
+  Vec<T>* s1 = static_cast<Vec<T>*>(memory);
+  Vec<T>* s2 = s1 + task.k;
+  for (int64_t at = first; at < last; at += lanes<T>) {
+    const int count = int(smaller<int64_t>(lanes<T>, last - at));
+    Side<T> source{s1, task.k, Vec<T>{}, broadcast(T(1)), Vec<T>{}};
+    Vec<T> sum2{};
+    for (int64_t i = 0; i < task.k; ++i) {
+      s1[i] = s2[i] = broadcast(T(1));
+      for (int lane = 0; lane < count; ++lane) {
+        s1[i][lane] = static_cast<const T*>(task.s1)[(at + lane) * task.k + i];
+        s2[i][lane] = static_cast<const T*>(task.s2)[(at + lane) * task.k + i];
+      }
+      source.sum += s1[i];
+      source.live += s1[i] > T(0) ? broadcast(T(1)) : Vec<T>{};
+      sum2 += s2[i];
+    }
+    const Vec<T> one = broadcast(T(1)), none{};
+    const Compared<T> c{task.k, s1, s2, s2, source.sum, sum2, one, one, source.live, one, none, none, none, T(task.p), T(1)};
+    for (int name = 0; name < metric_count; ++name) {
+      if (task.metrics[name] == nullptr) continue;
+      const Vec<T> value = metric(Metric(name), c);
+      for (int lane = 0; lane < count; ++lane) static_cast<T*>(task.metrics[name])[at + lane] = value[lane];
+    }
+  }
+}
+
+void compare_entry(const CompareSpectra& task, int64_t first, int64_t last, void* scratch) {
+  task.f64 ? compare_range<double>(task, first, last, scratch) : compare_range<float>(task, first, last, scratch);
+}
+
+}  // namespace taskvec::TASKVEC_LEVEL

@@ -1,0 +1,13 @@
+// A loop over independent items on a few threads, started and joined within the call.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace taskvec {
+
+// body(item, worker) for every item in [0, count), worker in [0, threads); items are taken in order.
+// Rethrows the first exception of a body after all workers have stopped.
+void parallel_for(std::int64_t count, int threads, const std::function<void(std::int64_t, int)>& body);
+
+}  // namespace taskvec

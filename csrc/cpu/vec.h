@@ -1,0 +1,137 @@
+// Vectors of one SIMD level. Included once per level, inside the file that names it.
+#pragma once
+
+#ifndef TASKVEC_LEVEL
+#error "define TASKVEC_LEVEL and TASKVEC_VECTOR_BYTES before including kernels-inl.h"
+#endif
+
+#include <cstdint>
+#include <utility>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
+
+// Nothing here may use an inline function of the standard library: the linker would be free to pick the copy compiled
+// for this level for the whole program.
+namespace taskvec::TASKVEC_LEVEL {
+
+using std::int64_t;
+
+template <class T>
+struct VecOf {
+  typedef T type __attribute__((vector_size(TASKVEC_VECTOR_BYTES)));
+  typedef T unaligned __attribute__((vector_size(TASKVEC_VECTOR_BYTES), aligned(sizeof(T)), may_alias));
+};
+template <class T>
+using Vec = typename VecOf<T>::type;
+
+template <class T>
+constexpr int lanes = TASKVEC_VECTOR_BYTES / int(sizeof(T));
+
+template <class T>
+inline Vec<T> load(const T* p) {
+  return *reinterpret_cast<const typename VecOf<T>::unaligned*>(p);
+}
+
+template <class T>
+inline void store(T* p, Vec<T> v) {
+  *reinterpret_cast<typename VecOf<T>::unaligned*>(p) = v;
+}
+
+// Stores past the caches where the level can and `p` is aligned; `finish_streaming` orders them before what follows.
+template <class V>
+inline void stream(void* p, V v) {
+#ifdef __AVX__
+  if (reinterpret_cast<std::uintptr_t>(p) % sizeof(V) == 0) {
+    if constexpr (sizeof(V) == 16) return _mm_stream_ps(static_cast<float*>(p), reinterpret_cast<__m128>(v));
+    if constexpr (sizeof(V) == 32) return _mm256_stream_ps(static_cast<float*>(p), reinterpret_cast<__m256>(v));
+#ifdef __AVX512F__
+    if constexpr (sizeof(V) == 64) return _mm512_stream_ps(static_cast<float*>(p), reinterpret_cast<__m512>(v));
+#endif
+  }
+#endif
+  __builtin_memcpy(p, &v, sizeof v);
+}
+
+inline void finish_streaming() {
+#ifdef __AVX__
+  _mm_sfence();
+#endif
+}
+
+template <class T>
+inline Vec<T> broadcast(T x) {
+  return x - Vec<T>{};
+}
+
+template <class T>
+constexpr T smaller(T x, T y) {
+  return x < y ? x : y;
+}
+
+template <class T>
+constexpr T larger(T x, T y) {
+  return x > y ? x : y;
+}
+
+constexpr int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
+
+template <int H, class V, int... E>
+inline V rotate_lanes(V a, std::integer_sequence<int, E...>) {
+  return __builtin_shufflevector(a, a, ((E + H) % int(sizeof...(E)))...);
+}
+
+template <class T, int H = lanes<T> / 2>
+inline T horizontal_sum(Vec<T> v) {
+  if constexpr (H >= 1) {
+    return horizontal_sum<T, H / 2>(v + rotate_lanes<H>(v, std::make_integer_sequence<int, lanes<T>>{}));
+  } else {
+    return v[0];
+  }
+}
+
+template <int H, class V, int... E>
+inline V take_low(V a, V b, std::integer_sequence<int, E...>) {
+  return __builtin_shufflevector(a, b, ((E & H) ? int(sizeof...(E)) + E - H : E)...);
+}
+
+template <int H, class V, int... E>
+inline V take_high(V a, V b, std::integer_sequence<int, E...>) {
+  return __builtin_shufflevector(a, b, ((E & H) ? int(sizeof...(E)) + E : E + H)...);
+}
+
+template <class T, int N>
+struct BlockRow {
+  typedef T type __attribute__((vector_size(N * sizeof(T))));
+  typedef T unaligned __attribute__((vector_size(N * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
+
+// One stage of the block transpose: swaps the off-diagonal H × H blocks, then the same inside each block.
+template <int H, int N, class Row>
+inline void transpose_stage(Row (&rows)[N]) {
+  if constexpr (H >= 1) {
+    using Lanes = std::make_integer_sequence<int, N>;
+#pragma GCC unroll 16
+    for (int i = 0; i < N; ++i) {
+      if (i & H) continue;
+      const Row a = rows[i], b = rows[i + H];
+      rows[i] = take_low<H>(a, b, Lanes{});
+      rows[i + H] = take_high<H>(a, b, Lanes{});
+    }
+    transpose_stage<H / 2, N>(rows);
+  }
+}
+
+// dst[c * dst_stride + r] = src[r * src_stride + c] for a square block of N, a power of two up to the lanes.
+template <class T, int N = lanes<T>>
+inline void transpose_block(const T* src, int64_t src_stride, T* dst, int64_t dst_stride) {
+  using Row = BlockRow<T, N>;
+  typename Row::type rows[N];
+#pragma GCC unroll 16
+  for (int i = 0; i < N; ++i) rows[i] = *reinterpret_cast<const typename Row::unaligned*>(src + i * src_stride);
+  transpose_stage<N / 2, N>(rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < N; ++i) *reinterpret_cast<typename Row::unaligned*>(dst + i * dst_stride) = rows[i];
+}
+
+}  // namespace taskvec::TASKVEC_LEVEL

@@ -1,0 +1,49 @@
+"""Which fine-tuned tasks include which: task vectors of LoRA adapters, projected on each other and compared.
+
+``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``sweep`` every ordered pair.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .adapters import load_adapter
+    from .adapters.model import Adapter, Module
+    from .errors import TaskvecError
+    from .projection import project
+    from .sweeping import sweep
+    from .zoo import Zoo, load_zoo
+
+    __version__: str
+
+__all__ = ["Adapter", "Module", "TaskvecError", "Zoo", "__version__", "load_adapter", "load_zoo", "project", "sweep"]
+
+# loaded on first use: `taskvec --help` must not wait for torch
+_HOME = {
+    "Adapter": ".adapters.model",
+    "Module": ".adapters.model",
+    "TaskvecError": ".errors",
+    "Zoo": ".zoo",
+    "load_adapter": ".adapters",
+    "load_zoo": ".zoo",
+    "project": ".projection",
+    "sweep": ".sweeping",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("taskvec-kernels")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

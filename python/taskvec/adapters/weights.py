@@ -1,0 +1,129 @@
+"""Tensors of a weights file by name, mapped, never through a model: safetensors, and torch.save's zip (``.bin``)."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..errors import TaskvecError
+from .files import reading, refuse_lfs_pointer
+from .header import read_header
+
+CONVERT = "save the adapter again as safetensors, in float32 or a half precision"
+
+
+class Weights(Protocol):
+    """A weights file: what is in it without reading data, and its tensors as views of the mapped file."""
+
+    path: Path
+    shapes: dict[str, tuple[int, ...]]
+
+    def tensor(self, name: str) -> Tensor: ...
+
+
+def open_weights(path: Path) -> Weights:
+    """Open a ``.safetensors`` or ``.bin`` file and check what it says of itself.
+
+    Raises:
+        TaskvecError: the file is unreadable, broken, too large for what it says it holds, or of another kind.
+    """
+    weights: Weights = _Safetensors(path) if path.suffix == ".safetensors" else _Pickle(path)
+    for name in weights.shapes:
+        if not _is_unicode(name):
+            raise TaskvecError(f"has a tensor name that is not Unicode: {name!r}", where=path, cure=CONVERT)
+    return weights
+
+
+class _Safetensors:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.shapes = {name: entry.shape for name, entry in read_header(path).items()}
+        try:
+            with reading(path):
+                self._file: Any = safe_open(path, framework="pt")
+        except SafetensorError as error:
+            raise TaskvecError(f"is not a safetensors file ({error})", where=path, cure="download it again") from error
+
+    def tensor(self, name: str) -> Tensor:
+        try:
+            value: Tensor = self._file.get_tensor(name)
+        except SafetensorError as error:
+            raise TaskvecError(
+                f"has {name} of a dtype that torch lacks ({error})", where=self.path, cure=CONVERT
+            ) from error
+        # a header of odd length leaves the data unaligned
+        return value if value.data_ptr() % value.element_size() == 0 else value.clone()
+
+
+class _Pickle:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tensors = _load_pickle(path)
+        self.shapes = {name: tuple(value.shape) for name, value in self._tensors.items()}
+
+    def tensor(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+
+def _load_pickle(path: Path) -> dict[str, Tensor]:
+    with reading(path):
+        with open(path, "rb") as file:
+            refuse_lfs_pointer(path, file.read(64))
+        size = os.stat(path).st_size
+    _check_zip(path, size)
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # a hostile pickle can make the loader raise anything
+        reason = str(error).split("\n")[0][:200]
+        raise TaskvecError(f"cannot be loaded safely ({reason})", where=path, cure=CONVERT) from error
+    if not isinstance(document, dict):
+        got = f"a {type(document).__name__}"
+        raise TaskvecError("is not a state dict", where=path, got=got, expected="tensors by name", cure=CONVERT)
+    return _check_tensors(path, document, size)
+
+
+def _check_zip(path: Path, size: int) -> None:
+    """torch.save stores without compression, so a file that would unpack to more than itself is no such file."""
+    try:
+        with reading(path), zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        what = "is not a torch.save file (no zip archive; torch before 1.6 wrote another kind)"
+        raise TaskvecError(what, where=path, cure=CONVERT) from error
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or _total(entries) > size:
+        raise TaskvecError("is a compressed archive, which torch.save never writes", where=path, cure=CONVERT)
+
+
+def _total(entries: Iterable[zipfile.ZipInfo]) -> int:
+    return sum(entry.file_size for entry in entries)
+
+
+def _check_tensors(path: Path, document: dict[Any, Any], size: int) -> dict[str, Tensor]:
+    tensors = {}
+    total = 0
+    for name, value in document.items():
+        ordinary = type(value) in (Tensor, torch.nn.Parameter) and value.layout == torch.strided
+        if not isinstance(name, str) or not ordinary or value.device.type != "cpu":
+            what = f"holds {type(value).__name__} {str(name)[:80]!r}, which is not a plain tensor with a name"
+            raise TaskvecError(what, where=path, cure=CONVERT)
+        tensors[name] = value.detach()
+        total += value.numel() * value.element_size()
+    # a stride of 0 makes any size out of one number; tied tensors may count twice
+    if total > 2 * size:
+        raise TaskvecError(f"claims {total} bytes of tensors in a file of {size}", where=path, cure=CONVERT)
+    return tensors
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

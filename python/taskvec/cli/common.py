@@ -1,0 +1,81 @@
+"""What the commands share: their options, and how they print."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ..errors import printable
+from ..progress import Mode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+WIDTH_OF_A_PIPE = 200
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH", help="Adapters (folder or weights file), or folders of them.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Recursive = Annotated[bool, typer.Option("--recursive", help="Search folders that are adapters for more of them.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out adapters that cannot be read, and name them.")]
+Dora = Annotated[Literal["refuse", "low-rank"], typer.Option(help="What to do with DoRA adapters.")]
+Progress = Annotated[Mode, typer.Option(help="Progress on stderr: a bar on a terminal, nothing, or JSON lines.")]
+
+
+def print_json(document: Any) -> None:
+    """One strict JSON document on stdout: NaN and infinities are null."""
+    json.dump(_strict(document), sys.stdout, allow_nan=False, indent=2)
+    print()
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return value
+
+
+def warn(messages: Iterable[str]) -> None:
+    """One line on stderr for each message."""
+    for message in messages:
+        print(f"taskvec: warning: {printable(message)}", file=sys.stderr)
+
+
+def console() -> Console:
+    """The console for tables; wide enough not to fold when it is no terminal."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE, highlight=False, markup=False, emoji=False)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: Iterable[str] = ()) -> Table:
+    """A table of plain strings, escaped for the terminal; the columns in ``numbers`` are aligned right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    right = set(numbers)
+    for column in columns:
+        is_number = column in right
+        result.add_column(column, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+    for row in rows:
+        result.add_row(*(Text(printable(cell)) for cell in row))
+    return result
+
+
+def number(value: float | None, format: str = ".3g") -> str:
+    """A number for a table; a dash for what is undefined."""
+    return "-" if value is None or math.isnan(value) else f"{value:{format}}"

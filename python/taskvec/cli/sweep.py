@@ -1,0 +1,62 @@
+"""``taskvec sweep``: every ordered pair of a zoo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import printable
+from .common import AsJson, Dora, Paths, Progress, Recursive, SkipBad, console, print_json, warn
+from .project import Precision
+
+
+def sweep(
+    paths: Paths,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT.zarr", help="Where the result goes.", show_default=False)
+    ],
+    as_json: AsJson = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result at OUT.zarr.")] = False,
+    recursive: Recursive = False,
+    skip_bad: SkipBad = False,
+    dora: Dora = "refuse",
+    precision: Precision = "highest",
+    top: Annotated[int, typer.Option(min=1, help="Pairs in the table, from each end of the ranking.")] = 10,
+    progress: Progress = "auto",
+) -> None:
+    """Every ordered pair of a zoo, to a folder that xarray.open_zarr reads; the ranking at the end."""
+    from ..output import check_output
+
+    check_output(out, overwrite=overwrite)
+    from ..ranking import ranking
+    from ..report import ranking_report
+    from ..sweeping import SweepInterrupted, disjoint_pairs, sweep
+    from ..zoo import load_zoo
+
+    zoo = load_zoo(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
+    warn(f"left out: {item.reason}" for item in zoo.skipped)
+    warnings = [*zoo.warnings, *disjoint_pairs(zoo.adapters)]
+    warn(warnings)
+    try:
+        dataset = sweep(zoo, out, precision=precision, overwrite=overwrite, progress=progress)
+    except SweepInterrupted as interrupt:
+        print(f"taskvec: interrupted: {printable(str(interrupt))}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    ranked = ranking(dataset)
+    if not as_json:
+        console().print(ranking_report(ranked, top))
+        console().print(f"written to {printable(str(out))}", soft_wrap=True)
+        return
+    print_json(
+        {
+            "out": str(out),
+            "adapters": dataset["source"].values.tolist(),
+            "modules": dataset["module"].values.tolist(),
+            "ranking": ranked.to_dict("records"),
+            "skipped": [{"path": str(item.path), "reason": item.reason} for item in zoo.skipped],
+            "warnings": warnings,
+        }
+    )

@@ -1,0 +1,52 @@
+"""Progress on stderr for anything over a second: a bar for people, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+Mode = Literal["auto", "off", "json"]
+Advance = Callable[[int], None]
+SECONDS_BETWEEN_LINES = 0.5
+
+
+@contextmanager
+def progress_bar(mode: Mode | None, label: str, total: int) -> Iterator[Advance]:
+    """Show how far a loop of ``total`` steps is; the value is called with the number of steps done since the last call.
+
+    ``auto`` draws a bar if stderr is a terminal and is silent otherwise; ``json`` writes lines of
+    {"progress": label, "done", "total", "seconds_left"}, the first and the last step always; ``off`` or None is silent.
+    """
+    if mode == "json":
+        yield _JsonLines(label, total)
+    elif mode == "auto" and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        label_column = TextColumn("{task.description}", markup=False)
+        columns = (label_column, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda steps: bar.advance(task, steps)
+    else:
+        yield lambda steps: None
+
+
+class _JsonLines:
+    def __init__(self, label: str, total: int) -> None:
+        self._label, self._total, self._done = label, total, 0
+        self._start, self._written = time.monotonic(), float("-inf")
+
+    def __call__(self, steps: int) -> None:
+        self._done += steps
+        now = time.monotonic()
+        if now - self._written < SECONDS_BETWEEN_LINES and self._done < self._total:
+            return
+        self._written = now
+        left = (now - self._start) / max(self._done, 1) * (self._total - self._done)
+        line = {"progress": self._label, "done": self._done, "total": self._total, "seconds_left": round(left, 1)}
+        print(json.dumps(line), file=sys.stderr, flush=True)

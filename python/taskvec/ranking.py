@@ -1,0 +1,66 @@
+"""From a sweep to one row a pair: means over modules, and how far REC is above chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+import xarray as xr
+from numpy.typing import NDArray
+
+from .errors import TaskvecError
+from .statistics import NanMean, RecZ
+
+COLUMNS = ("source", "target", "l1", "rec", "rec_chance", "rec_z", "excess", "cosine", "used")
+MEANS = ("l1", "rec", "excess", "cosine")
+BLOCK = 16 * 2**20  # bytes of one variable that are read at once
+
+
+def ranking(dataset: xr.Dataset) -> pd.DataFrame:
+    """Every ordered pair of different adapters, the most included first (highest ``rec_z``; NaN last).
+
+    Args:
+        dataset: from ``sweep``, or ``xarray.open_zarr`` of its folder; must have ``rec``.
+
+    Returns:
+        Columns source, target, then l1, rec, rec_chance, excess and cosine as means over the modules that both have
+        (NaN skipped, and all NaN for a metric that the sweep left out), rec_z, and used: the modules that rec counts.
+
+    Raises:
+        TaskvecError: the dataset is no sweep, or it was made without "rec".
+
+    Cost:
+        One pass over the stored results in blocks of 16 MiB; (N, N) sums.
+    """
+    if missing := {"rec", "rec_chance", "rec_chance_sd", "norm"} - set(dataset.data_vars):
+        raise TaskvecError(f"no ranking without {', '.join(sorted(missing))}", cure="sweep with the metric rec")
+    names = dataset["source"].values
+    N = len(names)
+    means = {name: NanMean((N, N)) for name in (*MEANS, "rec_chance")}
+    z = RecZ((N, N))
+    for rows in blocks(dataset):
+        rec = dataset["rec"][rows].values  # [l, N, N]
+        # the draws of a target that is zero are all clipped to nothing
+        live = (dataset["norm"][rows].values > 0)[:, None, :]
+        chance = np.where(np.isnan(rec), np.nan, dataset["rec_chance"][rows].values[:, :, None] * live)
+        sd = dataset["rec_chance_sd"][rows].values[:, :, None] * live
+        z.add(rec, chance, sd)
+        means["rec_chance"].add(chance)
+        for name in MEANS:
+            if name in dataset:
+                means[name].add(rec if name == "rec" else dataset[name][rows].values)
+    source, target = np.nonzero(~np.eye(N, dtype=bool))
+    columns: dict[str, NDArray[Any]] = {name: mean.value[source, target] for name, mean in means.items()}
+    columns |= {"rec_z": z.value[source, target], "used": means["rec"].used[source, target]}
+    columns |= {"source": names[source], "target": names[target]}
+    order = np.argsort(-columns["rec_z"], kind="stable")  # NaN last
+    return pd.DataFrame({name: columns[name][order] for name in COLUMNS})
+
+
+def blocks(dataset: xr.Dataset) -> Iterator[slice]:
+    """Slices along ``module`` that hold BLOCK bytes of a pair metric, at least one module."""
+    modules, N, _ = dataset["rec"].shape
+    step = max(1, BLOCK // (4 * N * N))
+    return (slice(start, start + step) for start in range(0, modules, step))

@@ -1,0 +1,108 @@
+"""Checks and conversions of arguments, done once, before any kernel: NumPy in and out, dtypes, devices, shapes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Array: TypeAlias = Any  # a torch.Tensor or a numpy.ndarray
+
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
+
+def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], bool]:
+    """The arguments as detached tensors without a copy, and whether they were NumPy arrays.
+
+    Raises:
+        TypeError: something else than tensors or arrays, the two mixed, or a dtype that is not a real float.
+        ValueError: tensors on more than one device.
+    """
+    kinds = {isinstance(value, np.ndarray) for value in arrays.values()}
+    tensors: list[Tensor] = []
+    for name, value in arrays.items():
+        if isinstance(value, np.ndarray):
+            value = from_numpy(function, name, value)
+        elif not isinstance(value, Tensor):
+            raise TypeError(f"{function}: {name} must be a torch.Tensor or a numpy.ndarray, got {type(value).__name__}")
+        if value.dtype not in DTYPES:
+            raise TypeError(
+                f"{function}: {name} has dtype {value.dtype}, expected float64, float32, float16 or bfloat16; "
+                f"convert it, e.g. {name}.float()"
+            )
+        tensors.append(value.detach())
+    if len(kinds) > 1:
+        raise TypeError(f"{function}: {', '.join(arrays)} mix NumPy arrays and torch tensors; pass one kind")
+    if len({t.device for t in tensors}) > 1:
+        where = ", ".join(f"{name} on {t.device}" for name, t in zip(arrays, tensors, strict=True))
+        raise ValueError(f"{function}: all tensors must be on one device, got {where}; move them with .to(device)")
+    return tensors, kinds == {True}
+
+
+def from_numpy(function: str, name: str, array: np.ndarray) -> Tensor:
+    """``torch.from_numpy`` that takes read-only arrays in silence: no function here writes to its inputs."""
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not writable.*")
+        try:
+            return torch.from_numpy(array)
+        except TypeError as error:
+            raise TypeError(f"{function}: {name} has dtype {array.dtype}, which torch does not know") from error
+
+
+def scale_tensor(function: str, scale: float | Array, batch: tuple[int, ...], like: Tensor) -> Tensor:
+    """``scale`` as an fp64 tensor of the batch's shape; it may be a number or have any shape that broadcasts to it."""
+    if isinstance(scale, np.ndarray):
+        scale = torch.from_numpy(np.ascontiguousarray(scale))
+    if isinstance(scale, Tensor):
+        if scale.device != like.device and scale.dim() > 0:
+            raise ValueError(f"{function}: scale is on {scale.device}, the factors on {like.device}")
+        values = scale.detach().to(device=like.device, dtype=torch.float64)
+    else:
+        values = torch.full((), float(scale), dtype=torch.float64, device=like.device)
+    try:
+        return values.expand(batch)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{function}: scale has shape {list(values.shape)}, expected a number or {list(batch)}"
+        ) from error
+
+
+def expect(condition: bool, message: str) -> None:
+    """ValueError with ``message`` unless ``condition``."""
+    if not condition:
+        raise ValueError(message)
+
+
+def shape(t: Tensor) -> str:
+    return str(list(t.shape))
+
+
+def batch_shape(function: str, **parts: tuple[int, ...]) -> tuple[int, ...]:
+    """The common leading shape, broadcast; ValueError that names the arguments when there is none."""
+    try:
+        return tuple(torch.broadcast_shapes(*parts.values()))  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        got = ", ".join(f"{name} {list(size)}" for name, size in parts.items())
+        raise ValueError(f"{function}: leading batch dimensions do not broadcast, got {got}") from error
+
+
+def result_dtype(*tensors: Tensor) -> torch.dtype:
+    """fp64 when an input is fp64, else fp32."""
+    return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+
+
+def common_dtype(*tensors: Tensor) -> list[Tensor]:
+    """The tensors in their promoted dtype; no copy where it is theirs already."""
+    dtype = tensors[0].dtype
+    for t in tensors[1:]:
+        dtype = torch.promote_types(dtype, t.dtype)
+    return [t.to(dtype) for t in tensors]
+
+
+def give_back(result: Tensor, numpy: bool) -> Array:
+    return result.numpy() if numpy else result

@@ -1,0 +1,106 @@
+"""The backend "cpu": the operators' flat signatures on the compiled core, which fills outputs made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from . import _C
+from .arguments import result_dtype
+from .types import LowRankSVD
+
+
+def dtype_name(t: Tensor) -> str:
+    return str(t.dtype).removeprefix("torch.")
+
+
+def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    batch, (m, r), n = b.shape[:-2], b.shape[-2:], a.shape[-1]
+    k, dtype = min(r, m, n), result_dtype(b, a)
+    b3, a3 = b.reshape(-1, m, r), a.reshape(-1, r, n)
+    scales = scale.reshape(-1).contiguous()
+    Ut = torch.empty(*batch, k, m, dtype=dtype)
+    S = torch.empty(*batch, k, dtype=dtype)
+    Vh = torch.empty(*batch, k, n, dtype=dtype)
+    _C.lowrank_svd(
+        dtype_name(b), len(b3), m, r, n,
+        b3.data_ptr(), strides(b3), a3.data_ptr(), strides(a3), scales.data_ptr(),
+        Ut.data_ptr(), S.data_ptr(), Vh.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip
+    return Ut, S, Vh
+
+
+def strides(t: Tensor) -> tuple[int, int, int]:
+    batch, row, column = t.stride()
+    return batch, row, column
+
+
+def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
+    dtype = result_dtype(U, Vh, b, a)
+    left = U.to(dtype).mT @ b.to(dtype)  # [..., k, r]
+    right = Vh.to(dtype) @ a.to(dtype).mT  # [..., k, r]
+    return clipped((left * right).sum(-1) * scale[..., None].to(dtype), clip)
+
+
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
+    dtype = result_dtype(U, Vh, tau)
+    m, n = tau.shape[-2:]
+    V = Vh.to(dtype).mT
+    rows = max(1, 2**20 // n)  # a few MiB of τ at a time, so that half precision is never copied whole
+    d = torch.zeros(*tau.shape[:-2], U.shape[-1], dtype=dtype)
+    for i in range(0, m, rows):
+        d += (U[..., i : i + rows, :].to(dtype) * (tau[..., i : i + rows, :].to(dtype) @ V)).sum(-2)
+    return clipped(d, clip)
+
+
+def clipped(d: Tensor, clip: bool) -> Tensor:
+    return d.clamp_(min=0) if clip else d  # clamp keeps NaN
+
+
+def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None) -> list[Tensor]:
+    batch, k, dtype = s1.shape[:-1], s1.shape[-1], result_dtype(s1, s2)
+    s1, s2 = s1.to(dtype).contiguous(), s2.to(dtype).contiguous()
+    out = {name: torch.empty(batch, dtype=dtype) for name in metrics}
+    pointers = {name: t.data_ptr() for name, t in out.items()}
+    count = s1.numel() // k
+    _C.compare_spectra(
+        dtype == torch.float64, count, k, s1.data_ptr(), s2.data_ptr(), p or 1.0, pointers, torch.get_num_threads()
+    )
+    return list(out.values())
+
+
+def pairwise(
+    x: LowRankSVD, y: LowRankSVD | None, metrics: Sequence[str], spectra: bool, precision: str, p: float | None
+) -> list[Tensor]:
+    del precision  # products are fp32 (fp64) at every setting: never worse than asked for
+    batch, dtype = x.S.shape[:-2], result_dtype(*x)
+    m, n = x.U.shape[-2], x.Vh.shape[-1]
+    left = stored_by_direction(x, dtype)
+    right = left if y is None else stored_by_direction(y, dtype)
+
+    def outputs(source: Sequence[Tensor], target: Sequence[Tensor]) -> dict[str, Tensor]:
+        shape = (*batch, source[1].shape[-2], target[1].shape[-2])
+        out = {name: torch.empty(shape, dtype=dtype) for name in metrics}
+        if spectra:
+            out |= {name: torch.empty(*shape, source[1].shape[-1], dtype=dtype) for name in ("spectra", "d")}
+        return out
+
+    def addresses(side: Sequence[Tensor]) -> tuple[int, int, int, int, int]:
+        return (*side[1].shape[-2:], side[0].data_ptr(), side[1].data_ptr(), side[2].data_ptr())
+
+    forward = outputs(left, right)
+    backward = {} if y is None else outputs(right, left)
+    _C.pairwise(
+        dtype_name(x.U), batch.numel(), m, n, addresses(left), addresses(right), y is None, p or 1.0,
+        {name: t.data_ptr() for name, t in forward.items()},
+        {name: t.data_ptr() for name, t in backward.items()},
+        torch.get_num_threads(),
+    )  # fmt: skip
+    return [*forward.values(), *backward.values()]
+
+
+def stored_by_direction(svd: LowRankSVD, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """(Uᵀ (..., N, k, m), S, Vh), contiguous: no copy for what ``lowrank_svd`` made."""
+    return svd.U.mT.contiguous(), svd.S.to(dtype).contiguous(), svd.Vh.contiguous()

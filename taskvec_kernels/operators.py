@@ -1,0 +1,122 @@
+"""The ``torch.library`` operators behind the public functions: opaque to ``torch.compile``, with fakes for shapes.
+
+Signatures are flat and functional (fresh outputs, no mutation). One operator call covers a whole zoo, so that the cost
+of dispatch (microseconds) vanishes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .arguments import result_dtype
+from .backends import implementation
+from .types import LowRankSVD
+
+LIBRARY = torch.library.Library("taskvec", "DEF")  # type: ignore[no-untyped-call]
+SCHEMAS = (
+    "lowrank_svd(Tensor b, Tensor a, Tensor scale, str? backend) -> (Tensor, Tensor, Tensor)",
+    "project(Tensor U, Tensor Vh, Tensor b, Tensor a, Tensor scale, bool clip, str? backend) -> Tensor",
+    "project_dense(Tensor U, Tensor Vh, Tensor tau, bool clip, str? backend) -> Tensor",
+    "compare_spectra(Tensor s1, Tensor s2, str[] metrics, float? p, str? backend) -> Tensor[]",
+    "pairwise(Tensor xU, Tensor xS, Tensor xVh, Tensor? yU, Tensor? yS, Tensor? yVh, str[] metrics, bool spectra, "
+    "str precision, float? p, str? backend) -> Tensor[]",
+)
+
+
+def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor, backend: str | None) -> tuple[Tensor, Tensor, Tensor]:
+    return implementation("lowrank_svd", backend, b.device)(b, a, scale)  # type: ignore[no-any-return]
+
+
+def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, backend: str | None) -> Tensor:
+    return implementation("project", backend, U.device)(U, Vh, b, a, scale, clip)  # type: ignore[no-any-return]
+
+
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, backend: str | None) -> Tensor:
+    return implementation("project_dense", backend, U.device)(U, Vh, tau, clip)  # type: ignore[no-any-return]
+
+
+def compare_spectra(s1: Tensor, s2: Tensor, metrics: list[str], p: float | None, backend: str | None) -> list[Tensor]:
+    return implementation("compare_spectra", backend, s1.device)(s1, s2, metrics, p)  # type: ignore[no-any-return]
+
+
+def pairwise(
+    xU: Tensor,
+    xS: Tensor,
+    xVh: Tensor,
+    yU: Tensor | None,
+    yS: Tensor | None,
+    yVh: Tensor | None,
+    metrics: list[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    backend: str | None,
+) -> list[Tensor]:
+    y = None if yU is None or yS is None or yVh is None else LowRankSVD(yU, yS, yVh)
+    run = implementation("pairwise", backend, xU.device)
+    return run(LowRankSVD(xU, xS, xVh), y, metrics, spectra, precision, p)  # type: ignore[no-any-return]
+
+
+def fake_lowrank_svd(b: Tensor, a: Tensor, scale: Tensor, backend: str | None) -> tuple[Tensor, Tensor, Tensor]:
+    *batch, m, r = b.shape
+    n = a.shape[-1]
+    k = min(r, m, n)
+    dtype = result_dtype(b, a)
+    return (
+        b.new_empty(*batch, k, m, dtype=dtype),
+        b.new_empty(*batch, k, dtype=dtype),
+        b.new_empty(*batch, k, n, dtype=dtype),
+    )
+
+
+def fake_project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, backend: str | None) -> Tensor:
+    return U.new_empty(*U.shape[:-2], U.shape[-1], dtype=result_dtype(U, Vh, b, a))
+
+
+def fake_project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, backend: str | None) -> Tensor:
+    return U.new_empty(*U.shape[:-2], U.shape[-1], dtype=result_dtype(U, Vh, tau))
+
+
+def fake_compare_spectra(
+    s1: Tensor, s2: Tensor, metrics: list[str], p: float | None, backend: str | None
+) -> list[Tensor]:
+    return [s1.new_empty(s1.shape[:-1], dtype=result_dtype(s1, s2)) for _ in metrics]
+
+
+def fake_pairwise(
+    xU: Tensor,
+    xS: Tensor,
+    xVh: Tensor,
+    yU: Tensor | None,
+    yS: Tensor | None,
+    yVh: Tensor | None,
+    metrics: list[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    backend: str | None,
+) -> list[Tensor]:
+    *batch, N, kx = xS.shape
+    M, ky = (N, kx) if yS is None else yS.shape[-2:]
+    dtype = result_dtype(xU)
+
+    def one_way(rows: int, columns: int, k: int) -> list[Tensor]:
+        out = [xS.new_empty(*batch, rows, columns, dtype=dtype) for _ in metrics]
+        return out + [xS.new_empty(*batch, rows, columns, k, dtype=dtype) for _ in range(2 if spectra else 0)]
+
+    return one_way(N, M, kx) + ([] if yS is None else one_way(M, N, ky))
+
+
+for schema in SCHEMAS:
+    LIBRARY.define(schema)  # type: ignore[no-untyped-call]
+for run, fake in (
+    (lowrank_svd, fake_lowrank_svd),
+    (project, fake_project),
+    (project_dense, fake_project_dense),
+    (compare_spectra, fake_compare_spectra),
+    (pairwise, fake_pairwise),
+):
+    for device in ("CPU", "CUDA"):
+        LIBRARY.impl(run.__name__, run, device)  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"taskvec::{run.__name__}", fake, lib=LIBRARY)

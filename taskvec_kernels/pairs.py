@@ -1,0 +1,94 @@
+"""``pairwise``: every ordered pair of a zoo at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from .arguments import batch_shape, common_dtype, expect, give_back, shape, to_tensors
+from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics
+from .types import LowRankSVD, Pairwise
+
+PRECISIONS = ("highest", "high", "medium")
+PARTS = {"U": 3, "S": 2, "Vh": 3}  # and their dimensions without the batch
+
+
+def pairwise(
+    x: LowRankSVD,
+    y: LowRankSVD | None = None,
+    *,
+    metrics: Sequence[str] = DEFAULT_PAIRWISE,
+    spectra: bool = False,
+    precision: str = "highest",
+    p: float | None = None,
+    backend: str | None = None,
+) -> Pairwise:
+    """Project every task vector of x on the directions of every other, and compare the spectra (docs/METHOD.md §4).
+
+    With P = (U_iᵀU_j) ∘ (V_iᵀV_j) both directions of a pair come from one block: d_{i→j} = P S_j, d_{j→i} = Pᵀ S_i.
+    Only tiles on and above the diagonal are computed, and nothing of size (N k) × (N k) is stored.
+
+    Args:
+        x: N adapters, U (..., N, m, k_x), S (..., N, k_x), Vh (..., N, k_x, n), as ``lowrank_svd`` gives them; smaller
+            ranks are padded with zero directions.
+        y: M adapters of k_y directions to compare x with; None compares x with itself.
+        metrics: names among l1 l2 linf lp rec entropy_projected cosine residual energy excess overlap_u overlap_v.
+        spectra: adds "spectra" (S₂) and "d" (before clipping), (..., N, M, k_x) forward, (..., M, N, k_y) backward.
+        precision: "highest" (fp32 products), "high", "medium" (products may be rounded to bf16 where the CPU has it).
+        p: the p of ``lp``.
+        backend: forces one; None picks.
+
+    Returns:
+        ``Pairwise(forward, backward)``: ``forward[name][..., i, j]`` is x_i→y_j, ``backward[name][..., j, i]`` is
+        y_j→x_i, and backward is None without y. fp32, or fp64 for fp64 input; bounds in docs/NUMERICS.md. With
+        ‖τ₂‖ = 0 or no source direction rec is 0 and cosine, energy, excess, residual and overlaps are NaN.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; an unknown metric or precision; a
+            backend that cannot run.
+
+    Cost:
+        2 k_x k_y (m + n) flop an unordered pair. Peak memory: inputs + outputs + a few tiles (64 MiB on the CPU), plus
+        a copy of an input that is not stored by direction.
+    """
+    names = check_metrics("pairwise", metrics, PAIRWISE, p)
+    expect(precision in PRECISIONS, f"pairwise: precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    arrays = {
+        f"{name}.{part}": t for name, zoo in (("x", x), ("y", y)) if zoo for part, t in zip(PARTS, zoo, strict=True)
+    }
+    tensors, numpy = to_tensors("pairwise", **arrays)
+    check_adapters("x", *tensors[:3])
+    if y is not None:
+        check_adapters("y", *tensors[3:])
+    dims = {name: PARTS[name[2:]] for name in arrays}
+    batch = batch_shape("pairwise", **{name: t.shape[: -dims[name]] for name, t in zip(arrays, tensors, strict=True)})
+    tensors = common_dtype(
+        *(t.expand(*batch, *t.shape[-dims[name] :]) for name, t in zip(arrays, tensors, strict=True))
+    )
+    if y is not None:
+        expect(
+            tensors[0].shape[-2] == tensors[3].shape[-2] and tensors[2].shape[-1] == tensors[5].shape[-1],
+            f"pairwise: x is of {tensors[0].shape[-2]} × {tensors[2].shape[-1]} matrices, "
+            f"y of {tensors[3].shape[-2]} × {tensors[5].shape[-1]}",
+        )
+    both = tensors if y is not None else [*tensors, None, None, None]
+    values = torch.ops.taskvec.pairwise(*both, list(names), spectra, precision, p, backend)
+    keys = (*names, "spectra", "d") if spectra else names
+    results = [give_back(value, numpy) for value in values]
+    forward = dict(zip(keys, results, strict=False))
+    return Pairwise(forward, None if y is None else dict(zip(keys, results[len(keys) :], strict=True)))
+
+
+def check_adapters(name: str, U: torch.Tensor, S: torch.Tensor, Vh: torch.Tensor) -> None:
+    expect(
+        U.dim() >= 3 and S.dim() >= 2 and Vh.dim() >= 3,
+        f"pairwise: {name} must hold U (..., N, m, k), S (..., N, k), Vh (..., N, k, n), "
+        f"got {shape(U)}, {shape(S)}, {shape(Vh)}",
+    )
+    adapters, _, k = U.shape[-3:]
+    expect(
+        tuple(S.shape[-2:]) == (adapters, k) and tuple(Vh.shape[-3:-1]) == (adapters, k),
+        f"pairwise: {name}.U {shape(U)} is for N = {adapters}, k = {k}; got {name}.S {shape(S)}, {name}.Vh {shape(Vh)}",
+    )
+    expect(adapters >= 1 and k >= 1, f"pairwise: {name} needs at least one adapter and one direction, got U {shape(U)}")

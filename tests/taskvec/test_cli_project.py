@@ -1,0 +1,70 @@
+"""``taskvec project`` end to end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from taskvec import load_adapter, project
+from taskvec.cli import main
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/project.json").read_text())
+
+
+def test_json_is_the_one_document_on_stdout(zoo_folder) -> None:
+    source, target = str(zoo_folder / "first"), str(zoo_folder / "far")
+    done = subprocess.run(
+        [sys.executable, "-m", "taskvec", "project", source, target, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, SCHEMA)
+    assert (document["source"], document["target"]) == (source, target)
+    assert [module["module"] for module in document["modules"]] == ["h.0.q", "h.0.v", "h.1.q", "h.1.v"]
+    assert document["skipped"] == [{"module": f"h.10.{kind}", "reason": f"only in {source}"} for kind in "qv"]
+    assert document["used"]["rec"] == 4
+    assert document["mean"] == pytest.approx(project(load_adapter(source), load_adapter(target)).to_dict()["mean"])
+
+
+def test_the_table(zoo_folder, capsys) -> None:
+    assert main(["project", str(zoo_folder / "first"), str(zoo_folder / "near")]) == 0
+    out, err = capsys.readouterr()
+    assert "h.10.v" in out and "mean" in out and "|z| < 3 proves nothing" in " ".join(out.split())
+    assert err == ""
+
+
+def test_nothing_to_compare_is_a_warning_and_null(zoo_folder, capsys) -> None:
+    weights = zoo_folder / "far/adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes().replace(b"model.h.", b"model.g."))
+    assert main(["project", str(zoo_folder / "first"), str(zoo_folder / "far"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    jsonschema.validate(document, SCHEMA)
+    assert document["modules"] == [] and document["rec_z"] is None and document["mean"]["rec"] is None
+    assert "share no module" in err
+
+
+def test_two_base_models_are_a_warning(zoo_folder, capsys) -> None:
+    config = zoo_folder / "near/adapter_config.json"
+    config.write_text(config.read_text().replace('"made"', '"another"'))
+    assert main(["project", str(zoo_folder / "first"), str(zoo_folder / "near"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["mean"]["rec"] > 0.95
+    assert "made" in err and "another" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"), [(["missing", "missing"], "missing"), (["only-one"], "TARGET"), ([], "SOURCE")]
+)
+def test_bad_input_is_one_line_and_status_2(capsys, arguments, word: str) -> None:
+    assert main(["project", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and word in err

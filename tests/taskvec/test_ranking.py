@@ -1,0 +1,144 @@
+"""One row a pair: means that skip NaN, z, order; and the table made of it."""
+
+from __future__ import annotations
+
+import math
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from rich.console import Console
+
+import taskvec.ranking
+from taskvec import TaskvecError, sweep
+from taskvec.ranking import COLUMNS, ranking
+from taskvec.report import CAUTION, ranking_report
+
+
+@pytest.fixture
+def zoo(adapter):
+    """``low`` lacks a layer, ``zero`` is B = 0, ``apart`` shares nothing."""
+    some = {"h.0.q": (24, 16, 2), "h.1.q": (24, 16, 2)}
+    one = adapter("one", some, seed=1)
+    factors = {path: module.factors() for path, module in one.modules.items()}
+    return [
+        one,
+        adapter("near", {path: (b + 0.1, a) for path, (b, a) in factors.items()}),
+        adapter("low", {"h.0.q": (24, 16, 1)}, seed=3),
+        adapter("zero", {path: (0 * b, a) for path, (b, a) in factors.items()}),
+        adapter("apart", {"other": (4, 4, 1)}, seed=4),
+    ]
+
+
+def slow_row(dataset: xr.Dataset, source: str, target: str) -> dict[str, float]:
+    """The means and z of one pair, module by module."""
+    sums: dict[str, list[float]] = {name: [] for name in ("l1", "rec", "excess", "cosine", "rec_chance")}
+    above = variance = 0.0
+    for module in dataset.module.values:
+        pair = dataset.sel(module=module, source=source, target=target)
+        if math.isnan(pair.rec):
+            continue
+        live = float(dataset.norm.sel(module=module, source=target)) > 0
+        chance, sd = float(pair.rec_chance) * live, float(pair.rec_chance_sd) * live
+        above, variance = above + float(pair.rec) - chance, variance + sd**2
+        sums["rec_chance"].append(chance)
+        for name in ("l1", "rec", "excess", "cosine"):
+            if not math.isnan(pair[name]):
+                sums[name].append(float(pair[name]))
+    row = {name: float(np.mean(values)) if values else math.nan for name, values in sums.items()}
+    return row | {"rec_z": above / math.sqrt(variance) if variance else math.nan, "used": len(sums["rec"])}
+
+
+def test_every_row_is_that_of_the_slow_loop(zoo) -> None:
+    dataset = sweep(zoo)
+    ranked = ranking(dataset)
+    assert tuple(ranked.columns) == COLUMNS and len(ranked) == 20
+    for row in ranked.to_dict("records"):
+        for name, value in slow_row(dataset, row["source"], row["target"]).items():
+            assert row[name] == pytest.approx(value, rel=1e-6, nan_ok=True), (row["source"], row["target"], name)
+
+
+def test_highest_z_first_and_nan_last(zoo) -> None:
+    ranked = ranking(sweep(zoo))
+    known = ranked["rec_z"].dropna().to_numpy()
+    assert 0 < len(known) < len(ranked)
+    assert (np.diff(known) <= 0).all() and ranked["rec_z"][len(known) :].isna().all()
+    assert set(ranked.loc[0, ["source", "target"]]) == {"one", "near"}
+    assert (ranked["source"] != ranked["target"]).all()
+
+
+def test_a_zero_target_is_not_below_chance(zoo) -> None:
+    """Random draws of a zero target are all clipped to nothing: REC 0 is what chance gives."""
+    ranked = ranking(sweep(zoo)).set_index(["source", "target"])
+    row = ranked.loc[("one", "zero")]
+    assert row["rec"] == row["rec_chance"] == 0 and np.isnan(row["rec_z"]) and row["used"] == 2
+
+
+def test_pairs_without_a_common_module_use_none(zoo) -> None:
+    ranked = ranking(sweep(zoo))
+    apart = ranked[(ranked["source"] == "apart") | (ranked["target"] == "apart")]
+    assert len(apart) == 8 and (apart["used"] == 0).all() and apart["rec"].isna().all()
+
+
+@pytest.mark.parametrize("chunks", [None, {}])
+def test_a_stored_result_ranks_like_one_in_memory(zoo, tmp_path, monkeypatch, chunks) -> None:
+    sweep(zoo, tmp_path / "out.zarr")
+    monkeypatch.setattr(taskvec.ranking, "BLOCK", 1)  # module by module
+    if chunks is not None:
+        pytest.importorskip("dask")
+    stored = xr.open_zarr(tmp_path / "out.zarr", chunks=chunks)
+    pd.testing.assert_frame_equal(ranking(stored), ranking(sweep(zoo)), check_dtype=False, rtol=1e-12)
+
+
+def test_metrics_that_were_left_out_are_nan(zoo) -> None:
+    ranked = ranking(sweep(zoo, metrics=["rec"]))
+    assert ranked["l1"].isna().all() and ranked["rec_z"].notna().any()
+    with pytest.raises(TaskvecError, match="no ranking without rec"):
+        ranking(sweep(zoo, metrics=["l1"]))
+
+
+def first_of_pairs(ranked: pd.DataFrame) -> list[tuple[str, str]]:
+    """The direction of each pair that comes first in the ranking, in its order."""
+    found: list[tuple[str, str]] = []
+    for row in ranked.to_dict("records"):
+        if (row["target"], row["source"]) not in found:
+            found.append((row["source"], row["target"]))
+    return found
+
+
+def text(ranked: pd.DataFrame, top: int) -> str:
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(ranking_report(ranked, top))
+    return console.export_text()
+
+
+def test_the_table_shows_both_directions_and_the_caution(zoo) -> None:
+    ranked = ranking(sweep(zoo[:3]))
+    shown = text(ranked, top=10)
+    assert shown.count("the other way") == 3
+    for value in ranked["rec"]:
+        assert f"{value:.3f}" in shown
+    assert "|z| < 3 proves nothing" in CAUTION
+    assert " ".join(CAUTION.split()) in " ".join(shown.split())
+
+
+def test_long_rankings_show_both_ends_and_count_the_rest(adapter) -> None:
+    ranked = ranking(sweep([adapter(f"task{i}", {"h.0.q": (12, 10, 2)}, seed=i) for i in range(6)]))
+    shown = text(ranked, top=2)
+    assert shown.count("the other way") == 4
+    assert "11 pairs between the 2 at each end left out" in shown
+    rows = [tuple(line.split()[:2]) for line in shown.splitlines() if line.strip().startswith(("task", "⋮"))]
+    pairs = first_of_pairs(ranked)
+    assert rows == [*pairs[:2], ("⋮", "⋮"), *pairs[-2:]]
+    assert "left out" not in text(ranked, top=8)
+
+
+def test_pairs_without_a_module_in_common_are_counted(zoo) -> None:
+    assert "4 pairs of adapters without a module in common not shown" in text(ranking(sweep(zoo)), top=10)
+
+
+def test_names_cannot_steer_the_terminal(adapter) -> None:
+    ranked = ranking(sweep([adapter("bad\x1b[31m[bold]", seed=1), adapter("good", seed=2)]))
+    assert "\x1b" not in text(ranked, top=3) and "bad\\x1b[31m[bold]" in text(ranked, top=3)
