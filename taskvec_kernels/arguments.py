@@ -85,8 +85,8 @@ def shape(t: Tensor) -> str:
 def batch_shape(function: str, **parts: tuple[int, ...]) -> tuple[int, ...]:
     """The common leading shape, broadcast; ValueError that names the arguments when there is none."""
     try:
-        return tuple(torch.broadcast_shapes(*parts.values()))  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
+        return np.broadcast_shapes(*(tuple(size) for size in parts.values()))  # torch's own imports sympy first
+    except ValueError as error:
         got = ", ".join(f"{name} {list(size)}" for name, size in parts.items())
         raise ValueError(f"{function}: leading batch dimensions do not broadcast, got {got}") from error
 

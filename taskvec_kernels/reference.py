@@ -26,8 +26,9 @@ def lowrank_svd(b: Tensor, a: Tensor, scale: float | Tensor = 1.0) -> LowRankSVD
     U, S, Vh = (t.clone() for t in torch.linalg.svd(tau, full_matrices=False))
     U, S, Vh = U[..., :k], S[..., :k], Vh[..., :k, :]
     live = S > max(m, n) * EPS * S[..., :1]
-    # a dense product rounds at eps · ‖b‖‖a‖, which may be above eps · S_max
-    live &= S > r * EPS * (torch.as_tensor(scale).abs().to(S) * norm(b) * norm(a))[..., None]
+    # the sum Σ b_l a_l rounds at eps · Σ ‖b_l‖‖a_l‖, which may be above eps · S_max
+    terms = (norm_last(b.double().mT) * norm_last(a.double())).sum(-1)
+    live &= S > 8 * EPS * (torch.as_tensor(scale).abs().to(S) * terms)[..., None]
     return LowRankSVD(U * live[..., None, :], S * live, Vh * live[..., :, None])
 
 
@@ -193,7 +194,7 @@ def normalised_entropy(s: Tensor, rank: Tensor) -> Tensor:
     """−(1/log r) Σ p log p with p = s/Σs; NaN for a zero spectrum, 0 for one component."""
     share = s / s.sum(-1, keepdim=True)  # NaN when Σs = 0
     h = -torch.special.xlogy(share, share).sum(-1) / rank.double().log()
-    return torch.where((s.sum(-1) == 0) | (rank == 0), torch.nan, torch.where(rank == 1, 0 * share.sum(-1), h))
+    return torch.where((s.sum(-1) == 0) | (rank == 0), torch.nan, torch.where(rank == 1, 0 * share.sum(-1), h) + 0.0)
 
 
 def dense(b: Tensor, a: Tensor, scale: float | Tensor) -> Tensor:

@@ -71,11 +71,6 @@ inline TileProduct<T> tile_kernel(int rows, int vectors) {
 // Rows lie far apart, so the hardware's prefetcher starts anew on each: ask for the rows to come.
 constexpr int64_t rows_ahead = 6;
 
-template <class Src>
-inline void prefetch_row(const Src* row, int64_t count) {
-  for (int64_t q = 0; q < count; q += 64 / int64_t(sizeof(Src))) __builtin_prefetch(row + q);
-}
-
 // A panel rows: dst[row][depth] from `rows` rows of X, columns [k0, k0 + count).
 template <class T, class Src>
 inline void pack_rows(const Src* x, int64_t ldx, int64_t rows, int64_t k0, int64_t count, T* dst) {

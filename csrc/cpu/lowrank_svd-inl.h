@@ -18,13 +18,15 @@ constexpr int64_t panel_doubles = 4096;
 constexpr int64_t streamed_bytes = 16 << 20;  // outputs larger than this bypass the caches
 
 struct LowRankShape {
-  int64_t r, ld, panel, columns;  // panel: positions read at once; columns: of the outputs, k = min(r, m, n)
+  // panel: positions read at once, in rows `width` apart; columns: of the outputs, k = min(r, m, n)
+  int64_t r, ld, panel, width, columns;
   bool streamed;
 
   explicit LowRankShape(const LowRankSVD& task)
       : r(task.r),
         ld(round_up(task.r, larger(L, 8))),
-        panel(larger<int64_t>(32, smaller<int64_t>(512, panel_doubles / ld / 32 * 32))),
+        panel(larger<int64_t>(32, smaller<int64_t>(256, panel_doubles / ld / 32 * 32))),
+        width(panel + 8),  // rows a multiple of 4 KiB apart would share their cache sets
         columns(smaller(task.r, smaller(task.b.length, task.a.length))),
         streamed(task.batch * columns * (task.b.length + task.a.length) * 4 > streamed_bytes) {}
 };
@@ -45,8 +47,8 @@ struct LowRankScratch {
       used = round_up(used + count * int64_t(sizeof(double)), 64);
     };
     const int64_t square = shape.ld * shape.ld;
-    take(panel, shape.ld * shape.panel);
-    take(q_panel, shape.ld * shape.panel);
+    take(panel, shape.ld * shape.width);
+    take(q_panel, shape.ld * shape.width);
     for (double** matrix : {&gram, &chol, &inverse, &product, &b.T, &b.R, &a.T, &a.R}) take(*matrix, square);
     take(scale, shape.ld);
     take(sigma, shape.ld);
@@ -58,17 +60,22 @@ struct LowRankScratch {
 // panel[direction][position] of positions [p0, p0 + count), zeros up to a full vector and from r to ld.
 template <class Src>
 void load_panel(const Src* f, const Factor& factor, const LowRankShape& shape, int64_t p0, int64_t count, double* panel) {
-  const int64_t r = shape.r, width = shape.panel, ds = factor.direction_stride, ps = factor.position_stride;
+  const int64_t r = shape.r, width = shape.width, ds = factor.direction_stride, ps = factor.position_stride;
   const Src* from = f + p0 * ps;
   int64_t done = 0;  // positions that the blocked transpose has read
   if constexpr (std::is_same_v<Src, float>) {
     constexpr int F = smaller(8, lanes<float>);
     if (ds == 1 && ps >= F && r % F == 0) {
-      alignas(64) float block[F * F];
       for (; done + F <= count; done += F) {
         for (int64_t d = 0; d < r; d += F) {
-          transpose_block<float, F>(from + done * ps + d, ps, block, F);
-          for (int i = 0; i < F; ++i) convert_row(block + i * F, F, panel + (d + i) * width + done);
+          typename BlockRow<float, F>::type rows[F];
+          transpose_load<float, F>(from + done * ps + d, ps, rows);
+#pragma GCC unroll 8
+          for (int i = 0; i < F; ++i) {
+            typedef double Wide __attribute__((vector_size(F * sizeof(double))));
+            const Wide wide = __builtin_convertvector(rows[i], Wide);
+            std::memcpy(panel + (d + i) * width + done, &wide, sizeof wide);
+          }
         }
       }
     }
@@ -89,7 +96,12 @@ void load_panel(const Src* f, const Factor& factor, const LowRankShape& shape, i
 inline void add_gram(const double* panel, int64_t width, int64_t rows, int64_t count, double* gram, int64_t ld) {
   for (int64_t i = 0; i < rows; i += 4) {
     for (int64_t j = 0; j <= i; j += 4) {
-      V acc[4][4] = {};
+      V acc[4][4];
+#pragma GCC unroll 4
+      for (int s = 0; s < 4; ++s) {
+#pragma GCC unroll 4
+        for (int t = 0; t < 4; ++t) acc[s][t] = V{};
+      }
       const double *x = panel + i * width, *y = panel + j * width;
       for (int64_t p = 0; p < count; p += L) {
         V u[4], v[4];
@@ -101,43 +113,84 @@ inline void add_gram(const double* panel, int64_t width, int64_t rows, int64_t c
           for (int t = 0; t < 4; ++t) acc[s][t] += u[s] * v[t];
         }
       }
+#pragma GCC unroll 4
       for (int s = 0; s < 4; ++s) {
+#pragma GCC unroll 4
         for (int t = 0; t < 4; ++t) gram[(i + s) * ld + j + t] += horizontal_sum<double>(acc[s][t]);
       }
     }
   }
 }
 
-// out(column, position, vector) receives columns [c, c + C) of panelᵀ · T at positions p ... p + VC vectors.
-template <int C, int VC, class Out>
-inline void rotate_tile(const double* panel, int64_t width, int64_t r, const double* T, int64_t ld, int64_t p, int64_t c, Out&& out) {
-  V acc[C][VC] = {};
+// A block of an output, columns `stride` apart.
+template <class Out>
+struct Block {
+  Out* data;
+  int64_t stride, columns, positions;
+  bool streamed;
+
+  Block at(int64_t column, int64_t position) const {
+    return {data + column * stride + position, stride, columns - column, positions - position, streamed};
+  }
+};
+
+// to[c][p] = Σ_d panel[d][p] · T[d][c] for C columns, `stride` apart, and VC vectors of positions.
+template <int C, int VC, bool Streamed, class Out>
+inline void rotate_tile(const double* panel, int64_t width, int64_t r, const double* T, int64_t ld, Out* to, int64_t stride) {
+  typedef Out Narrow __attribute__((vector_size(L * sizeof(Out))));
+  V acc[C][VC];
+#pragma GCC unroll 4
+  for (int t = 0; t < C; ++t) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VC; ++v) acc[t][v] = V{};
+  }
   for (int64_t d = 0; d < r; ++d) {
     V f[VC];
 #pragma GCC unroll 4
-    for (int v = 0; v < VC; ++v) f[v] = load(panel + d * width + p + v * L);
+    for (int v = 0; v < VC; ++v) f[v] = load(panel + d * width + v * L);
 #pragma GCC unroll 4
     for (int t = 0; t < C; ++t) {
 #pragma GCC unroll 4
-      for (int v = 0; v < VC; ++v) acc[t][v] += T[d * ld + c + t] * f[v];
+      for (int v = 0; v < VC; ++v) acc[t][v] += T[d * ld + t] * f[v];
     }
   }
 #pragma GCC unroll 4
   for (int t = 0; t < C; ++t) {
 #pragma GCC unroll 4
-    for (int v = 0; v < VC; ++v) out(c + t, p + v * L, acc[t][v]);
+    for (int v = 0; v < VC; ++v) {
+      const Narrow narrow = __builtin_convertvector(acc[t][v], Narrow);
+      if constexpr (Streamed) {
+        stream(to + t * stride + v * L, narrow);
+      } else {
+        std::memcpy(to + t * stride + v * L, &narrow, sizeof narrow);
+      }
+    }
   }
 }
 
+// The same where the tile may stick out of the block.
+template <int C, int VC, class Out>
+inline void rotate_within(const double* panel, int64_t width, int64_t r, const double* T, int64_t ld, const Block<Out>& out) {
+  if (out.columns >= C && out.positions >= VC * L) {
+    if (out.streamed) return rotate_tile<C, VC, true>(panel, width, r, T, ld, out.data, out.stride);
+    return rotate_tile<C, VC, false>(panel, width, r, T, ld, out.data, out.stride);
+  }
+  alignas(64) Out tile[C * VC * L];
+  rotate_tile<C, VC, false>(panel, width, r, T, ld, tile, VC * L);
+  for (int t = 0; t < smaller<int64_t>(C, out.columns); ++t) {
+    for (int64_t p = 0; p < smaller<int64_t>(VC * L, out.positions); ++p) out.data[t * out.stride + p] = tile[t * VC * L + p];
+  }
+}
+
+// out = (panelᵀ · T)ᵀ; the panel is zero between `out.positions` and a full vector.
 template <class Out>
-inline void rotate_panel(const double* panel, int64_t width, int64_t r, int64_t count, const double* T, int64_t ld, int64_t columns,
-                         Out&& out) {
+inline void rotate_panel(const double* panel, int64_t width, int64_t r, const double* T, int64_t ld, const Block<Out>& out) {
   constexpr int VC = TASKVEC_VECTOR_BYTES == 64 ? 4 : 2;
-  const int64_t end = round_up(count, L);
-  for (int64_t c = 0; c < columns; c += 4) {
+  const int64_t end = round_up(out.positions, L);
+  for (int64_t c = 0; c < out.columns; c += 4) {
     int64_t p = 0;
-    for (; p + VC * L <= end; p += VC * L) rotate_tile<4, VC>(panel, width, r, T, ld, p, c, out);
-    for (; p < end; p += L) rotate_tile<4, 1>(panel, width, r, T, ld, p, c, out);
+    for (; p + VC * L <= end; p += VC * L) rotate_within<4, VC>(panel + p, width, r, T + c, ld, out.at(c, p));
+    for (; p < end; p += L) rotate_within<4, 1>(panel + p, width, r, T + c, ld, out.at(c, p));
   }
 }
 
@@ -150,10 +203,10 @@ void gram_of(const Src* f, const Factor& factor, const LowRankShape& shape, cons
     const int64_t count = smaller(shape.panel, factor.length - p0);
     load_panel(f, factor, shape, p0, count, s.panel);
     if (T != nullptr) {
-      rotate_panel(s.panel, shape.panel, shape.r, count, T, shape.ld, rows,
-                   [&](int64_t c, int64_t p, V value) { store(s.q_panel + c * shape.panel + p, value); });
+      const Block<double> q{s.q_panel, shape.width, rows, round_up(count, L), false};
+      rotate_panel(s.panel, shape.width, shape.r, T, shape.ld, q);
     }
-    add_gram(T == nullptr ? s.panel : s.q_panel, shape.panel, rows, round_up(count, L), s.gram, shape.ld);
+    add_gram(T == nullptr ? s.panel : s.q_panel, shape.width, rows, round_up(count, L), s.gram, shape.ld);
   }
 }
 
@@ -246,17 +299,8 @@ void rotate_factor(const Src* f, const Factor& factor, const LowRankShape& shape
   for (int64_t p0 = 0; p0 < factor.length; p0 += shape.panel) {
     const int64_t count = smaller(shape.panel, factor.length - p0);
     load_panel(f, factor, shape, p0, count, s.panel);
-    rotate_panel(s.panel, shape.panel, shape.r, count, T, shape.ld, shape.columns, [&](int64_t c, int64_t p, V value) {
-      if (c >= shape.columns) return;
-      typedef Out Narrow __attribute__((vector_size(L * sizeof(Out))));
-      const Narrow narrow = __builtin_convertvector(value, Narrow);
-      Out* to = out + c * factor.length + p0 + p;
-      if (count - p >= L) {
-        shape.streamed ? stream(to, narrow) : void(std::memcpy(to, &narrow, sizeof narrow));
-      } else {
-        for (int64_t lane = 0; lane < count - p; ++lane) to[lane] = narrow[lane];
-      }
-    });
+    const Block<Out> block{out + p0, factor.length, shape.columns, count, shape.streamed};
+    rotate_panel(s.panel, shape.width, shape.r, T, shape.ld, block);
   }
 }
 
@@ -280,6 +324,16 @@ void lowrank_svd(const LowRankSVD& task, int64_t index, void* memory) {
     for (int64_t i = 0; i < k; ++i) sigma[i] = nan;
     return;
   }
+  // B · A = Σ b_l a_l is known to rounding of this sum: where the terms cancel, what is left is noise
+  double terms = 0;
+  for (int64_t l = 0; l < shape.r; ++l) {
+    double b_l = 0, a_l = 0;
+    for (int64_t i = 0; i < shape.r; ++i) {
+      b_l += s.b.R[i * ld + l] * s.b.R[i * ld + l];
+      a_l += s.a.R[i * ld + l] * s.a.R[i * ld + l];
+    }
+    terms += __builtin_sqrt(b_l) * __builtin_sqrt(a_l);
+  }
   // core M = R_B R_Aᵀ by columns, and its SVD
   double *core = s.gram, *left = s.chol, *right = s.inverse;
   fill(core, square, 0);
@@ -288,7 +342,7 @@ void lowrank_svd(const LowRankSVD& task, int64_t index, void* memory) {
   }
   svd(core, left, right, s.sigma, s.work, shape.r, ld);
   // T_B W and T_A Z, with the columns of what is rounding noise set to zero
-  const double noise = double(larger(task.b.length, task.a.length)) * 2.2e-16 * s.sigma[0];
+  const double noise = larger(double(larger(task.b.length, task.a.length)) * 2.2e-16 * s.sigma[0], 8 * 2.2e-16 * terms);
   const double sign = scale < 0 ? -1 : 1;
   fill(s.product, square, 0), fill(core, square, 0);
   for (int64_t c = 0; c < k; ++c) {

@@ -16,7 +16,13 @@ void lowrank_svd(const LowRankSVD& task, int threads) {
   const std::int64_t k = std::min({task.r, task.b.length, task.a.length}), size = task.dtype == DType::f64 ? 8 : 4;
   prefer_large_pages(task.u_t, task.batch * k * task.b.length * size);
   prefer_large_pages(task.vh, task.batch * k * task.a.length * size);
-  parallel_for(task.batch, workers, [&](std::int64_t index, int worker) { kernels().lowrank_svd(task, index, scratch.of(worker)); });
+  // runs of matrices: two threads that first touch one large page would wait for each other
+  const std::int64_t run = std::max<std::int64_t>(1, task.batch / (4 * workers)), runs = (task.batch + run - 1) / run;
+  parallel_for(runs, workers, [&](std::int64_t item, int worker) {
+    for (std::int64_t index = item * run; index < std::min(task.batch, (item + 1) * run); ++index) {
+      kernels().lowrank_svd(task, index, scratch.of(worker));
+    }
+  });
 }
 
 }  // namespace taskvec

@@ -76,7 +76,8 @@ struct Stats {
 
 std::int64_t pairwise_scratch(const Pairwise& task, int threads) {
   const TileSize size = tile_size(task);
-  return kernels().tile_scratch(task, std::max(size.rows, size.columns), size.columns) * threads;
+  const std::int64_t rows = task.symmetric ? std::max(size.rows, size.columns) : size.rows;  // diagonal tiles are square
+  return kernels().tile_scratch(task, rows, size.columns) * threads;
 }
 
 void pairwise(const Pairwise& task, int threads) {

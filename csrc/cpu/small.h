@@ -74,7 +74,7 @@ inline double invert_lower(const double* C, double* inverse, int64_t n, int64_t 
 // One-sided Jacobi: rotates the rows of X, and those of Z with them, until the rows of X are orthogonal.
 // Rows below 2^-60 of the largest are left alone: they are below every rank threshold.
 inline void orthogonalise_rows(double* X, double* Z, int64_t n, int64_t ld) {
-  const double tolerance = eps * __builtin_sqrt(double(n));
+  const double tolerance = eps * eps * double(n);  // of squares
   constexpr int most_sweeps = 40;
   for (int sweep = 0; sweep < most_sweeps; ++sweep) {
     double largest = 0;
@@ -90,11 +90,11 @@ inline void orthogonalise_rows(double* X, double* Z, int64_t n, int64_t ld) {
           xx += u * u, yy += v * v, xy += u * v;
         }
         const double a = horizontal_sum<double>(xx), b = horizontal_sum<double>(yy), g = horizontal_sum<double>(xy);
-        if (a <= negligible || b <= negligible || __builtin_fabs(g) <= tolerance * __builtin_sqrt(a * b)) continue;
+        if (a <= negligible || b <= negligible || g * g <= tolerance * a * b) continue;
         rotated = true;
-        const double zeta = (b - a) / (2 * g);
-        const double t = __builtin_copysign(1.0, zeta) / (__builtin_fabs(zeta) + __builtin_sqrt(1 + zeta * zeta));
-        const double c = 1 / __builtin_sqrt(1 + t * t), s = c * t;
+        // tan of the angle, its smaller root, with two dependent roots and quotients
+        const double gap = __builtin_fabs(b - a), h = __builtin_sqrt(gap * gap + 4 * g * g);
+        const double c = __builtin_sqrt((h + gap) / (2 * h)), s = __builtin_copysign(2 * g / (h + gap), b < a ? -g : g) * c;
         for (double* matrix : {X, Z}) {
           double *u = matrix + p * ld, *v = matrix + q * ld;
           for (int64_t i = 0; i < ld; i += L) {

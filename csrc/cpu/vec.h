@@ -122,16 +122,22 @@ inline void transpose_stage(Row (&rows)[N]) {
   }
 }
 
-// dst[c * dst_stride + r] = src[r * src_stride + c] for a square block of N, a power of two up to the lanes.
-template <class T, int N = lanes<T>>
-inline void transpose_block(const T* src, int64_t src_stride, T* dst, int64_t dst_stride) {
-  using Row = BlockRow<T, N>;
-  typename Row::type rows[N];
+// A square block of N (a power of two up to the lanes), read by rows `stride` apart, as columns.
+template <class T, int N>
+inline void transpose_load(const T* src, int64_t stride, typename BlockRow<T, N>::type (&rows)[N]) {
 #pragma GCC unroll 16
-  for (int i = 0; i < N; ++i) rows[i] = *reinterpret_cast<const typename Row::unaligned*>(src + i * src_stride);
+  for (int i = 0; i < N; ++i) rows[i] = *reinterpret_cast<const typename BlockRow<T, N>::unaligned*>(src + i * stride);
   transpose_stage<N / 2, N>(rows);
+}
+
+// dst[c * dst_stride + r] = src[r * src_stride + c] for a square block of lanes<T>.
+template <class T>
+inline void transpose_block(const T* src, int64_t src_stride, T* dst, int64_t dst_stride) {
+  constexpr int N = lanes<T>;
+  typename BlockRow<T, N>::type rows[N];
+  transpose_load<T, N>(src, src_stride, rows);
 #pragma GCC unroll 16
-  for (int i = 0; i < N; ++i) *reinterpret_cast<typename Row::unaligned*>(dst + i * dst_stride) = rows[i];
+  for (int i = 0; i < N; ++i) *reinterpret_cast<typename BlockRow<T, N>::unaligned*>(dst + i * dst_stride) = rows[i];
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

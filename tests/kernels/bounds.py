@@ -1,0 +1,178 @@
+"""The error bounds that the kernels promise against ``taskvec_kernels.reference``; derived in docs/NUMERICS.md.
+
+One function a bound, the same names as there, the same values on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# ‖δd‖₂ / ‖S_j‖₂ of fp32 arithmetic, by `precision`
+PROJECTION = {"highest": 2e-6, "high": 1e-3, "medium": 8e-3}
+
+
+def unit(dtype: torch.dtype) -> float:
+    """Unit roundoff of what inputs of ``dtype`` are computed and returned in: fp64, or fp32 for all others."""
+    return 2.0**-53 if dtype == torch.float64 else 2.0**-24
+
+
+def projection(dtype: torch.dtype, precision: str = "highest") -> float:
+    """ε: ‖δd‖₂ ≤ ε ‖S_j‖₂, hence |δd_k| ≤ ε ‖S_j‖₂. In fp64 as many units, and as many again for the oracle."""
+    if dtype == torch.float64:
+        return 2 * PROJECTION["highest"] * unit(dtype) / unit(torch.float32)
+    return PROJECTION[precision]
+
+
+def orthogonality(dtype: torch.dtype, r: int, condition: float) -> float:
+    """‖UᵀU − I‖_max on the numerical rank; ``condition`` is the larger one of the two factors."""
+    return (8 + 4 * math.sqrt(r) * condition) * unit(dtype) if dtype == torch.float64 else 5e-6
+
+
+def reconstruction(dtype: torch.dtype, r: int, condition: float) -> float:
+    """‖τ − U S Vᴴ‖_F / ‖τ‖_F."""
+    return (8 + 4 * math.sqrt(r) * condition) * unit(dtype) if dtype == torch.float64 else 1e-6
+
+
+def singular_values(dtype: torch.dtype, r: int, condition: float) -> float:
+    """|δS_k| / ‖τ‖_F, by Weyl no more than the error of τ."""
+    return reconstruction(dtype, r, condition)
+
+
+@dataclass
+class Pairs:
+    """What the bounds of source→target metrics are made of, all fp64; shapes broadcast to (..., N, M)."""
+
+    u: float  # unit roundoff
+    eps: float  # ε of ``projection``; 0 when the spectra are given
+    eta: Tensor  # ε ‖S_j‖₂
+    k: int  # terms of a sum over a spectrum
+    value: dict[str, Tensor]  # the oracle's results
+    s1: Tensor  # (..., N, 1, k)
+    s2: Tensor  # (..., N, M, k), the oracle's
+    d: Tensor | None = None
+    rank_source: Tensor | None = None
+    rank_target: Tensor | None = None
+    defect: Tensor | float = 0.0  # |‖τ_j‖_F / ‖S_j‖₂ − 1|: what the inputs lack of orthonormality
+    source_defect: Tensor | float = 0.0
+    size: int = 0  # m · n
+    p: float = 1.0
+
+    @property
+    def sum2(self) -> Tensor:
+        return self.s2.sum(-1)
+
+    @property
+    def noise(self) -> Tensor:
+        """Pairs whose ΣS₂ may be rounding alone: their S₂ has no shape to compare."""
+        live = (self.s1 > 0) & (self.s2 > -self.eta[..., None] if self.d is None else self.d > -self.eta[..., None])
+        return (self.sum2 < 2 * math.sqrt(self.k) * self.eta) & live.any(-1) & (self.eta > 0)
+
+
+def d(c: Pairs) -> Tensor:
+    return c.eta[..., None].expand(c.s2.shape)
+
+
+spectra = d  # clipping is a contraction
+
+
+def l1(c: Pairs) -> Tensor:
+    moved = math.sqrt(c.k) * c.eta
+    return moved + (c.k + 2) * c.u * (c.value["l1"] + moved)
+
+
+def l2(c: Pairs) -> Tensor:
+    return c.eta + (c.k + 4) * c.u * (c.value["l2"] + c.eta)
+
+
+def linf(c: Pairs) -> Tensor:
+    return c.eta + 2 * c.u * (c.value["linf"] + c.eta)
+
+
+def lp(c: Pairs) -> Tensor:
+    """‖δ‖_p ≤ max(1, k^(1/p − 1/2)) ‖δ‖₂ for p ≥ 1; for p < 1, Σ|x + δ|^p ≤ Σ|x|^p + Σ|δ|^p."""
+    p, value = c.p, c.value["lp"]
+    moved = max(1.0, c.k ** (1 / p - 0.5)) * c.eta
+    if p < 1:
+        moved = (value**p + moved**p) ** (1 / p) - value
+    return moved + ((c.k + 4) / p + 4) * c.u * (value + moved)
+
+
+def rec(c: Pairs) -> Tensor:
+    """Σ|δ share| ≤ 2 Σ|δS₂| / ΣS₂, and min is 1-Lipschitz."""
+    moved = 2 * math.sqrt(c.k) * c.eta / c.sum2
+    return torch.where(c.sum2 == 0, c.noise.double(), moved + (c.k + 4) * c.u).clamp(max=1.0)
+
+
+def entropy_projected(c: Pairs) -> Tensor:
+    """Fannes–Audenaert: |δH| ≤ t log(r − 1) + h(t) for shares that differ by t = ½ Σ|δ share|."""
+    r = (c.s1 > 0).sum(-1).double()
+    t = (math.sqrt(c.k) * c.eta / c.sum2).nan_to_num(0.0).clamp(max=0.5)
+    h = -torch.special.xlogy(t, t) - torch.special.xlogy(1 - t, 1 - t)
+    moved = (t * (r - 1).clamp(min=1).log() + h) / r.log()
+    rounded = (c.k + 16) * c.u * (1 + 1 / r.log())
+    return torch.where(r > 1, moved + rounded, 0.0)
+
+
+def entropy(c: Pairs) -> Tensor:
+    """S₁ is given: rounding alone."""
+    r = (c.s1 > 0).sum(-1).double()
+    return torch.where(r > 1, (c.k + 16) * c.u * (1 + 1 / r.log()), 0.0)
+
+
+def cosine(c: Pairs) -> Tensor:
+    return c.eps + c.defect + c.source_defect + (c.k + 4) * c.u + 0 * c.eta
+
+
+def energy(c: Pairs) -> Tensor:
+    """|‖S₂ + δ‖² − ‖S₂‖²| / ‖τ‖² ≤ 2 ε; 4e-6 for fp32."""
+    return 2 * c.eps + 2 * c.defect + 0 * c.eta
+
+
+residual_squared = energy  # 1 − energy
+
+
+def excess(c: Pairs) -> Tensor:
+    return energy(c) * c.size / c.rank_source + 4 * c.u * c.value["excess"]
+
+
+def overlap_u(c: Pairs) -> Tensor:
+    return c.eps + (c.rank_source * c.rank_target).sqrt() * c.u
+
+
+overlap_v = overlap_u
+
+METRICS: dict[str, Callable[[Pairs], Tensor]] = {
+    "l1": l1,
+    "l2": l2,
+    "linf": linf,
+    "lp": lp,
+    "rec": rec,
+    "entropy": entropy,
+    "entropy_projected": entropy_projected,
+    "cosine": cosine,
+    "residual": residual_squared,  # compared squared: it cancels
+    "energy": energy,
+    "excess": excess,
+    "overlap_u": overlap_u,
+    "overlap_v": overlap_v,
+}
+
+
+def project(dtype: torch.dtype, U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor | float) -> Tensor:
+    """|δd_k| ≤ ε |scale| ‖u_k‖‖v_k‖ Σ_l ‖b_l‖‖a_l‖: raw factors may cancel, so the bound is on their terms."""
+    terms = (b.double().norm(dim=-2) * a.double().norm(dim=-1)).sum(-1)
+    return projection(dtype) * lengths(U, Vh) * (torch.as_tensor(scale).double().abs() * terms)[..., None]
+
+
+def project_dense(dtype: torch.dtype, U: Tensor, Vh: Tensor, tau: Tensor) -> Tensor:
+    """|δd_k| ≤ ε ‖u_k‖‖v_k‖‖τ‖_F."""
+    return projection(dtype) * lengths(U, Vh) * torch.linalg.matrix_norm(tau.double())[..., None]
+
+
+def lengths(U: Tensor, Vh: Tensor) -> Tensor:
+    return U.double().norm(dim=-2) * Vh.double().norm(dim=-1)

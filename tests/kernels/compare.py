@@ -1,0 +1,146 @@
+"""Comparators: results of the kernels against the oracle, within ``bounds``."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from taskvec_kernels import LowRankSVD, Pairwise, reference
+
+from . import bounds
+
+
+def output_dtype(*inputs: Tensor) -> torch.dtype:
+    return torch.float64 if any(t.dtype == torch.float64 for t in inputs) else torch.float32
+
+
+def assert_within(name: str, got: Tensor, want: Tensor, bound: Tensor | float, skip: Tensor | None = None) -> None:
+    """|got − want| ≤ bound elementwise and NaN in the same places, but where ``skip``."""
+    assert got.shape == want.shape, f"{name}: shape {list(got.shape)}, expected {list(want.shape)}"
+    got, want = got.double(), want.double()
+    bound = torch.as_tensor(bound, dtype=torch.float64).expand(got.shape)
+    keep = torch.ones_like(got, dtype=torch.bool) if skip is None else ~skip.expand(got.shape)
+    got, want, bound = got[keep], want[keep], bound[keep]
+    wrong = got.isnan() != want.isnan()
+    assert not wrong.any(), f"{name}: NaN in {int(got.isnan().sum())} places, expected {int(want.isnan().sum())}"
+    number = ~want.isnan()
+    error, bound = (got - want).abs()[number], bound[number]
+    assert not bound.isnan().any(), f"{name}: the bound is NaN"
+    bad = ~(error <= bound)
+    assert not bad.any(), (
+        f"{name}: {int(bad.sum())} of {bad.numel()} beyond the bound, worst {float((error / bound)[bad].max()):.3g} times it "
+        f"(error {float(error[bad].max()):.3g})"
+    )
+
+
+def assert_svd(out: LowRankSVD, b: Tensor, a: Tensor, scale: float | Tensor = 1.0, *, condition: float = 1.0) -> None:
+    """``out`` is the thin SVD of scale · b · a; ``condition`` is the larger one of b and a."""
+    dtype, (m, r), n = output_dtype(b, a), b.shape[-2:], a.shape[-1]
+    k = min(r, m, n)
+    tau = reference.dense(b, a, scale)
+    batch = tau.shape[:-2]
+    assert (out.U.shape, out.S.shape, out.Vh.shape) == ((*batch, m, k), (*batch, k), (*batch, k, n))
+    assert {t.dtype for t in out} == {dtype}
+    assert out.U.mT.is_contiguous() and out.S.is_contiguous() and out.Vh.is_contiguous()
+    U, S, Vh = (t.double() for t in out)
+    assert (S >= 0).all() and (S.diff(dim=-1) <= 0).all(), f"S is not descending: {S}"
+    live = torch.diag_embed((S > 0).double())
+    orthogonality = bounds.orthogonality(dtype, r, condition)
+    assert_within("UᵀU − I", U.mT @ U, live, orthogonality)
+    assert_within("VᴴV − I", Vh @ Vh.mT, live, orthogonality)
+    size = torch.linalg.matrix_norm(tau)
+    error = torch.linalg.matrix_norm(tau - U * S[..., None, :] @ Vh)
+    assert_within("τ − U S Vᴴ", error, 0 * size, bounds.reconstruction(dtype, r, condition) * size)
+    want = reference.lowrank_svd(b, a, scale).S
+    assert_within("S", S, want, (bounds.singular_values(dtype, r, condition) * size)[..., None])
+
+
+def assert_pairs(out: Pairwise, x: LowRankSVD, y: LowRankSVD | None = None, *, p: float | None = None, precision: str = "highest") -> None:
+    """Every metric and spectrum in ``out`` against the oracle fed the same inputs."""
+    assert_one_way("forward", out.forward, x, x if y is None else y, p, precision)
+    assert (out.backward is None) == (y is None)
+    if y is not None:
+        assert_one_way("backward", out.backward, y, x, p, precision)
+
+
+def assert_one_way(
+    way: str, got: dict[str, Tensor], source: LowRankSVD, target: LowRankSVD, p: float | None, precision: str
+) -> None:
+    assert got, f"{way} holds nothing"
+    dtype = output_dtype(*source, *target)
+    names = set(bounds.METRICS) - {"entropy"} - ({"lp"} if p is None else set())
+    want = reference.one_way(source, target, sorted(names), True, p)
+    context = pair_bounds(source, target, want, dtype, p, precision)
+    for name, values in got.items():
+        assert values.dtype == dtype and values.is_contiguous(), f"{way} {name}: {values.dtype}"
+        if name == "residual":
+            assert_within(f"{way} residual²", values.double().square(), want[name].square(), bounds.residual_squared(context))
+        elif name in ("d", "spectra"):
+            assert_within(f"{way} {name}", values, want[name], getattr(bounds, name)(context))
+            moved = (values.double() - want[name]).norm(dim=-1)
+            assert_within(f"{way} ‖δ{name}‖", moved, 0 * moved, context.eta)
+        else:
+            skip = context.noise if name == "entropy_projected" else None
+            assert_within(f"{way} {name}", values, want[name], bounds.METRICS[name](context), skip)
+
+
+def pair_bounds(
+    source: LowRankSVD, target: LowRankSVD, want: dict[str, Tensor], dtype: torch.dtype, p: float | None, precision: str
+) -> bounds.Pairs:
+    eps = bounds.projection(dtype, precision)
+    s1, s_target = source.S.double(), target.S.double()
+    return bounds.Pairs(
+        u=bounds.unit(dtype),
+        eps=eps,
+        eta=(eps * s_target.norm(dim=-1))[..., None, :].expand(want["l1"].shape),
+        k=s1.shape[-1],
+        value=want,
+        s1=s1[..., :, None, :],
+        s2=want["spectra"],
+        d=want["d"],
+        rank_source=(s1 > 0).sum(-1).double()[..., :, None],
+        rank_target=(s_target > 0).sum(-1).double()[..., None, :],
+        defect=defect(target)[..., None, :],
+        source_defect=defect(source)[..., :, None],
+        size=source.U.shape[-2] * source.Vh.shape[-1],
+        p=p or 1.0,
+    )
+
+
+def defect(svd: LowRankSVD) -> Tensor:
+    """|‖U S Vᴴ‖_F / ‖S‖₂ − 1|: rounding of U and V makes them not quite orthonormal."""
+    U, S, Vh = (t.double() for t in svd)
+    square = torch.einsum("...k,...l,...kl,...kl->...", S, S, U.mT @ U, Vh @ Vh.mT)
+    return (square.clamp(min=0).sqrt() / S.norm(dim=-1) - 1).abs().nan_to_num(0.0)
+
+
+def assert_spectra(got: dict[str, Tensor], s1: Tensor, s2: Tensor, *, p: float | None = None) -> None:
+    """``compare_spectra`` against the oracle: the spectra are given, so that only rounding remains."""
+    dtype = output_dtype(s1, s2)
+    want = reference.compare_spectra(s1, s2, metrics=list(got), p=p)
+    a, b = torch.broadcast_tensors(s1.double(), s2.double())
+    zero = torch.zeros(a.shape[:-1], dtype=torch.float64)
+    context = bounds.Pairs(
+        u=bounds.unit(dtype), eps=0.0, eta=zero, k=a.shape[-1], value=want, s1=a, s2=b, p=p or 1.0
+    )
+    for name, values in got.items():
+        assert values.dtype == dtype
+        assert_within(name, values, want[name], bounds.METRICS[name](context))
+
+
+def assert_same_bits(got: object, want: object) -> None:
+    """Equal to the last bit, NaN equal to NaN; dicts, tuples and tensors."""
+    if isinstance(got, Tensor) and isinstance(want, Tensor):
+        assert got.dtype == want.dtype and got.shape == want.shape
+        assert torch.equal(got.isnan(), want.isnan()), "NaN in different places"
+        assert torch.equal(got.nan_to_num(), want.nan_to_num()), f"{int((got.nan_to_num() != want.nan_to_num()).sum())} values differ"
+    elif isinstance(got, dict) and isinstance(want, dict):
+        assert got.keys() == want.keys()
+        for name in got:
+            assert_same_bits(got[name], want[name])
+    elif isinstance(got, (tuple, list)) and isinstance(want, (tuple, list)):
+        assert len(got) == len(want)
+        for one, other in zip(got, want, strict=True):
+            assert_same_bits(one, other)
+    else:
+        assert got is None and want is None, f"cannot compare {type(got).__name__} with {type(want).__name__}"

@@ -1,0 +1,84 @@
+"""``lowrank_svd`` against the fp64 oracle, at the bounds of docs/NUMERICS.md."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from taskvec_kernels import lowrank_svd
+
+from .cases import DTYPES, factors, name_of
+from .compare import assert_svd
+
+SMALL = [(1, 1, 1), (3, 1, 1), (1, 7, 3), (3, 7, 1), (7, 3, 3), (7, 7, 7)]
+# lengths round a vector of 2, 4 and 8 doubles, a panel's 32, 64, 128 and 512 positions; ranks round 4 and 8
+WIDTHS = [(m, 40 - m, r) for m, r in ((3, 2), (4, 3), (5, 4), (7, 5), (8, 7), (9, 8), (15, 9), (16, 15), (17, 16))]
+PANELS = [(31, 33, 17), (63, 65, 31), (127, 129, 33), (511, 513, 8), (1025, 1000, 9), (512, 1024, 4)]
+WIDE = [(300, 290, 63), (260, 300, 65), (200, 150, 127), (400, 300, 129), (300, 260, 255), (290, 300, 256)]
+# fewer rows or columns than directions
+SHORT = [(1, 9, 5), (9, 2, 8), (5, 3, 16), (17, 15, 33), (20, 64, 256)]
+
+
+@pytest.mark.parametrize("shape", SMALL + WIDTHS + PANELS + WIDE + SHORT, ids=name_of)
+def test_shapes(shape: tuple[int, int, int]) -> None:
+    b, a = factors(*shape, batch=(2,))
+    assert_svd(lowrank_svd(b, a), b, a)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (7, 3, 3), (65, 33, 16), (130, 520, 24)], ids=name_of)
+def test_dtypes(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
+    b, a = factors(*shape, batch=(3,), dtype=dtype)
+    assert_svd(lowrank_svd(b, a), b, a, condition=100.0)
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e2, 1e4, 1e5, 3e5, 1e6])
+@pytest.mark.parametrize("shape", [(5, 7, 3), (64, 48, 8), (1000, 333, 16), (300, 400, 64), (300, 280, 256)], ids=name_of)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=name_of)
+def test_conditioned_factors(shape: tuple[int, int, int], condition: float, dtype: torch.dtype) -> None:
+    b, a = factors(*shape, condition=condition, dtype=dtype)
+    assert_svd(lowrank_svd(b, a), b, a, condition=condition)
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e4, 1e6])
+@pytest.mark.parametrize("shape", [(300, 200, 8), (200, 300, 64)], ids=name_of)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=name_of)
+def test_conditions_that_cancel(shape: tuple[int, int, int], condition: float, dtype: torch.dtype) -> None:
+    """B · G and G⁻¹ · A for an ill-conditioned G: τ is well-conditioned and a share 1/κ of ‖B‖‖A‖."""
+    m, n, r = shape
+    b, a = factors(m, n, r, condition=2.0, dtype=torch.float64)
+    g, _ = factors(r, r, r, condition=condition, dtype=torch.float64, seed=9)
+    b, a = (b @ g).to(dtype), torch.linalg.solve(g, a).to(dtype)
+    assert_svd(lowrank_svd(b, a), b, a, condition=2 * condition)
+
+
+@pytest.mark.parametrize("decades", [3, 6, 15])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=name_of)
+def test_columns_of_all_sizes(decades: int, dtype: torch.dtype) -> None:
+    b, a = factors(60, 50, 8, dtype=torch.float64)
+    size = torch.logspace(-decades, decades, 8, dtype=torch.float64)
+    for left, right in ((size, 1 / size), (size, size), (size, 1 + 0 * size), (size, size.flip(0))):
+        scaled = (b * left).to(dtype), (a * right[:, None]).to(dtype)
+        assert_svd(lowrank_svd(*scaled), *scaled, condition=100.0)
+
+
+@pytest.mark.parametrize("exponent", [-30, -15, -6, 6, 15, 30])
+def test_sizes(exponent: int) -> None:
+    b, a = factors(20, 30, 5)
+    b = b * 10.0**exponent
+    assert_svd(lowrank_svd(b, a), b, a)
+    assert_svd(lowrank_svd(b, a, 10.0**-exponent), b, a, 10.0**-exponent)
+
+
+@pytest.mark.parametrize("scale", [2.0, -0.5, 0.0, 1e-6, 1e6])
+def test_scales(scale: float) -> None:
+    b, a = factors(20, 30, 5, batch=(2,))
+    assert_svd(lowrank_svd(b, a, scale), b, a, scale)
+    each = torch.tensor([scale, 3.0])
+    assert_svd(lowrank_svd(b, a, each), b, a, each)
+
+
+def test_sign_of_the_scale_goes_to_u() -> None:
+    b, a = factors(20, 30, 5)
+    plus, minus = lowrank_svd(b, a, 2.0), lowrank_svd(b, a, -2.0)
+    assert torch.equal(plus.U, -minus.U) and torch.equal(plus.S, minus.S) and torch.equal(plus.Vh, minus.Vh)
