@@ -39,9 +39,4 @@ inline void convert_row(const Src* src, int64_t count, T* dst) {
   for (int64_t i = 0; i < count; ++i) dst[i] = T(src[i]);
 }
 
-template <class Src>
-inline void prefetch_row(const Src* row, int64_t count) {
-  for (int64_t q = 0; q < count; q += 64 / int64_t(sizeof(Src))) __builtin_prefetch(row + q);
-}
-
 }  // namespace taskvec::TASKVEC_LEVEL

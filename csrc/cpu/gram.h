@@ -68,34 +68,35 @@ inline TileProduct<T> tile_kernel(int rows, int vectors) {
   return &tile_product_entry<T, R, V>;
 }
 
-// Rows lie far apart, so the hardware's prefetcher starts anew on each: ask for the rows to come.
-constexpr int64_t rows_ahead = 6;
-
 // A panel rows: dst[row][depth] from `rows` rows of X, columns [k0, k0 + count).
 template <class T, class Src>
 inline void pack_rows(const Src* x, int64_t ldx, int64_t rows, int64_t k0, int64_t count, T* dst) {
-  for (int64_t row = 0; row < rows; ++row) {
-    prefetch_row(x + smaller(row + rows_ahead, rows - 1) * ldx + k0, count);
-    convert_row(x + row * ldx + k0, count, dst + row * depth<T>);
-  }
+  for (int64_t row = 0; row < rows; ++row) convert_row(x + row * ldx + k0, count, dst + row * depth<T>);
 }
 
 // B panels: dst[panel][q][tile_columns]; column c of the block is row source[c] of Y. Missing columns are zero.
 template <class T, class Src>
-inline void pack_columns(const Src* y, int64_t ldy, const int64_t* source, int64_t columns, int64_t k0, int64_t count, T* staging, T* dst) {
-  constexpr int L = lanes<T>;
-  for (int64_t c0 = 0; c0 < round_up(columns, L); c0 += L) {
+inline void pack_columns(const Src* y, int64_t ldy, const int64_t* source, int64_t columns, int64_t k0, int64_t count, T* dst) {
+  constexpr int N = lanes<T>;
+  for (int64_t c0 = 0; c0 < round_up(columns, N); c0 += N) {
     T* out = dst + c0 / tile_columns<T> * (tile_columns<T> * depth<T>)+c0 % tile_columns<T>;
-    for (int lane = 0; lane < L; ++lane) {  // [L, depth]
-      T* row = staging + lane * depth<T>;
-      prefetch_row(y + source[smaller(c0 + lane + rows_ahead, columns - 1)] * ldy + k0, count);
-      if (c0 + lane < columns) {
-        convert_row(y + source[c0 + lane] * ldy + k0, count, row);
+    const Src* rows[N];
+    const int present = int(smaller<int64_t>(N, columns - c0));
+    for (int lane = 0; lane < N; ++lane) rows[lane] = y + source[c0 + smaller(lane, present - 1)] * ldy + k0;
+    for (int64_t q = 0; q < count; q += N) {
+      typename BlockRow<T, N>::type block[N];
+      if (std::is_same_v<T, Src> && present == N && q + N <= count) {
+#pragma GCC unroll 16
+        for (int lane = 0; lane < N; ++lane) std::memcpy(&block[lane], rows[lane] + q, sizeof block[lane]);
       } else {
-        for (int64_t q = 0; q < round_up(count, L); ++q) row[q] = 0;
+        alignas(64) T values[N * N] = {};
+        for (int lane = 0; lane < present; ++lane) convert_row(rows[lane] + q, smaller<int64_t>(N, count - q), values + lane * N);
+        std::memcpy(block, values, sizeof block);
       }
+      transpose_stage<N / 2, N>(block);
+#pragma GCC unroll 16
+      for (int i = 0; i < N; ++i) store(out + (q + i) * tile_columns<T>, block[i]);
     }
-    for (int64_t q = 0; q < count; q += L) transpose_block(staging + q, depth<T>, out + q * tile_columns<T>, tile_columns<T>);
   }
 }
 

@@ -54,7 +54,7 @@ struct Backlog {
 
 template <class T>
 struct TileScratch {
-  T *gram_u, *gram_v, *rows, *columns, *staging;
+  T *gram_u, *gram_v, *rows, *columns;
   int64_t* source;  // row of y that a column holds
   Vec<T>*s_x, *s_y, *forward, *backward, *clipped;
   Backlog<T>* backlog;
@@ -74,7 +74,6 @@ struct TileScratch {
     take(gram_v, n_rows * ld);
     take(rows, row_block * depth<T>);
     take(columns, round_up(n_columns, tile_columns<T>) * depth<T>);
-    take(staging, lanes<T> * depth<T>);
     take(source, n_columns);
     take(s_x, task.x.k);
     take(s_y, task.y.k);
@@ -93,7 +92,7 @@ void tile_gram(const Src* x, const Src* y, int64_t length, int64_t n_rows, int64
   const int64_t n_columns = columns.adapters * columns.k;
   for (int64_t k0 = 0; k0 < length; k0 += depth<T>) {
     const int64_t count = smaller<int64_t>(depth<T>, length - k0);
-    pack_columns(y, length, scratch.source, n_columns, k0, count, scratch.staging, scratch.columns);
+    pack_columns(y, length, scratch.source, n_columns, k0, count, scratch.columns);
     for (int64_t r0 = 0; r0 < n_rows; r0 += row_block) {
       const int64_t r1 = smaller(r0 + row_block, n_rows);
       pack_rows(x + r0 * length, length, r1 - r0, k0, count, scratch.rows);

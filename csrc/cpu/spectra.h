@@ -64,15 +64,17 @@ inline Vec<T> linf(const Compared<T>& c) {
   return largest;
 }
 
+// (Σ |S₁ − S₂|ᵖ)^(1/p); relative to the largest gap, so that no power leaves the range.
 template <class T>
 inline Vec<T> lp(const Compared<T>& c) {
+  const Vec<T> largest = linf(c);
   Vec<T> sum{};
   for (int64_t i = 0; i < c.k; ++i) {
-    const Vec<T> gap = absolute<T>(c.s1[i] - c.s2[i]);
+    const Vec<T> gap = absolute<T>(c.s1[i] - c.s2[i]) / largest;
     for (int lane = 0; lane < lanes<T>; ++lane) sum[lane] += T(__builtin_pow(gap[lane], c.p));
   }
-  for (int lane = 0; lane < lanes<T>; ++lane) sum[lane] = T(__builtin_pow(sum[lane], 1 / c.p));
-  return sum;
+  for (int lane = 0; lane < lanes<T>; ++lane) sum[lane] = T(__builtin_pow(sum[lane], 1 / double(c.p)));
+  return largest == T(0) ? Vec<T>{} : largest * sum;
 }
 
 // Σ min(S₁ / ΣS₁, S₂ / ΣS₂); 0 when one of them is a zero spectrum.
