@@ -31,7 +31,7 @@ def zoo(modules: int, adapters: int, m: int, r: int) -> tk.LowRankSVD:
     generator = torch.Generator().manual_seed(0)
     b = torch.randn(modules, adapters, m, r, generator=generator)
     a = torch.randn(modules, adapters, r, m, generator=generator)
-    return tk.lowrank_svd(b, a)
+    return tk.lowrank_svd(b, a, 1 / m)  # S near 1, so that one tolerance serves every metric
 
 
 def pairwise_case(adapters: int, m: int, r: int) -> Case:
@@ -44,7 +44,12 @@ def pairwise_case(adapters: int, m: int, r: int) -> Case:
         for provider, result in results.items():
             for name, value in truth.items():
                 torch.testing.assert_close(
-                    result[name][:5, :5].double(), value, rtol=2e-3, atol=2e-3, msg=lambda m, p=provider: f"{p}: {m}"
+                    result[name][:5, :5].double(),
+                    value,
+                    rtol=1e-3,
+                    atol=1e-4,
+                    equal_nan=True,
+                    msg=lambda m, p=provider: f"{p}: {m}",
                 )
 
     return Case(
@@ -61,7 +66,7 @@ def modules_case(modules: int, adapters: int, m: int, r: int) -> Case:
     def check(results: dict[str, Any]) -> None:
         for name in METRICS:
             torch.testing.assert_close(
-                results["ours"][name], results["python loop, cached SVDs"][name], rtol=2e-3, atol=2e-3
+                results["ours"][name], results["python loop, cached SVDs"][name], rtol=1e-3, atol=1e-4, equal_nan=True
             )
 
     return Case(
@@ -139,7 +144,7 @@ def spectra_metrics(s1: Tensor, s_target: Tensor, d: Tensor) -> dict[str, Tensor
     return {
         "l1": (s1 - s2).abs().sum(-1),
         "l2": (s1 - s2).norm(dim=-1),
-        "rec": torch.minimum(share1, share2).sum(-1),
+        "rec": torch.minimum(share1, share2).sum(-1).nan_to_num(0),
         "entropy_projected": -torch.special.xlogy(share2, share2).sum(-1)
         / torch.log(torch.tensor(float(s2.shape[-1]))),
         "cosine": (s1 * d).sum(-1) / (s1.norm(dim=-1) * s_target.norm(dim=-1)),
