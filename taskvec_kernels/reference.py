@@ -23,12 +23,14 @@ def lowrank_svd(b: Tensor, a: Tensor, scale: float | Tensor = 1.0) -> LowRankSVD
     m, r, n = *b.shape[-2:], a.shape[-1]
     tau = dense(b, a, scale)  # [..., m, n]
     k = min(r, m, n)
-    U, S, Vh = (t.clone() for t in torch.linalg.svd(tau, full_matrices=False))
-    U, S, Vh = U[..., :k], S[..., :k], Vh[..., :k, :]
+    broken = ~tau.isfinite().all(-1).all(-1)[..., None]  # such a matrix is NaN, the others are not touched
+    U, S, Vh = torch.linalg.svd(tau.masked_fill(broken[..., None], 0), full_matrices=False)
+    U, S, Vh = U[..., :k], S[..., :k].masked_fill(broken, torch.nan), Vh[..., :k, :]
     live = S > max(m, n) * EPS * S[..., :1]
     # the sum Σ b_l a_l rounds at eps · Σ ‖b_l‖‖a_l‖, which may be above eps · S_max
     terms = (norm_last(b.double().mT) * norm_last(a.double())).sum(-1)
     live &= S > 8 * EPS * (torch.as_tensor(scale).abs().to(S) * terms)[..., None]
+    live = live.double().masked_fill(broken, torch.nan)
     return LowRankSVD(U * live[..., None, :], S * live, Vh * live[..., :, None])
 
 
@@ -133,7 +135,7 @@ def linf(pair: Pair) -> Tensor:
 
 
 def lp(pair: Pair) -> Tensor:
-    return (pair.s1 - pair.s2).abs().pow(pair.p).sum(-1).pow(1 / pair.p)
+    return torch.linalg.vector_norm(pair.s1 - pair.s2, pair.p, dim=-1)
 
 
 def rec(pair: Pair) -> Tensor:
