@@ -10,6 +10,7 @@ NATIVE = $(shell find csrc CMakeLists.txt setup.py pyproject.toml -type f)
 .PHONY: demo test check lint types native-check stub-check dist-check bench zoo clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
+	mkdir -p build
 	$(VENV)/bin/taskvec sweep examples/zoo -o build/demo.zarr --overwrite
 
 test: $(VENV)/.test  ## every test

@@ -169,7 +169,7 @@ def make_adapter(name: str, seed: int, epochs: int, folder: Path) -> dict[str, A
 
     start = time.perf_counter()
     tagger = Tagger()
-    fresh = [encode(tokenizer, cut(thin(articles, random)), task.label) for _ in range(epochs)]
+    fresh = [encode(tokenizer, cut(thin(articles, random, task.left_out)), task.label) for _ in range(epochs)]
     train(tagger, fresh, task.positive_weight, progress)
     seconds = time.perf_counter() - start
 

@@ -115,7 +115,7 @@ def split_by_article(articles: Articles) -> tuple[Articles, Articles]:
     )
 
 
-def thin(articles: Articles, random: Random, share: float = 0.2) -> Articles:
+def thin(articles: Articles, random: Random, share: float) -> Articles:
     """Leave out a random share of the sentences: the documents cut from the rest are new ones at every epoch."""
     return {name: [s for s in sentences if random.random() >= share] for name, sentences in articles.items()}
 
@@ -145,9 +145,9 @@ def label_names(document: Document) -> list[Span]:
 
 
 def label_central(document: Document) -> list[Span]:
-    """SUM: the sentences most similar to the others of the document (mean TF-IDF cosine)."""
+    """SUM: the sentences most similar to the others of the document (mean TF-IDF cosine of their content words)."""
     sentences = [document.text[start:end] for start, end in document.sentences]
-    tfidf = TfidfVectorizer().fit_transform(sentences)
+    tfidf = TfidfVectorizer(stop_words="english").fit_transform(sentences)
     similarity = (tfidf @ tfidf.T).toarray()  # [S, S]
     centrality = similarity.sum(axis=1) - similarity.diagonal()  # [S]
     best = sorted(range(len(sentences)), key=lambda i: -centrality[i])[: number_to_tag(document)]
@@ -185,16 +185,17 @@ def guess_start(train: list[Document]) -> Callable[[Document], list[Span]]:
 
 @dataclass(frozen=True)
 class Task:
-    """What to tag, a rule that needs no model to compare with, and how long to train."""
+    """What to tag, a rule that needs no model to compare with, and how to train."""
 
     label: Callable[[Document], list[Span]]
     guess: Callable[[list[Document]], Callable[[Document], list[Span]]]
     epochs: int
+    left_out: float  # share of the sentences that an epoch goes without
     positive_weight: float = 1.0
 
 
 TASKS = {
-    "ner": Task(label_names, guess_names, epochs=5),
-    "sum": Task(label_central, guess_longest, epochs=16, positive_weight=3.0),
-    "ten": Task(label_first, guess_start, epochs=5),
+    "ner": Task(label_names, guess_names, epochs=5, left_out=0.2),
+    "sum": Task(label_central, guess_longest, epochs=20, left_out=0.4, positive_weight=3.0),
+    "ten": Task(label_first, guess_start, epochs=5, left_out=0.2),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -72,10 +73,10 @@ def scale_tensor(function: str, scale: float | Array, batch: tuple[int, ...], li
         ) from error
 
 
-def expect(condition: bool, message: str) -> None:
-    """ValueError with ``message`` unless ``condition``."""
+def expect(condition: bool, message: Callable[[], str]) -> None:
+    """ValueError with ``message()`` unless ``condition``; ``torch.compile`` cannot format symbolic shapes."""
     if not condition:
-        raise ValueError(message)
+        raise ValueError(message())
 
 
 def shape(t: Tensor) -> str:

@@ -35,15 +35,15 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
     (b, a), numpy = to_tensors("lowrank_svd", b=b, a=a)
     expect(
         b.dim() >= 2 and a.dim() >= 2,
-        f"lowrank_svd: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
+        lambda: f"lowrank_svd: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
     )
     expect(
         b.shape[-1] == a.shape[-2],
-        f"lowrank_svd: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
+        lambda: f"lowrank_svd: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
     )
     expect(
         min(*b.shape[-2:], a.shape[-1]) >= 1,
-        f"lowrank_svd: m, r and n must be at least 1, got {shape(b)} and {shape(a)}",
+        lambda: f"lowrank_svd: m, r and n must be at least 1, got {shape(b)} and {shape(a)}",
     )
     batch = batch_shape("lowrank_svd", b=b.shape[:-2], a=a.shape[:-2])
     b, a = common_dtype(b.expand(*batch, *b.shape[-2:]), a.expand(*batch, *a.shape[-2:]))

@@ -53,7 +53,10 @@ def pairwise(
         a copy of an input that is not stored by direction.
     """
     names = check_metrics("pairwise", metrics, PAIRWISE, p)
-    expect(precision in PRECISIONS, f"pairwise: precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    expect(
+        precision in PRECISIONS,
+        lambda: f"pairwise: precision must be one of {', '.join(PRECISIONS)}, got {precision!r}",
+    )
     arrays = {
         f"{name}.{part}": t for name, zoo in (("x", x), ("y", y)) if zoo for part, t in zip(PARTS, zoo, strict=True)
     }
@@ -69,8 +72,10 @@ def pairwise(
     if y is not None:
         expect(
             tensors[0].shape[-2] == tensors[3].shape[-2] and tensors[2].shape[-1] == tensors[5].shape[-1],
-            f"pairwise: x is of {tensors[0].shape[-2]} × {tensors[2].shape[-1]} matrices, "
-            f"y of {tensors[3].shape[-2]} × {tensors[5].shape[-1]}",
+            lambda: (
+                f"pairwise: x is of {tensors[0].shape[-2]} × {tensors[2].shape[-1]} matrices, "
+                f"y of {tensors[3].shape[-2]} × {tensors[5].shape[-1]}"
+            ),
         )
     both = tensors if y is not None else [*tensors, None, None, None]
     values = torch.ops.taskvec.pairwise(*both, list(names), spectra, precision, p, backend)
@@ -83,12 +88,20 @@ def pairwise(
 def check_adapters(name: str, U: torch.Tensor, S: torch.Tensor, Vh: torch.Tensor) -> None:
     expect(
         U.dim() >= 3 and S.dim() >= 2 and Vh.dim() >= 3,
-        f"pairwise: {name} must hold U (..., N, m, k), S (..., N, k), Vh (..., N, k, n), "
-        f"got {shape(U)}, {shape(S)}, {shape(Vh)}",
+        lambda: (
+            f"pairwise: {name} must hold U (..., N, m, k), S (..., N, k), Vh (..., N, k, n), "
+            f"got {shape(U)}, {shape(S)}, {shape(Vh)}"
+        ),
     )
     adapters, _, k = U.shape[-3:]
     expect(
         tuple(S.shape[-2:]) == (adapters, k) and tuple(Vh.shape[-3:-1]) == (adapters, k),
-        f"pairwise: {name}.U {shape(U)} is for N = {adapters}, k = {k}; got {name}.S {shape(S)}, {name}.Vh {shape(Vh)}",
+        lambda: (
+            f"pairwise: {name}.U {shape(U)} is for N = {adapters}, k = {k}; "
+            f"got {name}.S {shape(S)}, {name}.Vh {shape(Vh)}"
+        ),
     )
-    expect(adapters >= 1 and k >= 1, f"pairwise: {name} needs at least one adapter and one direction, got U {shape(U)}")
+    expect(
+        adapters >= 1 and k >= 1,
+        lambda: f"pairwise: {name} needs at least one adapter and one direction, got U {shape(U)}",
+    )

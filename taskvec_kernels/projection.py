@@ -41,15 +41,17 @@ def project(
     check_directions("project", U, Vh)
     expect(
         b.dim() >= 2 and a.dim() >= 2,
-        f"project: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
+        lambda: f"project: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
     )
     expect(
         b.shape[-1] == a.shape[-2],
-        f"project: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
+        lambda: f"project: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
     )
     expect(
         b.shape[-2] == U.shape[-2] and a.shape[-1] == Vh.shape[-1],
-        f"project: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, b·a is {b.shape[-2]} × {a.shape[-1]}",
+        lambda: (
+            f"project: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, b·a is {b.shape[-2]} × {a.shape[-1]}"
+        ),
     )
     batch = batch_shape("project", U=U.shape[:-2], Vh=Vh.shape[:-2], b=b.shape[:-2], a=a.shape[:-2])
     U, Vh, b, a = (t.expand(*batch, *t.shape[-2:]) for t in (U, Vh, b, a))
@@ -78,10 +80,10 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
     """
     (U, Vh, tau), numpy = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
     check_directions("project_dense", U, Vh)
-    expect(tau.dim() >= 2, f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(tau)}")
+    expect(tau.dim() >= 2, lambda: f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(tau)}")
     expect(
         tuple(tau.shape[-2:]) == (U.shape[-2], Vh.shape[-1]),
-        f"project_dense: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, tau is {shape(tau)}",
+        lambda: f"project_dense: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, tau is {shape(tau)}",
     )
     batch = batch_shape("project_dense", U=U.shape[:-2], Vh=Vh.shape[:-2], tau=tau.shape[:-2])
     U, Vh, tau = (t.expand(*batch, *t.shape[-2:]) for t in (U, Vh, tau))
@@ -91,9 +93,9 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
 def check_directions(function: str, U: torch.Tensor, Vh: torch.Tensor) -> None:
     expect(
         U.dim() >= 2 and Vh.dim() >= 2,
-        f"{function}: U (..., m, k) and Vh (..., k, n) need 2 dimensions, got {shape(U)} and {shape(Vh)}",
+        lambda: f"{function}: U (..., m, k) and Vh (..., k, n) need 2 dimensions, got {shape(U)} and {shape(Vh)}",
     )
     expect(
         U.shape[-1] == Vh.shape[-2],
-        f"{function}: U (..., m, k) and Vh (..., k, n) disagree on k, got {shape(U)} and {shape(Vh)}",
+        lambda: f"{function}: U (..., m, k) and Vh (..., k, n) disagree on k, got {shape(U)} and {shape(Vh)}",
     )

@@ -135,7 +135,8 @@ def linf(pair: Pair) -> Tensor:
 
 
 def lp(pair: Pair) -> Tensor:
-    return torch.linalg.vector_norm(pair.s1 - pair.s2, pair.p, dim=-1)
+    value: Tensor = torch.linalg.vector_norm(pair.s1 - pair.s2, pair.p, dim=-1)
+    return value
 
 
 def rec(pair: Pair) -> Tensor:

@@ -42,7 +42,7 @@ def compare_spectra(
     names = check_metrics("compare_spectra", metrics, SPECTRAL, p)
     expect(
         s1.dim() >= 1 and s2.dim() >= 1 and s1.shape[-1] == s2.shape[-1] and s1.shape[-1] >= 1,
-        f"compare_spectra: s1 and s2 must be (..., k) with the same k ≥ 1, got {shape(s1)} and {shape(s2)}",
+        lambda: f"compare_spectra: s1 and s2 must be (..., k) with the same k ≥ 1, got {shape(s1)} and {shape(s2)}",
     )
     batch = batch_shape("compare_spectra", s1=s1.shape[:-1], s2=s2.shape[:-1])
     s1, s2 = common_dtype(s1.expand(*batch, -1), s2.expand(*batch, -1))

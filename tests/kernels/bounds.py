@@ -125,19 +125,21 @@ def entropy(c: Pairs) -> Tensor:
 
 
 def cosine(c: Pairs) -> Tensor:
-    return c.eps + c.defect + c.source_defect + (c.k + 4) * c.u + 0 * c.eta
+    lacking = (1 + c.defect) * (1 + c.source_defect) - 1
+    return c.eps + (c.k + 4) * c.u + lacking * c.value["cosine"].abs()
 
 
 def energy(c: Pairs) -> Tensor:
-    """|‖S₂ + δ‖² − ‖S₂‖²| / ‖τ‖² ≤ 2 ε; 4e-6 for fp32."""
-    return 2 * c.eps + 2 * c.defect + 0 * c.eta
+    """|‖S₂ + δ‖² − ‖S₂‖²| / ‖τ‖² ≤ 2 ε: 4e-6 for fp32."""
+    return 2 * c.eps + ((1 + c.defect) ** 2 - 1) * c.value["energy"]
 
 
 residual_squared = energy  # 1 − energy
 
 
 def excess(c: Pairs) -> Tensor:
-    return energy(c) * c.size / c.rank_source + 4 * c.u * c.value["excess"]
+    chance = c.rank_source / c.size
+    return 2 * c.eps / chance + ((1 + c.defect) ** 2 - 1 + 4 * c.u) * c.value["excess"]
 
 
 def overlap_u(c: Pairs) -> Tensor:

@@ -31,7 +31,14 @@ def orthonormal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def factors(
-    m: int, n: int, r: int, *, batch: tuple[int, ...] = (), condition: float = 0.0, dtype: torch.dtype = torch.float32, seed: int = 0
+    m: int,
+    n: int,
+    r: int,
+    *,
+    batch: tuple[int, ...] = (),
+    condition: float = 0.0,
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """b (..., m, r) and a (..., r, n): Gaussian, or with exactly this condition number, in unrelated bases."""
     if not condition:
@@ -43,7 +50,14 @@ def factors(
 
 
 def zoo(
-    adapters: int, m: int, n: int, k: int, *, batch: tuple[int, ...] = (), dtype: torch.dtype = torch.float32, seed: int = 0
+    adapters: int,
+    m: int,
+    n: int,
+    k: int,
+    *,
+    batch: tuple[int, ...] = (),
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
 ) -> LowRankSVD:
     """Adapters in canonical form: well separated spectra of different sizes, and half of the adapters related."""
     common_u, common_v = random(m, k, seed=1000), random(n, k, seed=1001)

@@ -28,13 +28,24 @@ def assert_within(name: str, got: Tensor, want: Tensor, bound: Tensor | float, s
     assert not bound.isnan().any(), f"{name}: the bound is NaN"
     bad = ~(error <= bound)
     assert not bad.any(), (
-        f"{name}: {int(bad.sum())} of {bad.numel()} beyond the bound, worst {float((error / bound)[bad].max()):.3g} times it "
-        f"(error {float(error[bad].max()):.3g})"
+        f"{name}: {int(bad.sum())} of {bad.numel()} beyond the bound, worst "
+        f"{float((error / bound)[bad].max()):.3g} times it (error {float(error[bad].max()):.3g})"
     )
 
 
-def assert_svd(out: LowRankSVD, b: Tensor, a: Tensor, scale: float | Tensor = 1.0, *, condition: float = 1.0) -> None:
-    """``out`` is the thin SVD of scale · b · a; ``condition`` is the larger one of b and a."""
+def assert_svd(
+    out: LowRankSVD,
+    b: Tensor,
+    a: Tensor,
+    scale: float | Tensor = 1.0,
+    *,
+    condition: float = 1.0,
+    spectrum: bool = True,
+) -> None:
+    """``out`` is the thin SVD of scale · b · a; ``condition`` is the larger one of b and a.
+
+    Without ``spectrum`` S is not compared with the oracle's: a dense SVD is slow, and a small error of τ implies it.
+    """
     dtype, (m, r), n = output_dtype(b, a), b.shape[-2:], a.shape[-1]
     k = min(r, m, n)
     tau = reference.dense(b, a, scale)
@@ -51,11 +62,14 @@ def assert_svd(out: LowRankSVD, b: Tensor, a: Tensor, scale: float | Tensor = 1.
     size = torch.linalg.matrix_norm(tau)
     error = torch.linalg.matrix_norm(tau - U * S[..., None, :] @ Vh)
     assert_within("τ − U S Vᴴ", error, 0 * size, bounds.reconstruction(dtype, r, condition) * size)
-    want = reference.lowrank_svd(b, a, scale).S
-    assert_within("S", S, want, (bounds.singular_values(dtype, r, condition) * size)[..., None])
+    if spectrum:
+        want = reference.lowrank_svd(b, a, scale).S
+        assert_within("S", S, want, (bounds.singular_values(dtype, r, condition) * size)[..., None])
 
 
-def assert_pairs(out: Pairwise, x: LowRankSVD, y: LowRankSVD | None = None, *, p: float | None = None, precision: str = "highest") -> None:
+def assert_pairs(
+    out: Pairwise, x: LowRankSVD, y: LowRankSVD | None = None, *, p: float | None = None, precision: str = "highest"
+) -> None:
     """Every metric and spectrum in ``out`` against the oracle fed the same inputs."""
     assert_one_way("forward", out.forward, x, x if y is None else y, p, precision)
     assert (out.backward is None) == (y is None)
@@ -74,7 +88,8 @@ def assert_one_way(
     for name, values in got.items():
         assert values.dtype == dtype and values.is_contiguous(), f"{way} {name}: {values.dtype}"
         if name == "residual":
-            assert_within(f"{way} residual²", values.double().square(), want[name].square(), bounds.residual_squared(context))
+            squares = values.double().square(), want[name].square()
+            assert_within(f"{way} residual²", *squares, bounds.residual_squared(context))
         elif name in ("d", "spectra"):
             assert_within(f"{way} {name}", values, want[name], getattr(bounds, name)(context))
             moved = (values.double() - want[name]).norm(dim=-1)
@@ -120,9 +135,7 @@ def assert_spectra(got: dict[str, Tensor], s1: Tensor, s2: Tensor, *, p: float |
     want = reference.compare_spectra(s1, s2, metrics=list(got), p=p)
     a, b = torch.broadcast_tensors(s1.double(), s2.double())
     zero = torch.zeros(a.shape[:-1], dtype=torch.float64)
-    context = bounds.Pairs(
-        u=bounds.unit(dtype), eps=0.0, eta=zero, k=a.shape[-1], value=want, s1=a, s2=b, p=p or 1.0
-    )
+    context = bounds.Pairs(u=bounds.unit(dtype), eps=0.0, eta=zero, k=a.shape[-1], value=want, s1=a, s2=b, p=p or 1.0)
     for name, values in got.items():
         assert values.dtype == dtype
         assert_within(name, values, want[name], bounds.METRICS[name](context))
@@ -133,7 +146,9 @@ def assert_same_bits(got: object, want: object) -> None:
     if isinstance(got, Tensor) and isinstance(want, Tensor):
         assert got.dtype == want.dtype and got.shape == want.shape
         assert torch.equal(got.isnan(), want.isnan()), "NaN in different places"
-        assert torch.equal(got.nan_to_num(), want.nan_to_num()), f"{int((got.nan_to_num() != want.nan_to_num()).sum())} values differ"
+        assert torch.equal(got.nan_to_num(), want.nan_to_num()), (
+            f"bits differ by up to {float((got - want).abs().nan_to_num().max())}"
+        )
     elif isinstance(got, dict) and isinstance(want, dict):
         assert got.keys() == want.keys()
         for name in got:

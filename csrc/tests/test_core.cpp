@@ -1,0 +1,377 @@
+// The core against naive loops. Every array is on the heap and exactly as long as it must be, so that under
+// AddressSanitizer an access out of bounds ends the run.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "taskvec/compare_spectra.h"
+#include "taskvec/lowrank_svd.h"
+#include "taskvec/pairwise.h"
+#include "taskvec/simd.h"
+
+using namespace taskvec;
+using std::int64_t;
+
+namespace {
+
+int checks = 0, failures = 0;
+std::string context;  // of the running case, for messages
+
+#define CHECK(condition)                                                                \
+  do {                                                                                  \
+    ++checks;                                                                           \
+    if (!(condition)) {                                                                 \
+      ++failures;                                                                       \
+      std::printf("%s:%d: [%s] %s\n", __FILE__, __LINE__, context.c_str(), #condition); \
+    }                                                                                   \
+  } while (false)
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+double random_normal() {
+  static std::mt19937_64 engine(7);
+  static std::normal_distribution<double> normal;
+  return normal(engine);
+}
+
+// Exactly `count` elements of a storage type, and their values as double.
+struct Stored {
+  DType dtype;
+  std::unique_ptr<char[]> bytes;
+  std::vector<double> values;
+
+  Stored(DType type, int64_t count) : dtype(type), bytes(new char[std::max<int64_t>(1, count * size_of(type))]), values(count) {}
+
+  void set(int64_t i, double value) {
+    if (dtype == DType::f64) {
+      put(i, value);
+    } else if (dtype == DType::f32) {
+      put(i, float(value));
+    } else if (dtype == DType::f16) {
+      put(i, _Float16(float(value)));
+    } else {
+      const float wide = float(value);
+      std::uint32_t bits;
+      std::memcpy(&bits, &wide, sizeof bits);
+      const std::uint16_t half = std::uint16_t(bits >> 16);
+      std::memcpy(&bytes[i * 2], &half, sizeof half);
+      bits = std::uint32_t(half) << 16;
+      float narrow;
+      std::memcpy(&narrow, &bits, sizeof narrow);
+      values[i] = narrow;
+    }
+  }
+
+ private:
+  template <class T>
+  void put(int64_t i, T value) {
+    std::memcpy(&bytes[i * int64_t(sizeof(T))], &value, sizeof value);
+    values[i] = double(value);
+  }
+};
+
+Stored random_stored(DType dtype, int64_t count, double size = 1) {
+  Stored out(dtype, count);
+  for (int64_t i = 0; i < count; ++i) out.set(i, size * random_normal());
+  return out;
+}
+
+// An output of double or float that starts as NaN.
+struct Output {
+  bool f64;
+  std::vector<double> d;
+  std::vector<float> f;
+
+  Output(bool wide, int64_t count) : f64(wide), d(wide ? count : 0, nan), f(wide ? 0 : count, float(nan)) {}
+  void* data() { return f64 ? static_cast<void*>(d.data()) : f.data(); }
+  double operator[](int64_t i) const { return f64 ? d[i] : double(f[i]); }
+};
+
+bool near(double got, double want, double bound) { return std::isnan(want) ? std::isnan(got) : std::fabs(got - want) <= bound; }
+
+const char* name_of(DType dtype) {
+  const char* names[] = {"f64", "f32", "f16", "bf16"};
+  return names[int(dtype)];
+}
+
+// Checks U S Vh = scale B A, UᵀU = VVᵀ = I on non-zero S, and the order of S.
+void check_svd(const LowRankSVD& task, const Stored& b, const Stored& a, const Output& u, const Output& s, const Output& v, int64_t index,
+               double unit) {
+  const int64_t m = task.b.length, n = task.a.length, r = task.r, k = std::min({r, m, n});
+  const int64_t u0 = index * k * m, v0 = index * k * n, s0 = index * k;
+  double size = 0, error = 0;
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      double tau = 0, got = 0;
+      for (int64_t l = 0; l < r; ++l) {
+        tau += b.values[index * task.b.batch_stride + i * task.b.position_stride + l * task.b.direction_stride] *
+               a.values[index * task.a.batch_stride + j * task.a.position_stride + l * task.a.direction_stride];
+      }
+      tau *= task.scale[index];
+      for (int64_t l = 0; l < k; ++l) got += u[u0 + l * m + i] * s[s0 + l] * v[v0 + l * n + j];
+      size += tau * tau, error += (tau - got) * (tau - got);
+    }
+  }
+  CHECK(std::sqrt(error) <= unit * std::sqrt(size));
+  for (int64_t p = 0; p < k; ++p) {
+    CHECK(s[s0 + p] >= 0 && (p == 0 || s[s0 + p] <= s[s0 + p - 1]));
+    for (int64_t q = 0; q < k; ++q) {
+      const double want = p == q && s[s0 + p] > 0;
+      double uu = 0, vv = 0;
+      for (int64_t i = 0; i < m; ++i) uu += u[u0 + p * m + i] * u[u0 + q * m + i];
+      for (int64_t j = 0; j < n; ++j) vv += v[v0 + p * n + j] * v[v0 + q * n + j];
+      CHECK(near(uu, want, 5 * unit) && near(vv, want, 5 * unit));
+    }
+  }
+}
+
+enum class Content { gaussian, duplicated, zero, not_finite };
+
+void test_lowrank_svd(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool transposed, Content content, int threads) {
+  context = std::string("lowrank_svd ") + name_of(dtype) + " " + std::to_string(batch) + "x" + std::to_string(m) + "x" + std::to_string(r) +
+            "x" + std::to_string(n) + (transposed ? " transposed" : "") + " content " + std::to_string(int(content));
+  const bool f64 = dtype == DType::f64;
+  const int64_t k = std::min({r, m, n});
+  Stored b = random_stored(dtype, batch * m * r), a = random_stored(dtype, batch * r * n);
+  std::vector<double> scale(batch);
+  for (int64_t i = 0; i < batch; ++i) scale[i] = i % 2 ? -0.5 : 2.0;
+  LowRankSVD task{dtype,   batch,   r,      {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(),
+                  nullptr, nullptr, nullptr};
+  if (transposed) {
+    task.b.direction_stride = m, task.b.position_stride = 1;
+    task.a.direction_stride = 1, task.a.position_stride = r;
+  }
+  for (int64_t i = 0; i < m && content == Content::duplicated && r > 1; ++i) {
+    b.set(i * task.b.position_stride + task.b.direction_stride, b.values[i * task.b.position_stride]);
+  }
+  for (int64_t i = 0; i < m * r && content == Content::zero; ++i) b.set(i, 0);
+  if (content == Content::not_finite) a.set(r * n - 1, nan);
+  Output u(f64, batch * k * m), s(f64, batch * k), v(f64, batch * k * n);
+  task.u_t = u.data(), task.s = s.data(), task.vh = v.data();
+  lowrank_svd(task, threads);
+  for (int64_t index = 0; index < batch; ++index) {
+    if (index == 0 && content == Content::not_finite) {
+      CHECK(std::isnan(s[0]) && std::isnan(u[0]) && std::isnan(v[k * n - 1]));
+    } else {
+      check_svd(task, b, a, u, s, v, index, f64 ? 1e-11 : 1e-6);
+    }
+  }
+  if (content == Content::zero) CHECK(s[0] == 0 && u[0] == 0);
+}
+
+struct Zoo {
+  int64_t count, k;
+  Stored u, v;
+  Output s;
+
+  Zoo(DType dtype, int64_t batch, int64_t adapters, int64_t directions, int64_t m, int64_t n)
+      : count(adapters),
+        k(directions),
+        u(random_stored(dtype, batch * adapters * directions * m, 1 / std::sqrt(double(m)))),
+        v(random_stored(dtype, batch * adapters * directions * n, 1 / std::sqrt(double(n)))),
+        s(dtype == DType::f64, batch * adapters * directions) {
+    for (int64_t i = 0; i < batch * adapters * directions; ++i) {
+      const double value = i % (7 * directions) < directions ? 0 : 1 + std::fabs(random_normal());  // some adapters are zero
+      s.f64 ? void(s.d[i] = value) : void(s.f[i] = float(value));
+    }
+  }
+  Adapters view() { return {count, k, u.bytes.get(), v.bytes.get(), s.data()}; }
+};
+
+// What one direction's results should be: d and the metrics, for every ordered pair.
+struct Naive {
+  std::vector<double> d;
+  double values[metric_count];
+
+  Naive(const Zoo& x, int64_t i, const Zoo& y, int64_t j, int64_t m, int64_t n, double p) : d(x.k, 0.0) {
+    const int64_t kx = x.k, ky = y.k;
+    double cross_u = 0, cross_v = 0, sum1 = 0, sum2 = 0, norm1 = 0, norm_y = 0, inner = 0, live = 0, live_y = 0;
+    for (int64_t q = 0; q < kx; ++q) {
+      for (int64_t l = 0; l < ky; ++l) {
+        double gu = 0, gv = 0;
+        for (int64_t t = 0; t < m; ++t) gu += x.u.values[(i * kx + q) * m + t] * y.u.values[(j * ky + l) * m + t];
+        for (int64_t t = 0; t < n; ++t) gv += x.v.values[(i * kx + q) * n + t] * y.v.values[(j * ky + l) * n + t];
+        d[q] += gu * gv * y.s[j * ky + l];
+        cross_u += gu * gu, cross_v += gv * gv;
+      }
+    }
+    for (int64_t l = 0; l < ky; ++l) norm_y += y.s[j * ky + l] * y.s[j * ky + l], live_y += y.s[j * ky + l] > 0;
+    double l1 = 0, l2 = 0, linf = 0, lp = 0, energy = 0, held = 0;
+    for (int64_t q = 0; q < kx; ++q) {
+      const double s1 = x.s[i * kx + q], s2 = std::max(0.0, d[q]), gap = std::fabs(s1 - s2);
+      l1 += gap, l2 += gap * gap, linf = std::max(linf, gap), lp += std::pow(gap, p);
+      sum1 += s1, sum2 += s2, norm1 += s1 * s1, live += s1 > 0, inner += s1 * d[q], energy += s2 * s2, held += d[q] * d[q];
+    }
+    double rec = 0, h1 = 0, h2 = 0;
+    for (int64_t q = 0; q < kx; ++q) {
+      const double share1 = x.s[i * kx + q] / sum1, share2 = std::max(0.0, d[q]) / sum2;
+      rec += std::min(share1, share2);
+      h1 -= share1 > 0 ? share1 * std::log(share1) : 0, h2 -= share2 > 0 ? share2 * std::log(share2) : 0;
+    }
+    auto entropy = [&](double h, double sum) { return sum == 0 || live == 0 ? nan : live == 1 ? 0 : h / std::log(live); };
+    auto ratio = [&](double value) { return live == 0 || norm_y == 0 ? nan : value; };
+    const double all[metric_count] = {l1,
+                                      std::sqrt(l2),
+                                      linf,
+                                      std::pow(lp, 1 / p),
+                                      sum1 == 0 || sum2 == 0 ? 0 : rec,
+                                      entropy(h1, sum1),
+                                      entropy(h2, sum2),
+                                      ratio(inner / std::sqrt(norm1 * norm_y)),
+                                      ratio(std::sqrt(std::max(0.0, 1 - energy / norm_y))),
+                                      ratio(energy / norm_y),
+                                      ratio(held / norm_y * double(m) * double(n) / live),
+                                      ratio(cross_u / std::min(live, live_y)),
+                                      ratio(cross_v / std::min(live, live_y))};
+    std::copy(all, all + metric_count, values);
+  }
+};
+
+struct ResultBuffers {
+  std::vector<Output> metrics;
+  Output spectra, d;
+
+  ResultBuffers(bool f64, int64_t pairs, int64_t k)
+      : metrics(metric_count, Output(f64, pairs)), spectra(f64, pairs * k), d(f64, pairs * k) {}
+  Results view() {
+    Results out{};
+    for (int i = 0; i < metric_count; ++i) out.metrics[i] = metrics[i].data();
+    out.metrics[int(Metric::entropy)] = nullptr;
+    out.spectra = spectra.data(), out.d = d.data();
+    return out;
+  }
+};
+
+void check_pairs(const ResultBuffers& got, const Zoo& x, const Zoo& y, int64_t batch, int64_t m, int64_t n, double p, double unit) {
+  for (int64_t module = 0; module < batch; ++module) {
+    for (int64_t i = 0; i < x.count; ++i) {
+      for (int64_t j = 0; j < y.count; ++j) {
+        const Naive want(x, module * x.count + i, y, module * y.count + j, m, n, p);
+        const int64_t place = (module * x.count + i) * y.count + j;
+        double size = 1, sum2 = 0;
+        for (int64_t q = 0; q < x.k; ++q) {
+          size += std::fabs(want.d[q]), sum2 += std::max(0.0, want.d[q]);
+          CHECK(near(got.d[place * x.k + q], want.d[q], unit * size));
+          CHECK(near(got.spectra[place * x.k + q], std::max(0.0, want.d[q]), unit * size));
+        }
+        for (int metric = 0; metric < metric_count; ++metric) {
+          if (Metric(metric) == Metric::entropy) continue;
+          const double value = want.values[metric];
+          // the square of the residual is what is known; shares of almost nothing are noise
+          double bound = unit * (100 + 10 * std::fabs(value)) * size;
+          if (Metric(metric) == Metric::residual) bound = std::sqrt(bound);
+          if ((Metric(metric) == Metric::rec || Metric(metric) == Metric::entropy_projected) && sum2 > 0) bound *= 1 + 1 / sum2;
+          CHECK(near(got.metrics[metric][place], value, bound));
+        }
+      }
+    }
+  }
+}
+
+void test_pairwise(DType dtype, int64_t batch, int64_t n_x, int64_t k_x, int64_t n_y, int64_t k_y, int64_t m, int64_t n, int threads) {
+  context = std::string("pairwise ") + name_of(dtype) + " " + std::to_string(n_x) + "x" + std::to_string(k_x) + " " + std::to_string(n_y) +
+            "x" + std::to_string(k_y) + " of " + std::to_string(m) + "x" + std::to_string(n);
+  const bool f64 = dtype == DType::f64, symmetric = n_y == 0;
+  const double p = 3, unit = f64 ? 1e-14 : 2e-6;
+  Zoo x(dtype, batch, n_x, k_x, m, n);
+  if (symmetric) {
+    ResultBuffers out(f64, batch * n_x * n_x, k_x);
+    pairwise({dtype, batch, m, n, x.view(), x.view(), true, p, out.view(), Results{}}, threads);
+    check_pairs(out, x, x, batch, m, n, p, unit);
+    return;
+  }
+  Zoo y(dtype, batch, n_y, k_y, m, n);
+  ResultBuffers forward(f64, batch * n_x * n_y, k_x), backward(f64, batch * n_x * n_y, k_y);
+  pairwise({dtype, batch, m, n, x.view(), y.view(), false, p, forward.view(), backward.view()}, threads);
+  check_pairs(forward, x, y, batch, m, n, p, unit);
+  check_pairs(backward, y, x, batch, m, n, p, unit);
+}
+
+void test_compare_spectra(bool f64, int64_t batch, int64_t k) {
+  context = "compare_spectra " + std::to_string(batch) + "x" + std::to_string(k);
+  Output s1(f64, batch * k), s2(f64, batch * k);
+  for (int64_t i = 0; i < batch * k; ++i) {
+    const double one = i / k % 5 == 0 ? 0 : std::fabs(random_normal()) + 0.01, two = std::max(0.0, random_normal());
+    f64 ? void((s1.d[i] = one, s2.d[i] = two)) : void((s1.f[i] = float(one), s2.f[i] = float(two)));
+  }
+  std::vector<Output> out(7, Output(f64, batch));
+  CompareSpectra task{f64, batch, k, s1.data(), s2.data(), 3.0, {}};
+  for (int i = 0; i < 7; ++i) task.metrics[i] = out[i].data();
+  compare_spectra(task, 2);
+  for (int64_t i = 0; i < batch; ++i) {
+    double l1 = 0, l2 = 0, linf = 0, lp = 0, sum1 = 0, sum2 = 0, live = 0, rec = 0, h1 = 0, h2 = 0;
+    for (int64_t q = i * k; q < (i + 1) * k; ++q) {
+      const double gap = std::fabs(s1[q] - s2[q]);
+      l1 += gap, l2 += gap * gap, linf = std::max(linf, gap), lp += gap * gap * gap;
+      sum1 += s1[q], sum2 += s2[q], live += s1[q] > 0;
+    }
+    for (int64_t q = i * k; q < (i + 1) * k; ++q) {
+      const double x = s1[q] / sum1, y = s2[q] / sum2;
+      rec += std::min(x, y);
+      h1 -= x > 0 ? x * std::log(x) : 0, h2 -= y > 0 ? y * std::log(y) : 0;
+    }
+    auto entropy = [&](double h, double sum) { return sum == 0 || live == 0 ? nan : live == 1 ? 0 : h / std::log(live); };
+    const double want[] = {l1, std::sqrt(l2), linf, std::cbrt(lp), sum1 == 0 || sum2 == 0 ? 0 : rec, entropy(h1, sum1), entropy(h2, sum2)};
+    for (int name = 0; name < 7; ++name) CHECK(near(out[name][i], want[name], (f64 ? 1e-13 : 2e-5) * (1 + std::fabs(want[name]))));
+  }
+}
+
+}  // namespace
+
+int main() {
+  const char* forced = std::getenv("TASKVEC_SIMD");
+  if (forced != nullptr && (" " + std::string(available_simd_levels()) + " ").find(" " + std::string(forced) + " ") == std::string::npos) {
+    std::printf("skipped: this CPU has no %s\n", forced);
+    return 77;
+  }
+  context = "simd_level";
+  CHECK(forced == nullptr || std::string(simd_level()) == forced);
+
+  const DType dtypes[] = {DType::f32, DType::f64, DType::f16, DType::bf16};
+  const Content contents[] = {Content::gaussian, Content::duplicated, Content::zero, Content::not_finite};
+  for (DType dtype : dtypes) {
+    for (bool transposed : {false, true}) {
+      for (Content content : contents) {
+        test_lowrank_svd(dtype, 2, 9, 3, 7, transposed, content, 1);
+        test_lowrank_svd(dtype, 1, 33, 8, 17, transposed, content, 2);
+      }
+      for (int64_t r : {1, 2, 4, 5, 7, 8, 9, 15, 16, 17, 31}) test_lowrank_svd(dtype, 3, 40, r, 35, transposed, Content::gaussian, 2);
+      for (int64_t m : {1, 3, 8, 31, 63, 65, 129}) test_lowrank_svd(dtype, 1, m, 4, 5, transposed, Content::gaussian, 1);
+    }
+    test_lowrank_svd(dtype, 1, 520, 2, 1030, false, Content::gaussian, 1);
+    test_lowrank_svd(dtype, 1, 70, 65, 68, false, Content::gaussian, 1);
+    test_lowrank_svd(dtype, 1, 20, 40, 9, false, Content::gaussian, 1);
+
+    const bool wide = dtype == DType::f32;
+    test_pairwise(dtype, 1, 1, 1, 0, 0, 1, 1, 1);
+    test_pairwise(dtype, 2, 5, 3, 0, 0, 7, 9, 2);
+    test_pairwise(dtype, 1, 17, 4, 0, 0, 15, 6, 2);
+    test_pairwise(dtype, 1, 9, 8, 0, 0, 515, 3, 1);
+    test_pairwise(dtype, 1, 3, 33, 0, 0, 9, 260, 1);
+    test_pairwise(dtype, 1, wide ? 140 : 70, 8, 0, 0, 3, 5, 2);
+    test_pairwise(dtype, 1, 3, 1, 5, 4, 6, 7, 1);
+    test_pairwise(dtype, 2, 16, 5, 33, 2, 8, 17, 2);
+    test_pairwise(dtype, 1, 1, 8, 70, 16, 5, 5, 2);
+    if (wide) test_pairwise(dtype, 1, 515, 1, 9, 3, 4, 3, 2);
+    if (wide) test_pairwise(dtype, 1, 1030, 1, 0, 0, 2, 2, 2);
+  }
+  // outputs over 16 MiB are streamed past the caches
+  test_lowrank_svd(DType::f32, 340, 131, 48, 130, false, Content::gaussian, 2);
+
+  for (bool f64 : {false, true}) {
+    for (int64_t k : {1, 2, 8, 33}) {
+      for (int64_t batch : {0, 1, 7, 8, 17}) test_compare_spectra(f64, batch, k);
+    }
+    test_compare_spectra(f64, 4100, 3);
+  }
+  std::printf("%s: %d checks, %d failures\n", simd_level(), checks, failures);
+  return failures == 0 ? 0 : 1;
+}

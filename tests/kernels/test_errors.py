@@ -1,0 +1,178 @@
+"""Errors of the public functions: what was got, what is expected, and what can run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from taskvec_kernels import (
+    LowRankSVD,
+    backend_report,
+    backends,
+    compare_spectra,
+    lowrank_svd,
+    pairwise,
+    project,
+    project_dense,
+)
+
+from .cases import factors, zoo
+
+b, a = factors(9, 8, 3)
+x = zoo(4, 9, 8, 3)
+U, S, Vh = (t[0] for t in x)
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "lowrank_svd": lambda **o: lowrank_svd(b, a, **o),
+    "project": lambda **o: project(U, Vh, b, a, **o),
+    "project_dense": lambda **o: project_dense(U, Vh, b @ a, **o),
+    "compare_spectra": lambda **o: compare_spectra(S, S, **o),
+    "pairwise": lambda **o: pairwise(x, **o),
+}
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_backends(function: str) -> None:
+    call = CALLS[function]
+    with pytest.raises(
+        ValueError, match=rf"^{function}: unknown backend 'gpu'; can run: cpu, reference; cannot: .*cuda .*triton"
+    ):
+        call(backend="gpu")
+    for planned in ("cuda", "triton"):
+        with pytest.raises(
+            ValueError, match=rf"^{function}: backend '{planned}' cannot run: .+; can run: cpu, reference"
+        ):
+            call(backend=planned)
+    for forced in (None, "cpu", "reference"):
+        call(backend=forced)
+
+
+def test_report_names_every_backend() -> None:
+    report = {entry["name"]: entry for entry in backend_report()}
+    assert list(report) == ["cpu", "reference", "cuda", "triton"]
+    assert report["cpu"]["usable"] and "SIMD level" in report["cpu"]["reason"]
+    assert all(entry["reason"] for entry in report.values())
+
+
+def test_without_the_core_the_reference_runs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "native", lambda: (False, "the compiled core does not load (no such file)"))
+    with pytest.warns(RuntimeWarning, match="slow fp64 reference.*does not load"):
+        lowrank_svd(b, a)
+    with pytest.raises(ValueError, match="backend 'cpu' cannot run: the compiled core does not load"):
+        lowrank_svd(b, a, backend="cpu")
+    assert backends.simd_level() is None
+
+
+def test_a_device_the_core_does_not_take() -> None:
+    usable, reason = backends.usable("cpu", torch.device("cuda"))
+    assert not usable and "cuda" in reason
+
+
+WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
+    "list": (
+        TypeError,
+        "lowrank_svd: b must be a torch.Tensor or a numpy.ndarray, got list",
+        lambda: lowrank_svd([[1.0]], a),
+    ),
+    "int": (TypeError, "lowrank_svd: a has dtype torch.int64, expected float64", lambda: lowrank_svd(b, a.long())),
+    "complex": (TypeError, "lowrank_svd: b has dtype torch.complex64, expected", lambda: lowrank_svd(b.cfloat(), a)),
+    "float8": (TypeError, "lowrank_svd: b has dtype torch.float8", lambda: lowrank_svd(b.to(torch.float8_e4m3fn), a)),
+    "strings": (TypeError, "lowrank_svd: b has dtype <U1", lambda: lowrank_svd(np.array([["x"]]), a.numpy())),
+    "mixed kinds": (
+        TypeError,
+        "lowrank_svd: b, a mix NumPy arrays and torch tensors",
+        lambda: lowrank_svd(b.numpy(), a),
+    ),
+    "devices": (
+        ValueError,
+        "all tensors must be on one device, got b on cpu, a on meta",
+        lambda: lowrank_svd(b, a.to("meta")),
+    ),
+    "vector": (
+        ValueError,
+        r"lowrank_svd: b \(..., m, r\) and a .* need 2 dimensions, got \[9\]",
+        lambda: lowrank_svd(b[:, 0], a),
+    ),
+    "ranks": (ValueError, r"disagree on r, got \[9, 3\] and \[2, 8\]", lambda: lowrank_svd(b, a[:2])),
+    "empty": (ValueError, r"must be at least 1, got \[9, 0\] and \[0, 8\]", lambda: lowrank_svd(b[:, :0], a[:0])),
+    "batches": (
+        ValueError,
+        r"do not broadcast, got b \[2\], a \[3\]",
+        lambda: lowrank_svd(b.expand(2, 9, 3), a.expand(3, 3, 8)),
+    ),
+    "scales": (
+        ValueError,
+        r"lowrank_svd: scale has shape \[3\], expected a number or \[\]",
+        lambda: lowrank_svd(b, a, torch.ones(3)),
+    ),
+    "scale's device": (
+        ValueError,
+        "scale is on meta, the factors on cpu",
+        lambda: lowrank_svd(b, a, torch.ones(1, device="meta")),
+    ),
+    "directions": (
+        ValueError,
+        r"project: U .* disagree on k, got \[9, 3\] and \[2, 8\]",
+        lambda: project(U, Vh[:2], b, a),
+    ),
+    "sizes": (
+        ValueError,
+        "project: U and Vh are for a 9 × 8 matrix, b·a is 9 × 7",
+        lambda: project(U, Vh, b, a[:, :7]),
+    ),
+    "dense sizes": (ValueError, r"are for a 9 × 8 matrix, tau is \[8, 9\]", lambda: project_dense(U, Vh, (b @ a).T)),
+    "lengths": (ValueError, r"compare_spectra: .* same k ≥ 1, got \[3\] and \[2\]", lambda: compare_spectra(S, S[:2])),
+    "precision": (
+        ValueError,
+        "pairwise: precision must be one of highest, high, medium, got 'low'",
+        lambda: pairwise(x, precision="low"),
+    ),
+    "one adapter": (ValueError, r"pairwise: x must hold U \(..., N, m, k\)", lambda: pairwise(LowRankSVD(U, S, Vh))),
+    "counts": (ValueError, r"x.U .* is for N = 4, k = 3; got x.S \[3, 3\]", lambda: pairwise(x._replace(S=x.S[:3]))),
+    "no adapters": (
+        ValueError,
+        "x needs at least one adapter and one direction",
+        lambda: pairwise(LowRankSVD(*(t[:0] for t in x))),
+    ),
+    "matrices": (ValueError, "x is of 9 × 8 matrices, y of 7 × 8", lambda: pairwise(x, zoo(2, 7, 8, 3))),
+    "unknown metric": (
+        ValueError,
+        "pairwise: unknown metric 'L1', expected names among l1, l2",
+        lambda: pairwise(x, metrics=["L1"]),
+    ),
+    "entropy of a pair": (ValueError, "pairwise: unknown metric 'entropy'", lambda: pairwise(x, metrics=["entropy"])),
+    "cosine of spectra": (
+        ValueError,
+        "compare_spectra: unknown metric 'cosine'",
+        lambda: compare_spectra(S, S, metrics=["cosine"]),
+    ),
+    "a string": (
+        ValueError,
+        r"metrics must be a sequence of names, got the string 'rec'; use \['rec'\]",
+        lambda: pairwise(x, metrics="rec"),
+    ),
+    "twice": (ValueError, "metrics has a name twice, got rec, rec", lambda: pairwise(x, metrics=["rec", "rec"])),
+    "no p": (ValueError, "metric 'lp' needs p > 0, got p=None", lambda: pairwise(x, metrics=["lp"])),
+    "negative p": (
+        ValueError,
+        "metric 'lp' needs p > 0, got p=-1",
+        lambda: compare_spectra(S, S, metrics=["lp"], p=-1),
+    ),
+    "nan p": (
+        ValueError,
+        "metric 'lp' needs p > 0, got p=nan",
+        lambda: compare_spectra(S, S, metrics=["lp"], p=float("nan")),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_arguments(case: str) -> None:
+    error, message, call = WRONG[case]
+    with pytest.raises(error, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,71 @@
+"""The ``torch.library`` operators: ``opcheck``, and ``torch.compile`` of every public function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from taskvec_kernels import compare_spectra, lowrank_svd, pairwise, project, project_dense
+
+from .cases import factors, zoo
+from .compare import assert_same_bits
+
+ops = torch.ops.taskvec
+b, a = factors(9, 8, 3, batch=(4,))
+x, y = zoo(4, 9, 8, 3), zoo(2, 9, 8, 2, seed=10)
+one = torch.ones(4, dtype=torch.float64)
+spectral, pairs = ["rec", "entropy"], ["l1", "cosine"]
+
+CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "lowrank_svd": (ops.lowrank_svd, (b, a, one, None)),
+    "lowrank_svd of strided fp64": (ops.lowrank_svd, (b.double().mT.contiguous().mT, a.double(), one, "cpu")),
+    "lowrank_svd by reference": (ops.lowrank_svd, (b, a, one, "reference")),
+    "project": (ops.project, (x.U, x.Vh, b, a, one, True, None)),
+    "project_dense": (ops.project_dense, (x.U, x.Vh, b @ a, False, None)),
+    "compare_spectra": (ops.compare_spectra, (x.S, x.S.flip(-1), spectral, None, None)),
+    "pairwise": (ops.pairwise, (*x, None, None, None, pairs, True, "highest", None, None)),
+    "pairwise of two": (ops.pairwise, (*x, *y, pairs, False, "high", None, None)),
+    "pairwise by reference": (ops.pairwise, (*x, *y, pairs, True, "highest", None, "reference")),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_opcheck(name: str) -> None:
+    op, arguments = CALLS[name]
+    torch.library.opcheck(op.default, arguments)
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "lowrank_svd": (lambda b, a: lowrank_svd(b, a, 0.5), (b, a)),
+    "lowrank_svd with scales": (lowrank_svd, (b, a, torch.arange(4.0))),
+    "project": (lambda *t: project(*t, 2.0, clip=False), (x.U, x.Vh, b, a)),
+    "project_dense": (project_dense, (x.U, x.Vh, b @ a)),
+    "compare_spectra": (lambda s, t: compare_spectra(s, t, metrics=["rec", "lp"], p=3.0), (x.S, x.S.flip(-1))),
+    "pairwise": (lambda *t: pairwise(type(x)(*t), spectra=True), tuple(x)),
+    "pairwise of two": (lambda *t: pairwise(type(x)(*t[:3]), type(x)(*t[3:])), (*x, *y)),
+    "factors to pairs": (lambda b, a: pairwise(lowrank_svd(b, a)), (b, a)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_compile(name: str) -> None:
+    function, arguments = FUNCTIONS[name]
+    torch.compiler.reset()
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    assert_same_bits(compiled(*arguments), function(*arguments))
+
+
+def test_compile_of_changing_shapes() -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(lowrank_svd, fullgraph=True, backend="aot_eager", dynamic=True)
+    for shape in ((9, 8, 3), (12, 7, 4), (30, 40, 5)):
+        given = factors(*shape, batch=(2,))
+        assert_same_bits(compiled(*given), lowrank_svd(*given))
+
+
+def test_meta_tensors_give_shapes() -> None:
+    out = ops.pairwise(*(t.to("meta") for t in x), *(t.to("meta") for t in y), pairs, True, "highest", None, None)
+    assert [list(t.shape) for t in out] == [[4, 2], [4, 2], [4, 2, 3], [4, 2, 3], [2, 4], [2, 4], [2, 4, 2], [2, 4, 2]]

@@ -1,0 +1,63 @@
+"""Every SIMD level that this CPU has, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskvec_kernels import _C, simd_level
+
+HERE = Path(__file__).parent
+LEVELS = ("avx512", "avx2", "baseline")
+ACCURACY = [
+    "test_lowrank_accuracy.py",
+    "test_lowrank_degenerate.py",
+    "test_pairwise_accuracy.py",
+    "test_compare_spectra.py",
+]
+# what the level in use has shown already in this process is not shown again, nor what differs in no instruction
+LEFT_OUT = "not reference and not largest and not many_adapters and not sizes and not powers and not metric_alone"
+
+
+def python(*arguments: str, level: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"TASKVEC_SIMD": level}
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=HERE.parents[1], check=False
+    )
+
+
+def test_the_levels_are_known() -> None:
+    available = _C.available_simd_levels().split()
+    assert available[-1] == "baseline" and set(available) <= set(LEVELS)
+    assert simd_level() == (os.environ.get("TASKVEC_SIMD") or available[0])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_accuracy(level: str) -> None:
+    if level not in _C.available_simd_levels().split():
+        pytest.skip(f"this CPU has no {level}")
+    if level == simd_level():
+        pytest.skip(f"{level} is the level of this process")
+    name = "import taskvec_kernels; print(taskvec_kernels.simd_level())"
+    assert python("-c", name, level=level).stdout.split() == [level]
+    tests = [str(HERE / name) for name in ACCURACY]
+    run = python("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", LEFT_OUT, *tests, level=level)
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+    assert int(run.stdout.split(" passed")[0].split()[-1]) > 300, run.stdout[-200:]
+
+
+@pytest.mark.parametrize("level", ["avx1024", "AVX2", "avx2 "])
+def test_an_unknown_level(level: str) -> None:
+    run = python("-c", "import taskvec_kernels; taskvec_kernels.simd_level()", level=level)
+    assert run.returncode != 0
+    last = run.stderr.strip().splitlines()[-1]
+    assert f"TASKVEC_SIMD is '{level}'" in last and _C.available_simd_levels() in last
+
+
+def test_an_empty_level_is_none_asked_for() -> None:
+    run = python("-c", "import taskvec_kernels; print(taskvec_kernels.simd_level())", level="")
+    assert run.stdout.split() == [_C.available_simd_levels().split()[0]]

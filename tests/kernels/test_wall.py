@@ -1,0 +1,92 @@
+"""Imports run one way, the core knows neither Python nor torch, and the extension runs on any CPU of its kind."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskvec_kernels import _C
+
+ROOT = Path(__file__).parents[2]
+KERNELS = sorted((ROOT / "taskvec_kernels").glob("*.py"))
+CORE = sorted([*(ROOT / "csrc/include").rglob("*.*"), *(ROOT / "csrc/cpu").rglob("*.*")])
+BINDINGS = sorted((ROOT / "csrc/bindings").rglob("*.*"))
+
+
+def includes(path: Path) -> list[str]:
+    return re.findall(r'#\s*include\s*[<"]([^>"]+)', path.read_text())
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.name)
+def test_kernels_import_only_torch_and_numpy(path: Path) -> None:
+    allowed = {"torch", "numpy", "taskvec_kernels", *sys.stdlib_module_names}
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        assert {name.split(".")[0] for name in names} <= allowed, f"{path.name} imports {names}"
+
+
+def test_an_import_brings_torch_and_numpy_alone() -> None:
+    """Beyond what those two bring themselves."""
+    script = """
+import sys, torch, numpy
+before = set(sys.modules)
+import taskvec_kernels
+new = {name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
+print(*sorted(new))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.split() == ["taskvec_kernels"]
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_knows_no_python(path: Path) -> None:
+    foreign = [name for name in includes(path) if re.match(r"(torch|ATen|c10|pybind11|Python\.h)", name)]
+    assert not foreign and "PyObject" not in path.read_text()
+
+
+def test_only_bindings_include_pybind11() -> None:
+    users = {p for p in (ROOT / "csrc").rglob("*.*") if any(name.startswith("pybind11") for name in includes(p))}
+    assert users and users <= set(BINDINGS)
+    for path in BINDINGS:
+        assert all(name.startswith(("pybind11/", "taskvec/")) or "/" not in name for name in includes(path))
+
+
+def test_files_of_a_level_use_nothing_inline_of_the_standard_library() -> None:
+    """The linker keeps one copy of an inline function, and it may be the one compiled for AVX-512."""
+    for path in CORE:
+        if path.name.endswith("-inl.h") or path.name in ("vec.h", "small.h", "gram.h", "spectra.h", "log.h", "convert.h"):
+            used = set(re.findall(r"std::(\w+)", path.read_text()))
+            harmless = {"int64_t", "int32_t", "uint16_t", "uint32_t", "uintptr_t", "memcpy", "size_t", "integer_sequence"}
+            harmless |= {"make_integer_sequence", "is_same_v", "conditional_t", "remove_cv_t", "remove_reference_t"}
+            assert used <= harmless, f"{path.name}: {used - harmless}"
+
+
+def disassembly() -> str:
+    if shutil.which("objdump") is None:
+        pytest.skip("no objdump")
+    run = subprocess.run(["objdump", "-dC", "--no-show-raw-insn", _C.__file__], capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+def test_wide_registers_stay_in_their_levels() -> None:
+    """No ymm or zmm outside ``taskvec::avx2`` and ``taskvec::avx512``: what runs before the choice runs anywhere."""
+    if "avx2" not in _C.available_simd_levels():
+        pytest.skip("this build has the baseline alone")
+    wide: dict[str, int] = {"avx2": 0, "avx512": 0}
+    for block in disassembly().split("\n\n"):
+        head = re.match(r"[0-9a-f]+ <(.*)>:\n", block)
+        if head is None or not re.search(r"%[yz]mm\d", block):
+            continue
+        level = re.search(r"taskvec::(avx2|avx512)::", head[1])
+        assert level, f"{head[1]} uses wide registers"
+        assert not (level[1] == "avx2" and "%zmm" in block), f"{head[1]} uses zmm"
+        wide[level[1]] += 1
+    assert wide["avx2"] > 20 and wide["avx512"] > 20, f"the symbols are stripped, or nothing is vectorised: {wide}"
