@@ -1,101 +1,22 @@
-// The core against naive loops. Every array is on the heap and exactly as long as it must be, so that under
-// AddressSanitizer an access out of bounds ends the run.
+// The core against naive loops, at the SIMD level that TASKVEC_SIMD names.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <limits>
-#include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "check.h"
 #include "taskvec/compare_spectra.h"
 #include "taskvec/lowrank_svd.h"
 #include "taskvec/pairwise.h"
 #include "taskvec/simd.h"
 
 using namespace taskvec;
-using std::int64_t;
+using namespace taskvec::testing;
 
 namespace {
-
-int checks = 0, failures = 0;
-std::string context;  // of the running case, for messages
-
-#define CHECK(condition)                                                                \
-  do {                                                                                  \
-    ++checks;                                                                           \
-    if (!(condition)) {                                                                 \
-      ++failures;                                                                       \
-      std::printf("%s:%d: [%s] %s\n", __FILE__, __LINE__, context.c_str(), #condition); \
-    }                                                                                   \
-  } while (false)
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-
-double random_normal() {
-  static std::mt19937_64 engine(7);
-  static std::normal_distribution<double> normal;
-  return normal(engine);
-}
-
-// Exactly `count` elements of a storage type, and their values as double.
-struct Stored {
-  DType dtype;
-  std::unique_ptr<char[]> bytes;
-  std::vector<double> values;
-
-  Stored(DType type, int64_t count) : dtype(type), bytes(new char[std::max<int64_t>(1, count * size_of(type))]), values(count) {}
-
-  void set(int64_t i, double value) {
-    if (dtype == DType::f64) {
-      put(i, value);
-    } else if (dtype == DType::f32) {
-      put(i, float(value));
-    } else if (dtype == DType::f16) {
-      put(i, _Float16(float(value)));
-    } else {
-      const float wide = float(value);
-      std::uint32_t bits;
-      std::memcpy(&bits, &wide, sizeof bits);
-      const std::uint16_t half = std::uint16_t(bits >> 16);
-      std::memcpy(&bytes[i * 2], &half, sizeof half);
-      bits = std::uint32_t(half) << 16;
-      float narrow;
-      std::memcpy(&narrow, &bits, sizeof narrow);
-      values[i] = narrow;
-    }
-  }
-
- private:
-  template <class T>
-  void put(int64_t i, T value) {
-    std::memcpy(&bytes[i * int64_t(sizeof(T))], &value, sizeof value);
-    values[i] = double(value);
-  }
-};
-
-Stored random_stored(DType dtype, int64_t count, double size = 1) {
-  Stored out(dtype, count);
-  for (int64_t i = 0; i < count; ++i) out.set(i, size * random_normal());
-  return out;
-}
-
-// An output of double or float that starts as NaN.
-struct Output {
-  bool f64;
-  std::vector<double> d;
-  std::vector<float> f;
-
-  Output(bool wide, int64_t count) : f64(wide), d(wide ? count : 0, nan), f(wide ? 0 : count, float(nan)) {}
-  void* data() { return f64 ? static_cast<void*>(d.data()) : f.data(); }
-  double operator[](int64_t i) const { return f64 ? d[i] : double(f[i]); }
-};
-
-bool near(double got, double want, double bound) { return std::isnan(want) ? std::isnan(got) : std::fabs(got - want) <= bound; }
 
 const char* name_of(DType dtype) {
   const char* names[] = {"f64", "f32", "f16", "bf16"};
@@ -153,7 +74,7 @@ void test_lowrank_svd(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t 
     b.set(i * task.b.position_stride + task.b.direction_stride, b.values[i * task.b.position_stride]);
   }
   for (int64_t i = 0; i < m * r && content == Content::zero; ++i) b.set(i, 0);
-  if (content == Content::not_finite) a.set(r * n - 1, nan);
+  if (content == Content::not_finite) a.set(r * n - 1, quiet_nan);
   Output u(f64, batch * k * m), s(f64, batch * k), v(f64, batch * k * n);
   task.u_t = u.data(), task.s = s.data(), task.vh = v.data();
   lowrank_svd(task, threads);
@@ -216,8 +137,8 @@ struct Naive {
       rec += std::min(share1, share2);
       h1 -= share1 > 0 ? share1 * std::log(share1) : 0, h2 -= share2 > 0 ? share2 * std::log(share2) : 0;
     }
-    auto entropy = [&](double h, double sum) { return sum == 0 || live == 0 ? nan : live == 1 ? 0 : h / std::log(live); };
-    auto ratio = [&](double value) { return live == 0 || norm_y == 0 ? nan : value; };
+    auto entropy = [&](double h, double sum) { return sum == 0 || live == 0 ? quiet_nan : live == 1 ? 0 : h / std::log(live); };
+    auto ratio = [&](double value) { return live == 0 || norm_y == 0 ? quiet_nan : value; };
     const double all[metric_count] = {l1,
                                       std::sqrt(l2),
                                       linf,
@@ -318,7 +239,7 @@ void test_compare_spectra(bool f64, int64_t batch, int64_t k) {
       rec += std::min(x, y);
       h1 -= x > 0 ? x * std::log(x) : 0, h2 -= y > 0 ? y * std::log(y) : 0;
     }
-    auto entropy = [&](double h, double sum) { return sum == 0 || live == 0 ? nan : live == 1 ? 0 : h / std::log(live); };
+    auto entropy = [&](double h, double sum) { return sum == 0 || live == 0 ? quiet_nan : live == 1 ? 0 : h / std::log(live); };
     const double want[] = {l1, std::sqrt(l2), linf, std::cbrt(lp), sum1 == 0 || sum2 == 0 ? 0 : rec, entropy(h1, sum1), entropy(h2, sum2)};
     for (int name = 0; name < 7; ++name) CHECK(near(out[name][i], want[name], (f64 ? 1e-13 : 2e-5) * (1 + std::fabs(want[name]))));
   }
