@@ -83,6 +83,22 @@ def shape(t: Tensor) -> str:
     return str(list(t.shape))
 
 
+def check_factors(function: str, b: Tensor, a: Tensor) -> None:
+    """ValueError unless b is (..., m, r) and a (..., r, n) with every dimension at least 1."""
+    expect(
+        b.dim() >= 2 and a.dim() >= 2,
+        lambda: f"{function}: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
+    )
+    expect(
+        b.shape[-1] == a.shape[-2],
+        lambda: f"{function}: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
+    )
+    expect(
+        min(*b.shape[-2:], a.shape[-1]) >= 1,
+        lambda: f"{function}: m, r and n must be at least 1, got {shape(b)} and {shape(a)}",
+    )
+
+
 def batch_shape(function: str, **parts: tuple[int, ...]) -> tuple[int, ...]:
     """The common leading shape, broadcast; ValueError that names the arguments when there is none."""
     try:

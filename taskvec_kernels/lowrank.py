@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .arguments import Array, batch_shape, common_dtype, expect, give_back, scale_tensor, shape, to_tensors
+from .arguments import Array, batch_shape, check_factors, common_dtype, give_back, scale_tensor, to_tensors
 from .types import LowRankSVD
 
 
@@ -33,18 +33,7 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
         inputs + outputs + O(threads · r · (r + 256)) fp64.
     """
     (b, a), numpy = to_tensors("lowrank_svd", b=b, a=a)
-    expect(
-        b.dim() >= 2 and a.dim() >= 2,
-        lambda: f"lowrank_svd: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
-    )
-    expect(
-        b.shape[-1] == a.shape[-2],
-        lambda: f"lowrank_svd: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
-    )
-    expect(
-        min(*b.shape[-2:], a.shape[-1]) >= 1,
-        lambda: f"lowrank_svd: m, r and n must be at least 1, got {shape(b)} and {shape(a)}",
-    )
+    check_factors("lowrank_svd", b, a)
     batch = batch_shape("lowrank_svd", b=b.shape[:-2], a=a.shape[:-2])
     b, a = common_dtype(b.expand(*batch, *b.shape[-2:]), a.expand(*batch, *a.shape[-2:]))
     Ut, S, Vh = torch.ops.taskvec.lowrank_svd(b, a, scale_tensor("lowrank_svd", scale, batch, b), backend)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .arguments import Array, batch_shape, expect, give_back, scale_tensor, shape, to_tensors
+from .arguments import Array, batch_shape, check_factors, expect, give_back, scale_tensor, shape, to_tensors
 
 
 def project(
@@ -39,14 +39,7 @@ def project(
     """
     (U, Vh, b, a), numpy = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
     check_directions("project", U, Vh)
-    expect(
-        b.dim() >= 2 and a.dim() >= 2,
-        lambda: f"project: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
-    )
-    expect(
-        b.shape[-1] == a.shape[-2],
-        lambda: f"project: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
-    )
+    check_factors("project", b, a)
     expect(
         b.shape[-2] == U.shape[-2] and a.shape[-1] == Vh.shape[-1],
         lambda: (
