@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 ZOO = EXAMPLES / "zoo"
 ADAPTERS = [f"{task}-seed{seed}" for task in ("ner", "sum", "ten") for seed in (0, 1)]
 HIDDEN, LAYERS, RANK, ALPHA = 384, 6, 8, 16
-MARGIN = 0.05
+MARGIN = {"ner": 0.3, "ten": 0.15, "sum": 0.02}  # in F1, over the best of the rules; sum is the hard task
 
 
 def test_holds_these_files_and_no_others() -> None:
@@ -59,7 +59,8 @@ def test_beats_its_baselines(name: str) -> None:
     record = json.loads((ZOO / "scores.json").read_text())[name]
     assert f"{record['task']}-seed{record['seed']}" == name
     assert set(record["baselines"]) == {"majority", "everything", "trivial"}
-    assert record["f1"] > max(rule["f1"] for rule in record["baselines"].values()) + MARGIN
+    assert record["f1"] > max(rule["f1"] for rule in record["baselines"].values()) + MARGIN[record["task"]]
+    assert record["f1"] > record["baselines"]["majority"]["f1"] + 0.25
 
 
 @pytest.fixture
