@@ -29,13 +29,18 @@ def projection(dtype: torch.dtype, precision: str = "highest") -> float:
 
 
 def orthogonality(dtype: torch.dtype, r: int, condition: float) -> float:
-    """‖UᵀU − I‖_max on the numerical rank; ``condition`` is the larger one of the two factors."""
-    return (8 + 4 * math.sqrt(r) * condition) * unit(dtype) if dtype == torch.float64 else 5e-6
+    """‖UᵀU − I‖_max on the numerical rank; ``condition`` is the larger one of the two factors.
+
+    In fp64 what one Cholesky pass leaves, 2 r κ² units, counts where a second one is skipped: κ² ≤ 4 r.
+    """
+    if dtype != torch.float64:
+        return 5e-6
+    return (8 + 4 * math.sqrt(r) * condition + 2 * r * min(condition**2, 4 * r)) * unit(dtype)
 
 
 def reconstruction(dtype: torch.dtype, r: int, condition: float) -> float:
     """‖τ − U S Vᴴ‖_F / ‖τ‖_F."""
-    return (8 + 4 * math.sqrt(r) * condition) * unit(dtype) if dtype == torch.float64 else 1e-6
+    return (8 + 2 * r + 4 * math.sqrt(r) * condition) * unit(dtype) if dtype == torch.float64 else 1e-6
 
 
 def singular_values(dtype: torch.dtype, r: int, condition: float) -> float:
@@ -125,8 +130,9 @@ def entropy(c: Pairs) -> Tensor:
 
 
 def cosine(c: Pairs) -> Tensor:
+    """The last term is the oracle's own: it sums m · n products in fp64."""
     lacking = (1 + c.defect) * (1 + c.source_defect) - 1
-    return c.eps + (c.k + 4) * c.u + lacking * c.value["cosine"].abs()
+    return c.eps + (c.k + 4) * c.u + lacking * c.value["cosine"].abs() + math.sqrt(c.size) * 2.0**-53
 
 
 def energy(c: Pairs) -> Tensor:
