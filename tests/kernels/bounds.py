@@ -28,6 +28,12 @@ def projection(dtype: torch.dtype, precision: str = "highest") -> float:
     return PROJECTION[precision]
 
 
+def aligned_projection(dtype: torch.dtype, length: int) -> float:
+    """ε when rounding errors add up instead of cancelling: holds for any input, random or not."""
+    run = 256 if dtype == torch.float64 else 512
+    return 2 * (min(length, run) + length / run + 4) * unit(dtype)
+
+
 def orthogonality(dtype: torch.dtype, r: int, condition: float) -> float:
     """‖UᵀU − I‖_max on the numerical rank; ``condition`` is the larger one of the two factors.
 

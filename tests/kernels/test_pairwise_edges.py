@@ -9,8 +9,9 @@ import torch
 
 from taskvec_kernels import LowRankSVD, lowrank_svd, pairwise
 
+from . import bounds
 from .cases import ALL_PAIRWISE, DTYPES, by_direction, joined, name_of, orthonormal, padded, pick, zoo
-from .compare import assert_pairs, assert_same_bits
+from .compare import assert_pairs, assert_same_bits, assert_within
 
 UNDEFINED = ("cosine", "energy", "excess", "residual", "overlap_u", "overlap_v", "entropy_projected")
 
@@ -92,6 +93,15 @@ def test_a_negated_adapter_is_clipped_away() -> None:
     assert_pairs(out, both, p=3.0)
     assert out.forward["rec"][0, 1] == 0 and out.forward["entropy_projected"][0, 1].isnan()
     assert not out.forward["spectra"][0, 1].any()
+
+
+@pytest.mark.parametrize("length", [100, 500, 511, 1000, 2000, 3000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=name_of)
+def test_constant_directions(length: int, dtype: torch.dtype) -> None:
+    """All products alike: rounding errors add up, and only the bound for any input holds."""
+    x = lowrank_svd(torch.ones(1, length, 1, dtype=dtype), torch.ones(1, 1, length, dtype=dtype))
+    got, want = (pairwise(x, spectra=True, backend=backend).forward["d"].double() for backend in ("cpu", "reference"))
+    assert_within("d", got, want, bounds.aligned_projection(dtype, length) * x.S.double().norm())
 
 
 def test_ratios_count_non_zero_directions() -> None:

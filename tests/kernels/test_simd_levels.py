@@ -20,7 +20,17 @@ ACCURACY = [
     "test_compare_spectra.py",
 ]
 # what differs in no instruction, or costs the oracle most
-LEFT_OUT = ["reference", "largest", "many_adapters", "sizes", "powers", "metric_alone", "several_chunks", "cancel", "200x"]
+LEFT_OUT = [
+    "reference",
+    "largest",
+    "many_adapters",
+    "sizes",
+    "powers",
+    "metric_alone",
+    "several_chunks",
+    "cancel",
+    "200x",
+]
 # the extension alone: torch takes seconds to import
 LOAD = f"""
 import importlib.util as util
@@ -52,7 +62,18 @@ def test_accuracy(level: str) -> None:
         pytest.skip(f"{level} is the level of this process")
     assert python("-c", LOAD, level=level).stdout.split() == [level]
     tests = [str(HERE / name) for name in ACCURACY]
-    run = python("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not " + " and not ".join(LEFT_OUT), *tests, level=level)
+    run = python(
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "not " + " and not ".join(LEFT_OUT),
+        *tests,
+        level=level,
+    )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert int(run.stdout.split(" passed")[0].split()[-1]) > 300, run.stdout[-200:]
 

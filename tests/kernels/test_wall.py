@@ -62,9 +62,25 @@ def test_only_bindings_include_pybind11() -> None:
 def test_files_of_a_level_use_nothing_inline_of_the_standard_library() -> None:
     """The linker keeps one copy of an inline function, and it may be the one compiled for AVX-512."""
     for path in CORE:
-        if path.name.endswith("-inl.h") or path.name in ("vec.h", "small.h", "gram.h", "spectra.h", "log.h", "convert.h"):
+        if path.name.endswith("-inl.h") or path.name in (
+            "vec.h",
+            "small.h",
+            "gram.h",
+            "spectra.h",
+            "log.h",
+            "convert.h",
+        ):
             used = set(re.findall(r"std::(\w+)", path.read_text()))
-            harmless = {"int64_t", "int32_t", "uint16_t", "uint32_t", "uintptr_t", "memcpy", "size_t", "integer_sequence"}
+            harmless = {
+                "int64_t",
+                "int32_t",
+                "uint16_t",
+                "uint32_t",
+                "uintptr_t",
+                "memcpy",
+                "size_t",
+                "integer_sequence",
+            }
             harmless |= {"make_integer_sequence", "is_same_v", "conditional_t", "remove_cv_t", "remove_reference_t"}
             assert used <= harmless, f"{path.name}: {used - harmless}"
 
@@ -72,7 +88,9 @@ def test_files_of_a_level_use_nothing_inline_of_the_standard_library() -> None:
 def disassembly() -> str:
     if shutil.which("objdump") is None:
         pytest.skip("no objdump")
-    run = subprocess.run(["objdump", "-dC", "--no-show-raw-insn", _C.__file__], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        ["objdump", "-dC", "--no-show-raw-insn", _C.__file__], capture_output=True, text=True, check=True
+    )
     return run.stdout
 
 
