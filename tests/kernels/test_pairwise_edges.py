@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -100,8 +101,11 @@ def test_a_negated_adapter_is_clipped_away() -> None:
 def test_constant_directions(length: int, dtype: torch.dtype) -> None:
     """All products alike: rounding errors add up, and only the bound for any input holds."""
     x = lowrank_svd(torch.ones(1, length, 1, dtype=dtype), torch.ones(1, 1, length, dtype=dtype))
-    got, want = (pairwise(x, spectra=True, backend=backend).forward["d"].double() for backend in ("cpu", "reference"))
-    assert_within("d", got, want, bounds.aligned_projection(dtype, length) * x.S.double().norm())
+    u, v, s = x.U[0, 0, 0], x.Vh[0, 0, 0], x.S[0, 0]
+    assert (x.U == u).all() and (x.Vh == v).all()
+    exact = float(length**2 * Fraction(u.item()) ** 2 * Fraction(v.item()) ** 2 * Fraction(s.item()))
+    got = pairwise(x, spectra=True).forward["d"].flatten()
+    assert_within("d", got, torch.tensor([exact]).double(), bounds.aligned_projection(dtype, length) * float(s))
 
 
 def test_ratios_count_non_zero_directions() -> None:
