@@ -4,7 +4,7 @@ The compiled core of taskvec_kernels: plain addresses, no checks. Call it throug
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['available_simd_levels', 'compare_spectra', 'lowrank_svd', 'pairwise', 'simd_level']
+__all__: list[str] = ['available_simd_levels', 'compare_spectra', 'lowrank_svd', 'pairwise', 'simd_level', 'sparsify']
 def available_simd_levels() -> str:
     """
     Names of the levels this CPU can run, best first.
@@ -17,11 +17,15 @@ def lowrank_svd(dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, m:
     """
     Writes u_t (batch, k, m), s (batch, k), vh (batch, k, n).
     """
-def pairwise(dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex, n: typing.SupportsInt | typing.SupportsIndex, x: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], y: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], symmetric: bool, p: typing.SupportsFloat | typing.SupportsIndex, forward: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex], backward: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex], threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+def pairwise(dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex, n: typing.SupportsInt | typing.SupportsIndex, x: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], y: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], symmetric: bool, p: typing.SupportsFloat | typing.SupportsIndex, lam: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], solver: tuple[str, str, str, bool, bool, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], forward: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex], backward: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex], threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
-    x and y are (count, k, u_t, s, vh); forward and backward map names of metrics, "spectra" and "d" to addresses.
+    x and y are (count, k, u_t, s, vh, seed); forward and backward map names of metrics, "spectra" and "d" to addresses.
     """
 def simd_level() -> str:
     """
     Name of the SIMD level in use; ValueError when TASKVEC_SIMD names one that cannot run.
+    """
+def sparsify(f64: bool, batch: typing.SupportsInt | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, solver: tuple[str, str, str, bool, bool, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], d: typing.SupportsInt | typing.SupportsIndex, tau_norm: typing.SupportsInt | typing.SupportsIndex, lam: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, s: typing.SupportsInt | typing.SupportsIndex, objective: typing.SupportsInt | typing.SupportsIndex, steps: typing.SupportsInt | typing.SupportsIndex, converged: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    solver is (method, norm, start, relative, decay, steps, lr, tol, beta1, beta2, eps); seed, and the last three results, may be 0.
     """

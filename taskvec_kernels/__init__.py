@@ -1,7 +1,7 @@
 """Batched kernels for spectral projection of task vectors: tensors in, tensors out.
 
 ``lowrank_svd`` brings factors B·A to canonical form (U, S, V); ``pairwise`` projects every one of a zoo on every other
-and compares the spectra; ``project``, ``project_dense`` and ``compare_spectra`` are the single steps.
+and compares the spectra; ``project``, ``project_dense``, ``sparsify`` and ``compare_spectra`` are the single steps.
 """
 
 from . import operators as _operators  # noqa: F401  (registers torch.ops.taskvec)
@@ -9,13 +9,15 @@ from .backends import backend_report, simd_level
 from .lowrank import lowrank_svd
 from .pairs import pairwise
 from .projection import project, project_dense
+from .sparse import sparsify
 from .spectra import compare_spectra
-from .types import LowRankSVD, Pairwise
+from .types import LowRankSVD, Pairwise, SparseInfo
 from .version import __version__
 
 __all__ = [
     "LowRankSVD",
     "Pairwise",
+    "SparseInfo",
     "__version__",
     "backend_report",
     "compare_spectra",
@@ -24,4 +26,5 @@ __all__ = [
     "project",
     "project_dense",
     "simd_level",
+    "sparsify",
 ]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from . import _C
 from .arguments import result_dtype
-from .types import LowRankSVD
+from .solver import Solver
+from .types import LowRankSVD, Weights
 
 
 def dtype_name(t: Tensor) -> str:
@@ -71,8 +72,34 @@ def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | N
     return list(out.values())
 
 
+def sparsify(
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    d, tau_norm, k = d.contiguous(), tau_norm.contiguous(), d.shape[-1]
+    seed = None if seed is None else seed.contiguous()
+    S = torch.empty(*lam.shape, k, dtype=d.dtype)
+    found = lam.shape if info else (0,)
+    objective = torch.empty(found, dtype=d.dtype)
+    steps, converged = torch.zeros(found, dtype=torch.int64), torch.zeros(found, dtype=torch.bool)
+    for i, weight in enumerate(lam):  # [...]
+        weight = weight.contiguous()
+        outputs = [t[i].data_ptr() for t in (objective, steps, converged)] if info else [0, 0, 0]
+        _C.sparsify(
+            d.dtype == torch.float64, weight.numel(), k, solver, d.data_ptr(), tau_norm.data_ptr(), weight.data_ptr(),
+            0 if seed is None else seed.data_ptr(), S[i].data_ptr(), outputs[0], outputs[1], outputs[2],
+            torch.get_num_threads(),
+        )  # fmt: skip
+    return S, objective, steps, converged
+
+
 def pairwise(
-    x: LowRankSVD, y: LowRankSVD | None, metrics: Sequence[str], spectra: bool, precision: str, p: float | None
+    x: LowRankSVD,
+    y: LowRankSVD | None,
+    metrics: Sequence[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    weights: Weights,
 ) -> list[Tensor]:
     del precision  # products are fp32 (fp64) at every setting: never worse than asked for
     batch, dtype = x.S.shape[:-2], result_dtype(*x)
@@ -81,19 +108,24 @@ def pairwise(
     right = left if y is None else stored_by_direction(y, dtype)
 
     def outputs(source: Sequence[Tensor], target: Sequence[Tensor]) -> dict[str, Tensor]:
-        shape = (*batch, source[1].shape[-2], target[1].shape[-2])
-        out = {name: torch.empty(shape, dtype=dtype) for name in metrics}
+        shape, k = (*batch, source[1].shape[-2], target[1].shape[-2]), source[1].shape[-1]
+        out = {name: torch.empty(len(weights.lam), *shape, dtype=dtype) for name in metrics}
         if spectra:
-            out |= {name: torch.empty(*shape, source[1].shape[-1], dtype=dtype) for name in ("spectra", "d")}
+            out["spectra"] = torch.empty(len(weights.lam), *shape, k, dtype=dtype)
+            out["d"] = torch.empty(*shape, k, dtype=dtype)
         return out
 
-    def addresses(side: Sequence[Tensor]) -> tuple[int, int, int, int, int]:
-        return (*side[1].shape[-2:], side[0].data_ptr(), side[1].data_ptr(), side[2].data_ptr())
+    def addresses(side: Sequence[Tensor], seed: Tensor | None) -> tuple[int, int, int, int, int, int]:
+        pointers = (t.data_ptr() for t in side)
+        return (*side[1].shape[-2:], *pointers, 0 if seed is None else seed.data_ptr())
 
     forward = outputs(left, right)
     backward = {} if y is None else outputs(right, left)
+    x_seed = None if weights.x_seed is None else weights.x_seed.contiguous()
+    y_seed = x_seed if weights.y_seed is None else weights.y_seed.contiguous()
     _C.pairwise(
-        dtype_name(x.U), batch.numel(), m, n, addresses(left), addresses(right), y is None, p or 1.0,
+        dtype_name(x.U), batch.numel(), m, n, addresses(left, x_seed), addresses(right, y_seed), y is None, p or 1.0,
+        weights.lam, weights.solver,
         {name: t.data_ptr() for name, t in forward.items()},
         {name: t.data_ptr() for name, t in backward.items()},
         torch.get_num_threads(),

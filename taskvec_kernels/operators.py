@@ -6,12 +6,17 @@ of dispatch (microseconds) vanishes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from .arguments import result_dtype
 from .backends import implementation
-from .types import LowRankSVD
+from .solver import SCHEMA as SOLVER
+from .solver import Solver
+from .sparse import check_values
+from .types import LowRankSVD, Weights
 
 LIBRARY = torch.library.Library("taskvec", "DEF")  # type: ignore[no-untyped-call]
 SCHEMAS = (
@@ -19,8 +24,10 @@ SCHEMAS = (
     "project(Tensor U, Tensor Vh, Tensor b, Tensor a, Tensor scale, bool clip, str? backend) -> Tensor",
     "project_dense(Tensor U, Tensor Vh, Tensor tau, bool clip, str? backend) -> Tensor",
     "compare_spectra(Tensor s1, Tensor s2, str[] metrics, float? p, str? backend) -> Tensor[]",
+    f"sparsify(Tensor d, Tensor tau_norm, Tensor lam, Tensor? seed, {SOLVER}, bool info, float? slack, "
+    "str? backend) -> (Tensor, Tensor, Tensor, Tensor)",
     "pairwise(Tensor xU, Tensor xS, Tensor xVh, Tensor? yU, Tensor? yS, Tensor? yVh, str[] metrics, bool spectra, "
-    "str precision, float? p, str? backend) -> Tensor[]",
+    f"str precision, float? p, float[] lam, Tensor? x_seed, Tensor? y_seed, {SOLVER}, str? backend) -> Tensor[]",
 )
 
 
@@ -40,6 +47,16 @@ def compare_spectra(s1: Tensor, s2: Tensor, metrics: list[str], p: float | None,
     return implementation("compare_spectra", backend, s1.device)(s1, s2, metrics, p)  # type: ignore[no-any-return]
 
 
+def sparsify(
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    *solver, info, slack, backend = rest
+    if slack is not None:
+        check_values(d, tau_norm, lam, slack)
+    run = implementation("sparsify", backend, d.device)
+    return run(d, tau_norm, lam, seed, Solver(*solver), info)  # type: ignore[no-any-return]
+
+
 def pairwise(
     xU: Tensor,
     xS: Tensor,
@@ -51,11 +68,16 @@ def pairwise(
     spectra: bool,
     precision: str,
     p: float | None,
-    backend: str | None,
+    lam: list[float],
+    x_seed: Tensor | None,
+    y_seed: Tensor | None,
+    *rest: Any,
 ) -> list[Tensor]:
+    *solver, backend = rest
     y = None if yU is None or yS is None or yVh is None else LowRankSVD(yU, yS, yVh)
     run = implementation("pairwise", backend, xU.device)
-    return run(LowRankSVD(xU, xS, xVh), y, metrics, spectra, precision, p)  # type: ignore[no-any-return]
+    weights = Weights(tuple(lam), Solver(*solver), x_seed, y_seed)
+    return run(LowRankSVD(xU, xS, xVh), y, metrics, spectra, precision, p, weights)  # type: ignore[no-any-return]
 
 
 def fake_lowrank_svd(b: Tensor, a: Tensor, scale: Tensor, backend: str | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,6 +106,18 @@ def fake_compare_spectra(
     return [s1.new_empty(s1.shape[:-1], dtype=result_dtype(s1, s2)) for _ in metrics]
 
 
+def fake_sparsify(
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    found = lam.shape if rest[-3] else (0,)
+    return (
+        d.new_empty(*lam.shape, d.shape[-1]),
+        d.new_empty(found),
+        d.new_empty(found, dtype=torch.int64),
+        d.new_empty(found, dtype=torch.bool),
+    )
+
+
 def fake_pairwise(
     xU: Tensor,
     xS: Tensor,
@@ -95,15 +129,18 @@ def fake_pairwise(
     spectra: bool,
     precision: str,
     p: float | None,
-    backend: str | None,
+    lam: list[float],
+    *rest: Any,
 ) -> list[Tensor]:
     *batch, N, kx = xS.shape
     M, ky = (N, kx) if yS is None else yS.shape[-2:]
     dtype = result_dtype(xU)
 
     def one_way(rows: int, columns: int, k: int) -> list[Tensor]:
-        out = [xS.new_empty(*batch, rows, columns, dtype=dtype) for _ in metrics]
-        return out + [xS.new_empty(*batch, rows, columns, k, dtype=dtype) for _ in range(2 if spectra else 0)]
+        shapes = [(len(lam), *batch, rows, columns) for _ in metrics]
+        if spectra:
+            shapes += [(len(lam), *batch, rows, columns, k), (*batch, rows, columns, k)]
+        return [xS.new_empty(shape, dtype=dtype) for shape in shapes]
 
     return one_way(N, M, kx) + ([] if yS is None else one_way(M, N, ky))
 
@@ -115,6 +152,7 @@ for run, fake in (
     (project, fake_project),
     (project_dense, fake_project_dense),
     (compare_spectra, fake_compare_spectra),
+    (sparsify, fake_sparsify),
     (pairwise, fake_pairwise),
 ):
     for device in ("CPU", "CUDA"):

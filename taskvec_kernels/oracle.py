@@ -9,7 +9,8 @@ from torch import Tensor
 
 from . import reference
 from .arguments import result_dtype
-from .types import LowRankSVD
+from .solver import Solver
+from .types import LowRankSVD, Weights
 
 
 def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -31,10 +32,28 @@ def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | N
     return [value.to(result_dtype(s1, s2)).contiguous() for value in values.values()]
 
 
+def sparsify(
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    parts = zip(*(reference.solve(d, tau_norm, weight, solver, seed) for weight in lam), strict=True)
+    S, objective, steps, converged = (torch.stack(part) for part in parts)
+    if not info:
+        objective, steps, converged = (t.new_empty(0) for t in (objective, steps, converged))
+    return S.to(d.dtype), objective.to(d.dtype), steps, converged
+
+
 def pairwise(
-    x: LowRankSVD, y: LowRankSVD | None, metrics: Sequence[str], spectra: bool, precision: str, p: float | None
+    x: LowRankSVD,
+    y: LowRankSVD | None,
+    metrics: Sequence[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    weights: Weights,
 ) -> list[Tensor]:
     del precision  # always fp64
-    forward, backward = reference.pairwise(x, y, metrics=metrics, spectra=spectra, p=p)
+    other = x if y is None else y
+    forward = reference.one_way(x, other, metrics, spectra, p, weights)
+    backward = None if y is None else reference.one_way(y, x, metrics, spectra, p, weights.swapped())
     values = [*forward.values(), *(backward or {}).values()]
     return [value.to(result_dtype(*x)).contiguous() for value in values]

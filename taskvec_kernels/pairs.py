@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 
-from .arguments import batch_shape, common_dtype, expect, give_back, shape, to_tensors
+from .arguments import Array, batch_shape, common_dtype, expect, give_back, shape, to_tensors
 from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics
+from .solver import AdamSettings, choose_solver
 from .types import LowRankSVD, Pairwise
+from .zoo_weights import Seeds, zoo_weights
 
 PRECISIONS = ("highest", "high", "medium")
 PARTS = {"U": 3, "S": 2, "Vh": 3}  # and their dimensions without the batch
@@ -22,7 +25,12 @@ def pairwise(
     spectra: bool = False,
     precision: str = "highest",
     p: float | None = None,
+    lam: float | Sequence[float] | Array = 0.0,
+    method: str = "exact",
+    norm: str = "frobenius",
+    seed: Seeds = 0,
     backend: str | None = None,
+    **adam: Unpack[AdamSettings],
 ) -> Pairwise:
     """Project every task vector of x on the directions of every other, and compare the spectra (docs/METHOD.md §4).
 
@@ -37,7 +45,13 @@ def pairwise(
         spectra: adds "spectra" (S₂) and "d" (before clipping), (..., N, M, k_x) forward, (..., M, N, k_y) backward.
         precision: "highest" (fp32 products); "high" and "medium" allow more error, which the CPU does not use.
         p: the p of ``lp``.
+        lam: the weight λ ≥ 0 of the sparse projection; a list or vector of L adds a leading axis to all but "d".
+        method: "exact" or "adam", as in ``sparsify``.
+        norm: "frobenius" or "squared".
+        seed: of ``start="normal"``: an int, or int64 (..., N), one a source and target, that make one seed a pair; with
+            y a tuple of two, (..., N) and (..., M).
         backend: forces one; None picks.
+        **adam: see ``AdamSettings``.
 
     Returns:
         ``Pairwise(forward, backward)``: ``forward[name][..., i, j]`` is x_i→y_j, ``backward[name][..., j, i]`` is
@@ -49,8 +63,9 @@ def pairwise(
             backend that cannot run.
 
     Cost:
-        2 k_x k_y (m + n) flop an unordered pair. Peak memory: inputs + outputs + a few tiles (64 MiB on the CPU), plus
-        a copy of an input that is not stored by direction.
+        2 k_x k_y (m + n) flop an unordered pair, whatever the number of λ's, and for each λ what ``sparsify`` costs.
+        Peak memory: inputs + outputs + a few tiles (64 MiB on the CPU), plus a copy of an input that is not stored by
+        direction.
     """
     names = check_metrics("pairwise", metrics, PAIRWISE, p)
     expect(
@@ -77,10 +92,16 @@ def pairwise(
                 f"y of {tensors[3].shape[-2]} × {tensors[5].shape[-1]}"
             ),
         )
+    sides = LowRankSVD(*tensors[:3]), None if y is None else LowRankSVD(*tensors[3:])
+    weights, several = zoo_weights(lam, choose_solver("pairwise", method, norm, adam), seed, *sides)
     both = tensors if y is not None else [*tensors, None, None, None]
-    values = torch.ops.taskvec.pairwise(*both, list(names), spectra, precision, p, backend)
+    values = torch.ops.taskvec.pairwise(
+        *both, list(names), spectra, precision, p, weights.lam, weights.x_seed, weights.y_seed, *weights.solver, backend
+    )
     keys = (*names, "spectra", "d") if spectra else names
-    results = [give_back(value, numpy) for value in values]
+    results = [
+        give_back(t if several or name == "d" else t[0], numpy) for name, t in zip(keys * 2, values, strict=False)
+    ]
     forward = dict(zip(keys, results, strict=False))
     return Pairwise(forward, None if y is None else dict(zip(keys, results[len(keys) :], strict=True)))
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from .solver import Solver
+
 
 class LowRankSVD(NamedTuple):
     """Thin SVD τ = U · diag(S) · Vh, as ``torch.linalg.svd(..., full_matrices=False)`` returns it.
@@ -21,11 +23,38 @@ class LowRankSVD(NamedTuple):
     Vh: Tensor
 
 
+class Weights(NamedTuple):
+    """Step 3 for every pair of a zoo: L weights λ, the solver, and seeds (..., N) and (..., M) of random starts."""
+
+    lam: tuple[float, ...] = (0.0,)
+    solver: Solver = Solver()
+    x_seed: Tensor | None = None
+    y_seed: Tensor | None = None  # None: those of x
+
+    def swapped(self) -> Weights:
+        """For y→x."""
+        return self if self.y_seed is None else self._replace(x_seed=self.y_seed, y_seed=self.x_seed)
+
+
+class SparseInfo(NamedTuple):
+    """What is known of a solution of ``sparsify``.
+
+    Attributes:
+        objective: (...) ‖U S Vᴴ − τ₂‖ + λ ΣS at the S returned, squared norm for ``norm="squared"``.
+        steps: (...) int64: Adam's steps, or the active sets that "exact" went through.
+        converged: (...) bool: the tolerance stopped Adam; always true of "exact".
+    """
+
+    objective: Tensor
+    steps: Tensor
+    converged: Tensor
+
+
 class Pairwise(NamedTuple):
     """Metrics of every ordered pair, by name.
 
     Attributes:
-        forward: ``forward[name][..., i, j]`` is x_i→y_j, (..., N, M).
+        forward: ``forward[name][..., i, j]`` is x_i→y_j, (..., N, M); several λ's add a leading axis, but to "d".
         backward: ``backward[name][..., j, i]`` is y_j→x_i, (..., M, N); None when y is None.
     """
 

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include "taskvec/lowrank_svd.h"
 #include "taskvec/pairwise.h"
 #include "taskvec/simd.h"
+#include "taskvec/sparsify.h"
 
 namespace py = pybind11;
 using namespace taskvec;
@@ -22,6 +24,9 @@ namespace {
 using Address = std::uintptr_t;  // tensor.data_ptr(), 0 for none
 using Strides = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 using Addresses = std::map<std::string, Address>;
+// method, norm, start, relative, decay, steps, lr, tol, beta1, beta2, eps
+using SolverTuple = std::tuple<std::string, std::string, std::string, bool, bool, std::int64_t, double, double, double, double, double>;
+using AdaptersTuple = std::tuple<std::int64_t, std::int64_t, Address, Address, Address, Address>;
 
 template <class T = void>
 T* pointer(Address address) {
@@ -34,6 +39,22 @@ DType dtype_of(const std::string& name) {
   if (name == "float16") return DType::f16;
   if (name == "bfloat16") return DType::bf16;
   throw std::invalid_argument("unknown dtype '" + name + "'");
+}
+
+Solver solver_of(const SolverTuple& given) {
+  Solver solver;
+  std::string method, norm, start;
+  std::tie(method, norm, start, solver.relative, solver.decay, solver.steps, solver.lr, solver.tol, solver.beta1, solver.beta2,
+           solver.eps) = given;
+  auto choose = [](const std::string& what, const std::string& name, const std::vector<std::string>& names) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) throw std::invalid_argument("unknown " + what + " '" + name + "'");
+    return int(found - names.begin());
+  };
+  solver.method = Method(choose("method", method, {"exact", "adam"}));
+  solver.norm = Norm(choose("norm", norm, {"frobenius", "squared"}));
+  solver.start = Start(choose("start", start, {"closed_form", "zeros", "normal"}));
+  return solver;
 }
 
 void fill_metrics(const Addresses& addresses, void* (&metrics)[metric_count]) {
@@ -68,15 +89,26 @@ void bind_lowrank_svd(const std::string& dtype, std::int64_t batch, std::int64_t
   lowrank_svd(task, threads);
 }
 
-Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n,
-                       const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& x,
-                       const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& y, bool symmetric, double p,
+Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x,
+                       const AdaptersTuple& y, bool symmetric, double p, const std::vector<double>& lam, const SolverTuple& solver,
                        const Addresses& forward, const Addresses& backward) {
-  auto adapters = [](const auto& side) {
-    const auto& [count, k, u_t, s, vh] = side;
-    return Adapters{count, k, pointer(u_t), pointer(vh), pointer(s)};
+  auto adapters = [](const AdaptersTuple& side) {
+    const auto& [count, k, u_t, s, vh, seed] = side;
+    return Adapters{count, k, pointer(u_t), pointer(vh), pointer(s), pointer<const std::int64_t>(seed)};
   };
-  return {dtype_of(dtype), batch, m, n, adapters(x), adapters(y), symmetric, p, results(forward), results(backward)};
+  return {dtype_of(dtype),
+          batch,
+          m,
+          n,
+          adapters(x),
+          adapters(y),
+          symmetric,
+          p,
+          std::int64_t(lam.size()),
+          lam.data(),
+          solver_of(solver),
+          results(forward),
+          results(backward)};
 }
 
 }  // namespace
@@ -90,17 +122,16 @@ PYBIND11_MODULE(_C, module) {
              py::arg("threads"), "Writes u_t (batch, k, m), s (batch, k), vh (batch, k, n).");
   module.def(
       "pairwise",
-      [](const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n,
-         const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& x,
-         const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& y, bool symmetric, double p, const Addresses& forward,
+      [](const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x, const AdaptersTuple& y,
+         bool symmetric, double p, const std::vector<double>& lam, const SolverTuple& solver, const Addresses& forward,
          const Addresses& backward, int threads) {
-        const Pairwise task = pairwise_task(dtype, batch, m, n, x, y, symmetric, p, forward, backward);
+        const Pairwise task = pairwise_task(dtype, batch, m, n, x, y, symmetric, p, lam, solver, forward, backward);
         const py::gil_scoped_release release;
         pairwise(task, threads);
       },
       py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("n"), py::arg("x"), py::arg("y"), py::arg("symmetric"), py::arg("p"),
-      py::arg("forward"), py::arg("backward"), py::arg("threads"),
-      "x and y are (count, k, u_t, s, vh); forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
+      py::arg("lam"), py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
+      "x and y are (count, k, u_t, s, vh, seed); forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
   module.def(
       "compare_spectra",
       [](bool f64, std::int64_t batch, std::int64_t k, Address s1, Address s2, double p, const Addresses& metrics, int threads) {
@@ -111,4 +142,26 @@ PYBIND11_MODULE(_C, module) {
       },
       py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("s1"), py::arg("s2"), py::arg("p"), py::arg("metrics"), py::arg("threads"),
       "metrics maps names to addresses of (batch,).");
+  module.def(
+      "sparsify",
+      [](bool f64, std::int64_t batch, std::int64_t k, const SolverTuple& solver, Address d, Address tau_norm, Address lam, Address seed,
+         Address s, Address objective, Address steps, Address converged, int threads) {
+        const Sparsify task{f64,
+                            batch,
+                            k,
+                            solver_of(solver),
+                            pointer(d),
+                            pointer(tau_norm),
+                            pointer<const double>(lam),
+                            pointer<const std::int64_t>(seed),
+                            pointer(s),
+                            pointer(objective),
+                            pointer<std::int64_t>(steps),
+                            pointer<bool>(converged)};
+        const py::gil_scoped_release release;
+        sparsify(task, threads);
+      },
+      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("solver"), py::arg("d"), py::arg("tau_norm"), py::arg("lam"), py::arg("seed"),
+      py::arg("s"), py::arg("objective"), py::arg("steps"), py::arg("converged"), py::arg("threads"),
+      "solver is (method, norm, start, relative, decay, steps, lr, tol, beta1, beta2, eps); seed, and the last three results, may be 0.");
 }

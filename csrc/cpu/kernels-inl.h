@@ -15,6 +15,7 @@ namespace taskvec {
 const Kernels TASKVEC_TABLE(TASKVEC_LEVEL) = {
     TASKVEC_NAME(TASKVEC_LEVEL),        &TASKVEC_LEVEL::lowrank_scratch_entry, &TASKVEC_LEVEL::lowrank_svd_entry,
     &TASKVEC_LEVEL::tile_scratch_entry, &TASKVEC_LEVEL::pair_tile_entry,       &TASKVEC_LEVEL::compare_entry,
+    &TASKVEC_LEVEL::sparsify_entry,
 };
 
 }  // namespace taskvec

@@ -6,6 +6,7 @@
 #include "taskvec/compare_spectra.h"
 #include "taskvec/lowrank_svd.h"
 #include "taskvec/pairwise.h"
+#include "taskvec/sparsify.h"
 
 namespace taskvec {
 
@@ -28,6 +29,8 @@ struct Kernels {
   void (*pair_tile)(const Pairwise&, const SpectrumStats& x, const SpectrumStats& y, const Tile&, void* scratch);
   // scratch: 2 k vectors of 64 bytes, aligned to 64
   void (*compare_spectra)(const CompareSpectra&, std::int64_t first, std::int64_t last, void* scratch);
+  // scratch: 5 k vectors of 64 bytes, aligned to 64
+  void (*sparsify)(const Sparsify&, std::int64_t first, std::int64_t last, void* scratch);
 };
 
 const Kernels& kernels();

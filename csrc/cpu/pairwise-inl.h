@@ -4,6 +4,7 @@
 
 #include "gram.h"
 #include "kernels.h"
+#include "sparsify-inl.h"
 #include "spectra.h"
 
 namespace taskvec::TASKVEC_LEVEL {
@@ -56,8 +57,8 @@ template <class T>
 struct TileScratch {
   T *gram_u, *gram_v, *rows, *columns;
   int64_t* source;  // row of y that a column holds
-  Vec<T>*s_x, *s_y, *forward, *backward, *clipped;
-  Backlog<T>* backlog;
+  Vec<T>*s_x, *s_y, *forward, *backward, *projected, *solver;
+  Backlog<T>* backlog;  // [lams]
   int64_t ld;
 
   // Lays the parts out from `base`; the returned size counts from a null base.
@@ -79,8 +80,9 @@ struct TileScratch {
     take(s_y, task.y.k);
     take(forward, task.x.k);
     take(backward, task.y.k);
-    take(clipped, larger(task.x.k, task.y.k));
-    take(backlog, 1);
+    take(projected, larger(task.x.k, task.y.k));
+    take(solver, 3 * larger(task.x.k, task.y.k));
+    take(backlog, task.lams);
     return used + 64;  // to align the base
   }
 };
@@ -115,39 +117,60 @@ void tile_gram(const Src* x, const Src* y, int64_t length, int64_t n_rows, int64
   }
 }
 
-// One side of the pairs of a vector, as the metrics want it.
+// One side of the pairs of a vector, as the metrics and the solver want it.
 template <class T>
 struct Side {
   const Vec<T>* s;  // [k]
   int64_t k;
   Vec<T> sum, norm, live;
+  double exact_norm[lanes<T>];
+  int64_t seed[lanes<T>];
+
+  // Lane `lane` is adapter `index` of the batch.
+  void set(int lane, const Adapters& adapters, const SpectrumStats& stats, int64_t index) {
+    sum[lane] = T(stats.sum[index]), norm[lane] = T(stats.norm[index]), live[lane] = T(stats.live[index]);
+    exact_norm[lane] = stats.norm[index];
+    seed[lane] = adapters.seed == nullptr ? 0 : adapters.seed[index];
+  }
 };
 
-// S₂ and the metrics of source→target: value(name, vector) for each metric that `out` asks for.
-template <class T, class Value>
-inline void reduce(const Side<T>& source, const Side<T>& target, const Vec<T>* d, Vec<T>* clipped, Vec<T> cross_u, Vec<T> cross_v, T p,
-                   T size, const Results& out, Value&& value) {
-  Vec<T> sum2{}, inner{};
-  for (int64_t i = 0; i < source.k; ++i) {
-    clipped[i] = d[i] < T(0) ? Vec<T>{} : d[i];
-    sum2 += clipped[i];
-    inner += source.s[i] * d[i];
-  }
-  const Compared<T> c{source.k,    source.s,    clipped, d,       source.sum, sum2, source.norm, target.norm,
-                      source.live, target.live, inner,   cross_u, cross_v,    p,    size};
-  for (int name = 0; name < metric_count; ++name) {
-    if (out.metrics[name] != nullptr) value(name, metric(Metric(name), c));
+// S₂ and the metrics of source→target for every λ: value(lam, name, vector) for each metric that `out` asks for, and
+// spectra(lam, S₂).
+template <class T, class Value, class Spectra>
+inline void reduce(const Pairwise& task, const Side<T>& source, const Side<T>& target, const Vec<T>* d, const TileScratch<T>& scratch,
+                   Vec<T> cross_u, Vec<T> cross_v, const Results& out, Value&& value, Spectra&& spectra) {
+  const T p = T(task.p), size = T(task.m) * T(task.n);
+  Vec<T>* const s2 = scratch.projected;
+  Vec<T> inner{};
+  for (int64_t i = 0; i < source.k; ++i) inner += source.s[i] * d[i];
+  for (int64_t l = 0; l < task.lams; ++l) {
+    if (task.lam[l] == 0 && task.solver.method == Method::exact) {
+      for (int64_t i = 0; i < source.k; ++i) s2[i] = clip<T>(d[i]);
+    } else {
+      Pairs<T> pairs{source.k, d, {}, {}, {}};
+      for (int lane = 0; lane < lanes<T>; ++lane) {
+        pairs.tau_norm[lane] = target.exact_norm[lane], pairs.lam[lane] = task.lam[l];
+        pairs.seed[lane] = pair_seed(source.seed[lane], target.seed[lane]);
+      }
+      solve<T>(pairs, task.solver, scratch.solver, s2, nullptr);
+    }
+    Vec<T> sum2{};
+    for (int64_t i = 0; i < source.k; ++i) sum2 += s2[i];
+    const Compared<T> c{source.k,    source.s,    s2,    d,       source.sum, sum2, source.norm, target.norm,
+                        source.live, target.live, inner, cross_u, cross_v,    p,    size};
+    for (int name = 0; name < metric_count; ++name) {
+      if (out.metrics[name] != nullptr) value(l, name, metric(Metric(name), c));
+    }
+    spectra(l, s2);
   }
 }
 
-// The spectra of lanes [first, last); at(lane) is the pair's place in a [sources, targets] result.
+// to[at(lane)] = the k values of each lane in [first, last).
 template <class T, class At>
-inline void store_spectra(const Results& out, const Vec<T>* d, const Vec<T>* clipped, int64_t k, int first, int last, At&& at) {
+inline void store_spectra(void* to, const Vec<T>* values, int64_t k, int first, int last, At&& at) {
+  if (to == nullptr) return;
   for (int lane = first; lane < last; ++lane) {
-    for (int64_t i = 0; i < k; ++i) {
-      if (out.spectra != nullptr) static_cast<T*>(out.spectra)[at(lane) * k + i] = clipped[i][lane];
-      if (out.d != nullptr) static_cast<T*>(out.d)[at(lane) * k + i] = d[i][lane];
-    }
+    for (int64_t i = 0; i < k; ++i) static_cast<T*>(to)[at(lane) * k + i] = values[i][lane];
   }
 }
 
@@ -178,59 +201,66 @@ template <class T>
 void tile_epilogue(const Pairwise& task, const SpectrumStats& stats_x, const SpectrumStats& stats_y, const Tile& tile,
                    const Columns& columns, const TileScratch<T>& scratch) {
   const int64_t n_x = task.x.count, n_y = task.y.count, k_x = task.x.k, k_y = task.y.k;
-  const int64_t x0 = tile.module * n_x, y0 = tile.module * n_y, place = tile.module * n_x * n_y;
+  const int64_t x0 = tile.module * n_x, y0 = tile.module * n_y, place = tile.module * n_x * n_y, pairs = task.batch * n_x * n_y;
   const Results& backward_out = task.symmetric ? task.forward : task.backward;
   auto wants = [&](Metric name) { return task.forward.metrics[int(name)] != nullptr; };
-  const bool spectra = task.forward.spectra != nullptr || task.forward.d != nullptr;
   const bool overlaps = wants(Metric::overlap_u) || wants(Metric::overlap_v);
-  const T size = T(task.m) * T(task.n), p = T(task.p);
+  const Vec<T> one = broadcast(T(1));
+  Side<T> x{scratch.s_x, k_x, one, one, one, {}, {}}, y{scratch.s_y, k_y, one, one, one, {}, {}};
   for (int64_t g = 0; g < columns.groups(); ++g) {
     for (int64_t first = 0; first < columns.size(g); first += lanes<T>) {
       const int64_t j0 = tile.j0 + g * columns.group + first;
       const int count = int(smaller<int64_t>(lanes<T>, columns.size(g) - first));
-      Side<T> y{scratch.s_y, k_y, broadcast(T(1)), broadcast(T(1)), broadcast(T(1))};
-      for (int64_t l = 0; l < k_y; ++l) scratch.s_y[l] = broadcast(T(1));
-      for (int lane = 0; lane < count; ++lane) {
-        const int64_t index = y0 + j0 + lane;
+      for (int lane = 0; lane < lanes<T>; ++lane) {
+        const int64_t index = y0 + j0 + smaller(lane, count - 1);  // the last one again, where there are no more
         for (int64_t l = 0; l < k_y; ++l) scratch.s_y[l][lane] = static_cast<const T*>(task.y.s)[index * k_y + l];
-        y.sum[lane] = T(stats_y.sum[index]);
-        y.norm[lane] = T(stats_y.norm[index]);
-        y.live[lane] = T(stats_y.live[index]);
+        y.set(lane, task.y, stats_y, index);
       }
       const int64_t stop = tile.diagonal ? smaller(tile.i1, j0 + count) : tile.i1;
       // an adapter with itself has one direction, and below the diagonal nothing is wanted
       auto limit = [&](int lane) { return tile.diagonal ? smaller(stop, j0 + lane) : stop; };
-      scratch.backlog->first_i = tile.i0, scratch.backlog->count = 0;
+      auto flush = [&] {
+        for (int64_t l = 0; l < task.lams; ++l) scratch.backlog[l].flush(backward_out, l * pairs + place, j0, count, n_x, limit);
+      };
+      for (int64_t l = 0; l < task.lams; ++l) scratch.backlog[l].first_i = tile.i0, scratch.backlog[l].count = 0;
       for (int64_t i = tile.i0; i < stop; ++i) {
-        const int64_t index = x0 + i;
-        for (int64_t k = 0; k < k_x; ++k) scratch.s_x[k] = broadcast(static_cast<const T*>(task.x.s)[index * k_x + k]);
-        const Side<T> x{scratch.s_x, k_x, broadcast(T(stats_x.sum[index])), broadcast(T(stats_x.norm[index])),
-                        broadcast(T(stats_x.live[index]))};
+        for (int64_t k = 0; k < k_x; ++k) scratch.s_x[k] = broadcast(static_cast<const T*>(task.x.s)[(x0 + i) * k_x + k]);
+        for (int lane = 0; lane < lanes<T>; ++lane) x.set(lane, task.x, stats_x, x0 + i);
         const int64_t at = (i - tile.i0) * k_x * scratch.ld + columns.offset(g) + first;
         Vec<T> cross_u{}, cross_v{};
         (overlaps ? project_block<T, true> : project_block<T, false>)(scratch.gram_u + at, scratch.gram_v + at, scratch.ld, columns.size(g),
                                                                       k_x, k_y, scratch.s_x, scratch.s_y, scratch.forward, scratch.backward,
                                                                       cross_u, cross_v);
         const int from = tile.diagonal && i > j0 ? int(i - j0) : 0;
-        reduce(x, y, scratch.forward, scratch.clipped, cross_u, cross_v, p, size, task.forward, [&](int name, Vec<T> value) {
-          T* to = static_cast<T*>(task.forward.metrics[name]) + place + i * n_y + j0;
-          if (from == 0 && count == lanes<T>) return store(to, value);
-          for (int lane = from; lane < count; ++lane) to[lane] = value[lane];
-        });
-        if (spectra) {
-          store_spectra<T>(task.forward, scratch.forward, scratch.clipped, k_x, from, count,
-                           [&](int lane) { return place + i * n_y + j0 + lane; });
-        }
-        Backlog<T>& backlog = *scratch.backlog;
-        reduce(y, x, scratch.backward, scratch.clipped, cross_u, cross_v, p, size, backward_out,
-               [&](int name, Vec<T> value) { store(backlog.values[name] + backlog.count * lanes<T>, value); });
-        if (spectra) {
-          store_spectra<T>(backward_out, scratch.backward, scratch.clipped, k_y, from + (tile.diagonal && i == j0 + from), count,
-                           [&](int lane) { return place + (j0 + lane) * n_x + i; });
-        }
-        if (++backlog.count == Backlog<T>::most) backlog.flush(backward_out, place, j0, count, n_x, limit);
+        const int64_t to = place + i * n_y + j0;
+        auto at_forward = [&](int lane) { return to + lane; };
+        store_spectra<T>(task.forward.d, scratch.forward, k_x, from, count, at_forward);
+        reduce<T>(
+            task, x, y, scratch.forward, scratch, cross_u, cross_v, task.forward,
+            [&](int64_t l, int name, Vec<T> value) {
+              T* row = static_cast<T*>(task.forward.metrics[name]) + l * pairs + to;
+              if (from == 0 && count == lanes<T>) return store(row, value);
+              for (int lane = from; lane < count; ++lane) row[lane] = value[lane];
+            },
+            [&](int64_t l, const Vec<T>* s2) {
+              store_spectra<T>(task.forward.spectra, s2, k_x, from, count, [&](int lane) { return l * pairs + at_forward(lane); });
+            });
+        const int after = from + (tile.diagonal && i == j0 + from);
+        auto at_backward = [&](int lane) { return place + (j0 + lane) * n_x + i; };
+        store_spectra<T>(backward_out.d, scratch.backward, k_y, after, count, at_backward);
+        reduce<T>(
+            task, y, x, scratch.backward, scratch, cross_u, cross_v, backward_out,
+            [&](int64_t l, int name, Vec<T> value) {
+              Backlog<T>& backlog = scratch.backlog[l];
+              store(backlog.values[name] + backlog.count * lanes<T>, value);
+            },
+            [&](int64_t l, const Vec<T>* s2) {
+              store_spectra<T>(backward_out.spectra, s2, k_y, after, count, [&](int lane) { return l * pairs + at_backward(lane); });
+            });
+        for (int64_t l = 0; l < task.lams; ++l) ++scratch.backlog[l].count;
+        if (scratch.backlog[0].count == Backlog<T>::most) flush();
       }
-      scratch.backlog->flush(backward_out, place, j0, count, n_x, limit);
+      flush();
     }
   }
 }
@@ -273,20 +303,19 @@ void compare_range(const CompareSpectra& task, int64_t first, int64_t last, void
   Vec<T>* s2 = s1 + task.k;
   for (int64_t at = first; at < last; at += lanes<T>) {
     const int count = int(smaller<int64_t>(lanes<T>, last - at));
-    Side<T> source{s1, task.k, Vec<T>{}, broadcast(T(1)), Vec<T>{}};
-    Vec<T> sum2{};
+    Vec<T> sum1{}, sum2{}, live{};
     for (int64_t i = 0; i < task.k; ++i) {
       s1[i] = s2[i] = broadcast(T(1));
       for (int lane = 0; lane < count; ++lane) {
         s1[i][lane] = static_cast<const T*>(task.s1)[(at + lane) * task.k + i];
         s2[i][lane] = static_cast<const T*>(task.s2)[(at + lane) * task.k + i];
       }
-      source.sum += s1[i];
-      source.live += s1[i] > T(0) ? broadcast(T(1)) : Vec<T>{};
+      sum1 += s1[i];
+      live += s1[i] > T(0) ? broadcast(T(1)) : Vec<T>{};
       sum2 += s2[i];
     }
     const Vec<T> one = broadcast(T(1)), none{};
-    const Compared<T> c{task.k, s1, s2, s2, source.sum, sum2, one, one, source.live, one, none, none, none, T(task.p), T(1)};
+    const Compared<T> c{task.k, s1, s2, s2, sum1, sum2, one, one, live, one, none, none, none, T(task.p), T(1)};
     for (int name = 0; name < metric_count; ++name) {
       if (task.metrics[name] == nullptr) continue;
       const Vec<T> value = metric(Metric(name), c);

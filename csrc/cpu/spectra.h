@@ -127,11 +127,16 @@ inline Vec<T> energy(const Compared<T>& c) {
   return defined(c, sum);
 }
 
-// ‖U S₂ Vᴴ − τ₂‖_F / ‖τ₂‖_F: its square is 1 − energy.
+// ‖U S₂ Vᴴ − τ₂‖_F / ‖τ₂‖_F, whose square is 1 − Σ S₂ (2 d − S₂) / ‖τ₂‖²; of the clipped d that is 1 − energy.
 template <class T>
 inline Vec<T> residual(const Compared<T>& c) {
-  const Vec<T> square = T(1) - energy(c);
-  return vector_sqrt<T>(square < T(0) ? Vec<T>{} : square);
+  Vec<T> sum{};
+  for (int64_t i = 0; i < c.k; ++i) {
+    const Vec<T> x = c.s2[i] / c.tau_norm, y = c.d[i] / c.tau_norm;
+    sum += x * (y + (y - x));
+  }
+  const Vec<T> square = T(1) - sum;
+  return defined(c, vector_sqrt<T>(square < T(0) ? Vec<T>{} : square));
 }
 
 template <class T>

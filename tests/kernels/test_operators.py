@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from taskvec_kernels import compare_spectra, lowrank_svd, pairwise, project, project_dense
+from taskvec_kernels.solver import Solver
 
 from .cases import factors, zoo
 from .compare import assert_same_bits
@@ -17,6 +18,7 @@ ops = torch.ops.taskvec
 b, a = factors(9, 8, 3, batch=(4,))
 x, y = zoo(4, 9, 8, 3), zoo(2, 9, 8, 2, seed=10)
 one = torch.ones(4, dtype=torch.float64)
+closed = ([0.0], None, None, *Solver())  # λ = 0
 spectral, pairs = ["rec", "entropy"], ["l1", "cosine"]
 
 CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -26,9 +28,9 @@ CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "project": (ops.project, (x.U, x.Vh, b, a, one, True, None)),
     "project_dense": (ops.project_dense, (x.U, x.Vh, b @ a, False, None)),
     "compare_spectra": (ops.compare_spectra, (x.S, x.S.flip(-1), spectral, None, None)),
-    "pairwise": (ops.pairwise, (*x, None, None, None, pairs, True, "highest", None, None)),
-    "pairwise of two": (ops.pairwise, (*x, *y, pairs, False, "high", None, None)),
-    "pairwise by reference": (ops.pairwise, (*x, *y, pairs, True, "highest", None, "reference")),
+    "pairwise": (ops.pairwise, (*x, None, None, None, pairs, True, "highest", None, *closed, None)),
+    "pairwise of two": (ops.pairwise, (*x, *y, pairs, False, "high", None, *closed, None)),
+    "pairwise by reference": (ops.pairwise, (*x, *y, pairs, True, "highest", None, *closed, "reference")),
 }
 
 
@@ -67,5 +69,8 @@ def test_compile_of_changing_shapes() -> None:
 
 
 def test_meta_tensors_give_shapes() -> None:
-    out = ops.pairwise(*(t.to("meta") for t in x), *(t.to("meta") for t in y), pairs, True, "highest", None, None)
-    assert [list(t.shape) for t in out] == [[4, 2], [4, 2], [4, 2, 3], [4, 2, 3], [2, 4], [2, 4], [2, 4, 2], [2, 4, 2]]
+    out = ops.pairwise(
+        *(t.to("meta") for t in x), *(t.to("meta") for t in y), pairs, True, "highest", None, *closed, None
+    )
+    forward, backward = [[1, 4, 2], [1, 4, 2], [1, 4, 2, 3], [4, 2, 3]], [[1, 2, 4], [1, 2, 4], [1, 2, 4, 2], [2, 4, 2]]
+    assert [list(t.shape) for t in out] == forward + backward
