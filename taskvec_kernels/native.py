@@ -10,6 +10,7 @@ from torch import Tensor
 from . import _C
 from .arguments import result_dtype
 from .solver import Solver
+from .sparse import check_values
 from .types import LowRankSVD, Weights
 
 
@@ -73,7 +74,7 @@ def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | N
 
 
 def sparsify(
-    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     d, tau_norm, k = d.contiguous(), tau_norm.contiguous(), d.shape[-1]
     seed = None if seed is None else seed.contiguous()
@@ -84,11 +85,13 @@ def sparsify(
     for i, weight in enumerate(lam):  # [...]
         weight = weight.contiguous()
         outputs = [t[i].data_ptr() for t in (objective, steps, converged)] if info else [0, 0, 0]
-        _C.sparsify(
+        valid = _C.sparsify(
             d.dtype == torch.float64, weight.numel(), k, solver, d.data_ptr(), tau_norm.data_ptr(), weight.data_ptr(),
             0 if seed is None else seed.data_ptr(), S[i].data_ptr(), outputs[0], outputs[1], outputs[2],
-            torch.get_num_threads(),
+            slack, torch.get_num_threads(),
         )  # fmt: skip
+        if not valid and slack is not None:
+            check_values(d, tau_norm, lam, slack)
     return S, objective, steps, converged
 
 

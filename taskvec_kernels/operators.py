@@ -15,7 +15,6 @@ from .arguments import result_dtype
 from .backends import implementation
 from .solver import SCHEMA as SOLVER
 from .solver import Solver
-from .sparse import check_values
 from .types import LowRankSVD, Weights
 
 LIBRARY = torch.library.Library("taskvec", "DEF")  # type: ignore[no-untyped-call]
@@ -51,10 +50,8 @@ def sparsify(
     d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, *rest: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *solver, info, slack, backend = rest
-    if slack is not None:
-        check_values(d, tau_norm, lam, slack)
     run = implementation("sparsify", backend, d.device)
-    return run(d, tau_norm, lam, seed, Solver(*solver), info)  # type: ignore[no-any-return]
+    return run(d, tau_norm, lam, seed, Solver(*solver), info, slack)  # type: ignore[no-any-return]
 
 
 def pairwise(

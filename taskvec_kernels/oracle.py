@@ -10,6 +10,7 @@ from torch import Tensor
 from . import reference
 from .arguments import result_dtype
 from .solver import Solver
+from .sparse import check_values
 from .types import LowRankSVD, Weights
 
 
@@ -33,8 +34,10 @@ def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | N
 
 
 def sparsify(
-    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    if slack is not None:
+        check_values(d, tau_norm, lam, slack)
     parts = zip(*(reference.solve(d, tau_norm, weight, solver, seed) for weight in lam), strict=True)
     S, objective, steps, converged = (torch.stack(part) for part in parts)
     if not info:

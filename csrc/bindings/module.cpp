@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -145,7 +146,7 @@ PYBIND11_MODULE(_C, module) {
   module.def(
       "sparsify",
       [](bool f64, std::int64_t batch, std::int64_t k, const SolverTuple& solver, Address d, Address tau_norm, Address lam, Address seed,
-         Address s, Address objective, Address steps, Address converged, int threads) {
+         Address s, Address objective, Address steps, Address converged, std::optional<double> slack, int threads) {
         const Sparsify task{f64,
                             batch,
                             k,
@@ -157,11 +158,14 @@ PYBIND11_MODULE(_C, module) {
                             pointer(s),
                             pointer(objective),
                             pointer<std::int64_t>(steps),
-                            pointer<bool>(converged)};
+                            pointer<bool>(converged),
+                            slack.has_value(),
+                            slack.value_or(0)};
         const py::gil_scoped_release release;
-        sparsify(task, threads);
+        return sparsify(task, threads);
       },
       py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("solver"), py::arg("d"), py::arg("tau_norm"), py::arg("lam"), py::arg("seed"),
-      py::arg("s"), py::arg("objective"), py::arg("steps"), py::arg("converged"), py::arg("threads"),
-      "solver is (method, norm, start, relative, decay, steps, lr, tol, beta1, beta2, eps); seed, and the last three results, may be 0.");
+      py::arg("s"), py::arg("objective"), py::arg("steps"), py::arg("converged"), py::arg("slack"), py::arg("threads"),
+      "False when slack is given and a pair is not valid. solver is (method, norm, start, "
+      "relative, decay, steps, lr, tol, beta1, beta2, eps); seed, and the last three results, may be 0.");
 }

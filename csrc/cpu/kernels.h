@@ -30,7 +30,7 @@ struct Kernels {
   // scratch: 2 k vectors of 64 bytes, aligned to 64
   void (*compare_spectra)(const CompareSpectra&, std::int64_t first, std::int64_t last, void* scratch);
   // scratch: 5 k vectors of 64 bytes, aligned to 64
-  void (*sparsify)(const Sparsify&, std::int64_t first, std::int64_t last, void* scratch);
+  bool (*sparsify)(const Sparsify&, std::int64_t first, std::int64_t last, void* scratch);
 };
 
 const Kernels& kernels();

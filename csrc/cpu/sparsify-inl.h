@@ -179,13 +179,32 @@ inline void solve(const Pairs<T>& pairs, const Solver& solver, Vec<T>* work /* [
   solve_exact(pairs, solver.norm, reinterpret_cast<Vec<double>*>(work), s, found);
 }
 
+// Whether λ is a finite number ≥ 0 and ‖τ₂‖ not below ‖d‖ beyond rounding, in every lane.
 template <class T>
-void sparsify_range(const Sparsify& task, int64_t first, int64_t last, void* memory) {
+inline bool valid(const Pairs<T>& pairs, double slack) {
+  const Vec<double> one = broadcast(1.0), zero{};
+  Vec<double> wrong{};
+  for (int first = 0; first < lanes<T>; first += lanes<double>) {
+    const Vec<double> tau_norm = load(pairs.tau_norm + first), lam = load(pairs.lam + first);
+    Vec<double> total{};
+    for (int64_t i = 0; i < pairs.k; ++i) {
+      const Vec<double> d = widen<T>(pairs.d[i], first);
+      total += d * d;
+    }
+    const auto weight = (lam >= zero) & (lam < broadcast(double(__builtin_inf())));
+    wrong += weight & ~((tau_norm < zero) | (total * (1 - slack) > tau_norm * tau_norm)) ? zero : one;
+  }
+  return horizontal_sum<double>(wrong) == 0;
+}
+
+template <class T>
+bool sparsify_range(const Sparsify& task, int64_t first, int64_t last, void* memory) {
   const int64_t k = task.k;
   Vec<T>*d = static_cast<Vec<T>*>(memory), *s = d + k, *work = s + k;
   const bool info = task.objective != nullptr;
   Pairs<T> pairs{k, d, {}, {}, {}};
   Found<T> found;
+  bool all_valid = true;
   for (int64_t at = first; at < last; at += lanes<T>) {
     const int count = int(smaller<int64_t>(lanes<T>, last - at));
     for (int lane = 0; lane < lanes<T>; ++lane) {
@@ -195,6 +214,7 @@ void sparsify_range(const Sparsify& task, int64_t first, int64_t last, void* mem
       pairs.lam[lane] = task.lam[pair];
       pairs.seed[lane] = task.seed == nullptr ? 0 : task.seed[pair];
     }
+    if (task.check) all_valid &= valid(pairs, task.slack);
     solve(pairs, task.solver, work, s, info ? &found : nullptr);
     for (int lane = 0; lane < count; ++lane) {
       for (int64_t i = 0; i < k; ++i) static_cast<T*>(task.s)[(at + lane) * k + i] = s[i][lane];
@@ -204,10 +224,11 @@ void sparsify_range(const Sparsify& task, int64_t first, int64_t last, void* mem
       task.converged[at + lane] = found.converged[lane];
     }
   }
+  return all_valid;
 }
 
-void sparsify_entry(const Sparsify& task, int64_t first, int64_t last, void* scratch) {
-  task.f64 ? sparsify_range<double>(task, first, last, scratch) : sparsify_range<float>(task, first, last, scratch);
+bool sparsify_entry(const Sparsify& task, int64_t first, int64_t last, void* scratch) {
+  return task.f64 ? sparsify_range<double>(task, first, last, scratch) : sparsify_range<float>(task, first, last, scratch);
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

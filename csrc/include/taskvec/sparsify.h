@@ -32,9 +32,12 @@ struct Sparsify {
   void* objective;           // [batch], or null with the next two
   std::int64_t* steps;       // [batch]
   bool* converged;           // [batch]
+  bool check;
+  double slack;
 };
 
+// Solves every pair. False when `check` finds one whose λ is no weight or whose ‖d‖² (1 − slack) is above ‖τ₂‖².
 // Throws std::bad_alloc.
-void sparsify(const Sparsify& task, int threads);
+bool sparsify(const Sparsify& task, int threads);
 
 }  // namespace taskvec
