@@ -296,7 +296,6 @@ int64_t tile_scratch_entry(const Pairwise& task, int64_t row_adapters, int64_t c
   return TileScratch<float>{}.layout(nullptr, task, row_adapters, column_adapters);
 }
 
-// Spectra are short and read once: lane by lane.
 template <class T>
 void compare_range(const CompareSpectra& task, int64_t first, int64_t last, void* memory) {
   Vec<T>* s1 = static_cast<Vec<T>*>(memory);
@@ -304,12 +303,9 @@ void compare_range(const CompareSpectra& task, int64_t first, int64_t last, void
   for (int64_t at = first; at < last; at += lanes<T>) {
     const int count = int(smaller<int64_t>(lanes<T>, last - at));
     Vec<T> sum1{}, sum2{}, live{};
+    load_spectra(static_cast<const T*>(task.s1) + at * task.k, task.k, count, s1);
+    load_spectra(static_cast<const T*>(task.s2) + at * task.k, task.k, count, s2);
     for (int64_t i = 0; i < task.k; ++i) {
-      s1[i] = s2[i] = broadcast(T(1));
-      for (int lane = 0; lane < count; ++lane) {
-        s1[i][lane] = static_cast<const T*>(task.s1)[(at + lane) * task.k + i];
-        s2[i][lane] = static_cast<const T*>(task.s2)[(at + lane) * task.k + i];
-      }
       sum1 += s1[i];
       live += s1[i] > T(0) ? broadcast(T(1)) : Vec<T>{};
       sum2 += s2[i];

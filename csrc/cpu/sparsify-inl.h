@@ -207,18 +207,17 @@ bool sparsify_range(const Sparsify& task, int64_t first, int64_t last, void* mem
   bool all_valid = true;
   for (int64_t at = first; at < last; at += lanes<T>) {
     const int count = int(smaller<int64_t>(lanes<T>, last - at));
+    load_spectra(static_cast<const T*>(task.d) + at * k, k, count, d);
     for (int lane = 0; lane < lanes<T>; ++lane) {
-      const int64_t pair = at + smaller(lane, count - 1);  // the last one again, where there are no more
-      for (int64_t i = 0; i < k; ++i) d[i][lane] = static_cast<const T*>(task.d)[pair * k + i];
+      const int64_t pair = at + smaller(lane, count - 1);
       pairs.tau_norm[lane] = double(static_cast<const T*>(task.tau_norm)[pair]);
       pairs.lam[lane] = task.lam[pair];
       pairs.seed[lane] = task.seed == nullptr ? 0 : task.seed[pair];
     }
     if (task.check) all_valid &= valid(pairs, task.slack);
     solve(pairs, task.solver, work, s, info ? &found : nullptr);
-    for (int lane = 0; lane < count; ++lane) {
-      for (int64_t i = 0; i < k; ++i) static_cast<T*>(task.s)[(at + lane) * k + i] = s[i][lane];
-      if (!info) continue;
+    store_spectra(s, k, count, static_cast<T*>(task.s) + at * k);
+    for (int lane = 0; info && lane < count; ++lane) {
       static_cast<T*>(task.objective)[at + lane] = T(found.objective[lane]);
       task.steps[at + lane] = found.steps[lane];
       task.converged[at + lane] = found.converged[lane];

@@ -130,14 +130,43 @@ inline void transpose_load(const T* src, int64_t stride, typename BlockRow<T, N>
   transpose_stage<N / 2, N>(rows);
 }
 
-// dst[c * dst_stride + r] = src[r * src_stride + c] for a square block of lanes<T>.
-template <class T>
+// dst[c * dst_stride + r] = src[r * src_stride + c] for a square block.
+template <class T, int N = lanes<T>>
 inline void transpose_block(const T* src, int64_t src_stride, T* dst, int64_t dst_stride) {
-  constexpr int N = lanes<T>;
   typename BlockRow<T, N>::type rows[N];
   transpose_load<T, N>(src, src_stride, rows);
 #pragma GCC unroll 16
   for (int i = 0; i < N; ++i) *reinterpret_cast<typename BlockRow<T, N>::unaligned*>(dst + i * dst_stride) = rows[i];
+}
+
+// values[i][lane] = src[lane * k + i]: the spectra of `count` pairs, one a lane, and the last one again in further lanes.
+template <class T>
+inline void load_spectra(const T* src, int64_t k, int count, Vec<T>* values) {
+  constexpr int N = lanes<double>;
+  int64_t i = 0;
+  for (; count == lanes<T> && i + N <= k; i += N) {
+    for (int lane = 0; lane < count; lane += N) {
+      transpose_block<T, N>(src + lane * k + i, k, reinterpret_cast<T*>(values + i) + lane, lanes<T>);
+    }
+  }
+  for (; i < k; ++i) {
+    for (int lane = 0; lane < lanes<T>; ++lane) values[i][lane] = src[smaller(lane, count - 1) * k + i];
+  }
+}
+
+// The way back.
+template <class T>
+inline void store_spectra(const Vec<T>* values, int64_t k, int count, T* dst) {
+  constexpr int N = lanes<double>;
+  int64_t i = 0;
+  for (; count == lanes<T> && i + N <= k; i += N) {
+    for (int lane = 0; lane < count; lane += N) {
+      transpose_block<T, N>(reinterpret_cast<const T*>(values + i) + lane, lanes<T>, dst + lane * k + i, k);
+    }
+  }
+  for (; i < k; ++i) {
+    for (int lane = 0; lane < count; ++lane) dst[lane * k + i] = values[i][lane];
+  }
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL
