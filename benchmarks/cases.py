@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -13,25 +12,8 @@ from torch import Tensor
 import taskvec_kernels as tk
 from taskvec_kernels import reference
 
-METRICS = ("l1", "l2", "rec", "entropy_projected", "cosine")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One workload. ``providers`` give the same result; ``check`` raises where one does not."""
-
-    name: str
-    flop: float  # needed by the best method, 0 where a ratio of times is the figure
-    providers: dict[str, Callable[[], Any]]
-    check: Callable[[dict[str, Any]], None]
-    rounds: dict[str, int] = field(default_factory=dict)
-
-
-def zoo(modules: int, adapters: int, m: int, r: int) -> tk.LowRankSVD:
-    generator = torch.Generator().manual_seed(0)
-    b = torch.randn(modules, adapters, m, r, generator=generator)
-    a = torch.randn(modules, adapters, r, m, generator=generator)
-    return tk.lowrank_svd(b, a, 1 / m)  # S near 1, so that one tolerance serves every metric
+from .case import METRICS, Case, zoo
+from .sparse_cases import adam_case, dense_case, exact_case, fused_case
 
 
 def pairwise_case(adapters: int, m: int, r: int) -> Case:
@@ -169,4 +151,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "pairwise-modules": lambda: modules_case(64, 8, 1024, 8),
     "lowrank-8": lambda: lowrank_case(256, 4096, 8),
     "lowrank-64": lambda: lowrank_case(256, 4096, 64),
+    "sparse-exact": lambda: exact_case(4_000_000, 8),
+    "sparse-fused": lambda: fused_case(256, 4096, 8),
+    "sparse-adam": lambda: adam_case(20_000, 8),
+    "sparse-dense": lambda: dense_case(20_000, 1024, 8),
 }

@@ -7,7 +7,8 @@ from functools import cache
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from .cases import CASES, Case
+from .case import Case
+from .cases import CASES
 
 PROVIDERS = {
     "matmul": ("torch",),
@@ -16,6 +17,10 @@ PROVIDERS = {
     "pairwise-modules": ("ours", "python loop, cached SVDs"),
     "lowrank-8": ("ours", "torch qr + svd"),
     "lowrank-64": ("ours", "torch qr + svd"),
+    "sparse-exact": ("ours", "torch, sorted"),
+    "sparse-fused": ("ours", "λ = 0"),
+    "sparse-adam": ("ours", "torch.optim.Adam, batched"),
+    "sparse-dense": ("ours", "torch.optim.Adam, dense"),
 }
 
 
@@ -32,4 +37,5 @@ def test_case(name: str, provider: str, benchmark: BenchmarkFixture) -> None:
     case = checked(name)
     benchmark.group = case.name
     benchmark.extra_info.update(key=name, case=case.name, provider=provider, flop=case.flop)
+    benchmark.extra_info["pairs"] = case.pairs.get(provider, 1)
     benchmark.pedantic(case.providers[provider], rounds=case.rounds.get(provider, 5), warmup_rounds=1)

@@ -32,7 +32,7 @@ def pairwise(
     backend: str | None = None,
     **adam: Unpack[AdamSettings],
 ) -> Pairwise:
-    """Project every task vector of x on the directions of every other, and compare the spectra (docs/METHOD.md §4).
+    """Project every task vector of x on the directions of every other, and compare the spectra (docs/METHOD.md §5).
 
     With P = (U_iᵀU_j) ∘ (V_iᵀV_j) both directions of a pair come from one block: d_{i→j} = P S_j, d_{j→i} = Pᵀ S_i.
     Only tiles on and above the diagonal are computed, and nothing of size (N k) × (N k) is stored.

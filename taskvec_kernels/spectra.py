@@ -18,7 +18,7 @@ def compare_spectra(
     p: float | None = None,
     backend: str | None = None,
 ) -> dict[str, Array]:
-    """Compare a source's spectrum S₁ with a projected one S₂ (docs/METHOD.md §3).
+    """Compare a source's spectrum S₁ with a projected one S₂ (docs/METHOD.md §4).
 
     Args:
         s1: (..., k) non-negative; its non-zero entries are the r directions that entropies count.

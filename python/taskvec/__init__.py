@@ -1,6 +1,7 @@
 """Which fine-tuned tasks include which: task vectors of LoRA adapters, projected on each other and compared.
 
-``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``sweep`` every ordered pair.
+``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``lambda_path`` two along λ,
+``sweep`` every ordered pair.
 """
 
 from __future__ import annotations
@@ -12,13 +13,25 @@ if TYPE_CHECKING:
     from .adapters import load_adapter
     from .adapters.model import Adapter, Module
     from .errors import TaskvecError
+    from .lambda_path import lambda_path
     from .projection import project
     from .sweeping import sweep
     from .zoo import Zoo, load_zoo
 
     __version__: str
 
-__all__ = ["Adapter", "Module", "TaskvecError", "Zoo", "__version__", "load_adapter", "load_zoo", "project", "sweep"]
+__all__ = [
+    "Adapter",
+    "Module",
+    "TaskvecError",
+    "Zoo",
+    "__version__",
+    "lambda_path",
+    "load_adapter",
+    "load_zoo",
+    "project",
+    "sweep",
+]
 
 # loaded on first use: `taskvec --help` must not wait for torch
 _HOME = {
@@ -26,6 +39,7 @@ _HOME = {
     "Module": ".adapters.model",
     "TaskvecError": ".errors",
     "Zoo": ".zoo",
+    "lambda_path": ".lambda_path",
     "load_adapter": ".adapters",
     "load_zoo": ".zoo",
     "project": ".projection",

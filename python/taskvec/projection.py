@@ -1,21 +1,24 @@
-"""``project``: one task vector on the directions of another, module by module and in the mean."""
+"""``project``: one adapter on the directions of another, module by module and in the mean."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Unpack, overload
 
 import numpy as np
+from torch import Tensor
 
-from taskvec_kernels import compare_spectra, pairwise
+from taskvec_kernels import LowRankSVD, compare_spectra, pairwise
+from taskvec_kernels.solver import AdamSettings
 
 from .adapters.model import Adapter
 from .canonical import canonical_forms
-from .errors import TaskvecError
 from .grouping import MEMORY, form_bytes, module_paths
+from .progress import Advance
+from .sparsity import Sparsity, choose_sparsity
 from .statistics import nan_mean, rec_chance, rec_z
 
 METRICS = ("l1", "l2", "linf", "rec", "entropy_projected", "cosine", "residual", "energy", "excess")
@@ -83,71 +86,131 @@ class Projection:
         return dict(zip(names, document.values(), strict=True))
 
 
+@overload
 def project(
-    a: Adapter, b: Adapter, lam: float = 0.0, *, precision: str = "highest", backend: str | None = None
-) -> Projection:
+    a: Adapter, b: Adapter, lam: float = ..., *, method: str = ..., norm: str = ..., seed: int = ...,
+    precision: str = ..., backend: str | None = ..., **adam: Unpack[AdamSettings],
+) -> Projection: ...  # fmt: skip
+@overload
+def project(
+    a: Adapter, b: Adapter, lam: Sequence[float], *, method: str = ..., norm: str = ..., seed: int = ...,
+    precision: str = ..., backend: str | None = ..., **adam: Unpack[AdamSettings],
+) -> list[Projection]: ...  # fmt: skip
+def project(
+    a: Adapter,
+    b: Adapter,
+    lam: float | Sequence[float] = 0.0,
+    *,
+    method: str = "exact",
+    norm: str = "frobenius",
+    seed: int = 0,
+    precision: str = "highest",
+    backend: str | None = None,
+    **adam: Unpack[AdamSettings],
+) -> Projection | list[Projection]:
     """Project the task vectors of ``b`` on the directions of ``a`` (τ₁→τ₂: source a, target b).
 
     Args:
         a: the source.
         b: the target.
-        lam: the sparsity weight λ; only 0 so far.
+        lam: the weight λ of the sparse projection; a list gives a list.
+        method: "exact" or "adam", the paper's; its settings are further keywords, see ``taskvec_kernels.sparsify``.
+        norm: "frobenius" or "squared".
+        seed: of Adam's random starts.
         precision: "highest" (fp32), "high" or "medium".
         backend: None picks.
+        **adam: settings of ``method="adam"``.
 
     Raises:
-        TaskvecError: λ is not 0.
+        TaskvecError: a λ that is no weight, or a setting that does not exist or fit.
 
     Cost:
         One factorisation of each module of both, in batches of at most 256 MiB.
     """
-    if lam != 0:
-        raise TaskvecError("the sparse projection is not yet available", got=f"lambda = {lam}", expected="lambda = 0")
+    sparsity = choose_sparsity(lam, method, norm, seed, **adam)
+    (results,) = project_both(a, b, [sparsity], precision=precision, backend=backend)
+    forward = [there for there, _ in results]
+    return forward if sparsity.several else forward[0]
+
+
+def project_both(
+    a: Adapter,
+    b: Adapter,
+    sparsities: Sequence[Sparsity],
+    *,
+    precision: str = "highest",
+    backend: str | None = None,
+    advance: Advance = lambda steps: None,
+) -> list[list[tuple[Projection, Projection]]]:
+    """(a→b, b→a) for every λ of each of ``sparsities``, with one factorisation.
+
+    ``advance`` is told the number of modules after each of ``sparsities``.
+    """
     shared, skipped = match_modules(a, b)
     alike: dict[tuple[tuple[int, int], int, int], list[str]] = defaultdict(list)
     for path in shared:
         alike[a.modules[path].shape, a.modules[path].rank, b.modules[path].rank].append(path)
-    found: dict[str, ModuleProjection] = {}
+    found: dict[tuple[int, int, bool], dict[str, ModuleProjection]] = defaultdict(dict)
     for (shape, rank_a, rank_b), paths in alike.items():
         step = max(1, MEMORY // form_bytes(rank_a + rank_b, shape))
         for start in range(0, len(paths), step):
-            found |= project_modules(a, b, paths[start : start + step], precision, backend)
-    modules = tuple(found[path] for path in shared)
+            some = paths[start : start + step]
+            x, y = (canonical_forms([one], some, min(rank, *shape)) for one, rank in ((a, rank_a), (b, rank_b)))
+            for i, sparsity in enumerate(sparsities):
+                given = sparsity.arguments(some, [a], [b])
+                ways = pairwise(x, y, metrics=METRICS, spectra=True, precision=precision, backend=backend, **given)
+                for way, source, target, values in ((True, x, y, ways.forward), (False, y, x, ways.backward)):
+                    for j, lam in enumerate(sparsity.lams):
+                        of_lam = {name: t if name == "d" else t[j] for name, t in (values or {}).items()}
+                        found[i, j, way] |= of_modules(some, source, target, of_lam, lam)
+                advance(len(some))
+
+    def one_way(i: int, j: int, way: bool) -> Projection:
+        modules = tuple(found[i, j, way][path] for path in shared)
+        source, target = (a, b) if way else (b, a)
+        return summary(source.name, target.name, sparsities[i].lams[j], modules, tuple(skipped))
+
+    return [
+        [(one_way(i, j, True), one_way(i, j, False)) for j in range(len(sparsity.lams))]
+        for i, sparsity in enumerate(sparsities)
+    ]
+
+
+def summary(
+    source: str, target: str, lam: float, modules: tuple[ModuleProjection, ...], skipped: tuple[NotCompared, ...]
+) -> Projection:
+    """The means over modules, and z."""
     columns = {name: np.array([getattr(module, name) for module in modules]) for name in (*AVERAGED, "rec_chance_sd")}
     means = {name: nan_mean(columns[name]) for name in AVERAGED}
     return Projection(
-        source=a.name,
-        target=b.name,
-        lam=0.0,
+        source=source,
+        target=target,
+        lam=lam,
         modules=modules,
         mean={name: float(mean) for name, (mean, _) in means.items()},
         used={name: int(used) for name, (_, used) in means.items()},
         rec_z=float(rec_z(columns["rec"], columns["rec_chance"], columns["rec_chance_sd"])),
-        skipped=tuple(skipped),
+        skipped=skipped,
     )
 
 
-def project_modules(
-    a: Adapter, b: Adapter, paths: Sequence[str], precision: str, backend: str | None
+def of_modules(
+    paths: Sequence[str], source: LowRankSVD, target: LowRankSVD, values: Mapping[str, Tensor], lam: float
 ) -> dict[str, ModuleProjection]:
-    """The modules at ``paths``, which have one shape and, in each adapter, one rank."""
-    some, other = a.modules[paths[0]], b.modules[paths[0]]
-    x = canonical_forms([a], paths, min(some.rank, *some.shape))
-    y = canonical_forms([b], paths, min(other.rank, *other.shape))
-    forward, _ = pairwise(x, y, metrics=METRICS, spectra=True, precision=precision, backend=backend)
-    chance, sd = rec_chance(x.S[:, 0].numpy())
-    # draws of a target that is zero are all clipped to nothing
-    live = (y.S[:, 0] > 0).any(-1).numpy()
-    columns = {name: forward[name][:, 0, 0].tolist() for name in METRICS}
+    """The modules at ``paths`` for one λ: source→target of L modules, one adapter each."""
+    chance, sd = rec_chance(source.S[:, 0].numpy())
+    # draws of a target that is zero are all clipped to nothing; with λ > 0 there is no chance value
+    live = (target.S[:, 0] > 0).any(-1).numpy() if lam == 0 else np.nan
+    columns = {name: values[name][:, 0, 0].tolist() for name in METRICS}
     columns |= {
-        "s1": x.S[:, 0].tolist(),
-        "s2": forward["spectra"][:, 0, 0].tolist(),
-        "entropy": compare_spectra(x.S, x.S, metrics=["entropy"])["entropy"][:, 0].tolist(),
+        "s1": source.S[:, 0].tolist(),
+        "s2": values["spectra"][:, 0, 0].tolist(),
+        "entropy": compare_spectra(source.S, source.S, metrics=["entropy"])["entropy"][:, 0].tolist(),
         "rec_chance": (chance * live).tolist(),
         "rec_chance_sd": (sd * live).tolist(),
     }
     return {
-        path: ModuleProjection(module=path, **{name: values[i] for name, values in columns.items()})
+        path: ModuleProjection(module=path, **{name: column[i] for name, column in columns.items()})
         for i, path in enumerate(paths)
     }
 

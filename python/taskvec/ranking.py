@@ -19,7 +19,7 @@ BLOCK = 16 * 2**20  # bytes of one variable that are read at once
 
 
 def ranking(dataset: xr.Dataset) -> pd.DataFrame:
-    """Every ordered pair of different adapters, the most included first (highest ``rec_z``; NaN last).
+    """Every ordered pair of different adapters, the most included first: by ``rec_z``, for λ > 0 by ``rec``; NaN last.
 
     Args:
         dataset: from ``sweep``, or ``xarray.open_zarr`` of its folder; must have ``rec``.
@@ -27,6 +27,7 @@ def ranking(dataset: xr.Dataset) -> pd.DataFrame:
     Returns:
         Columns source, target, then l1, rec, rec_chance, excess and cosine as means over the modules that both have
         (NaN skipped, and all NaN for a metric that the sweep left out), rec_z, and used: the modules that rec counts.
+        Of a sweep over several λ's one ranking after the other, with a column lam.
 
     Raises:
         TaskvecError: the dataset is no sweep, or it was made without "rec".
@@ -36,26 +37,35 @@ def ranking(dataset: xr.Dataset) -> pd.DataFrame:
     """
     if missing := {"rec", "rec_chance", "rec_chance_sd", "norm"} - set(dataset.data_vars):
         raise TaskvecError(f"no ranking without {', '.join(sorted(missing))}", cure="sweep with the metric rec")
+    if "lam" not in dataset.dims:
+        return rank(dataset)
+    return pd.concat([rank(dataset.isel(lam=i)).assign(lam=float(lam)) for i, lam in enumerate(dataset["lam"].values)])
+
+
+def rank(dataset: xr.Dataset) -> pd.DataFrame:
+    """``ranking`` for one λ."""
     names = dataset["source"].values
     N = len(names)
     means = {name: NanMean((N, N)) for name in (*MEANS, "rec_chance")}
     z = RecZ((N, N))
     for rows in blocks(dataset):
-        rec = dataset["rec"][rows].values  # [l, N, N]
+        part = dataset.isel(module=rows)
+        rec = part["rec"].values  # [l, N, N]
         # the draws of a target that is zero are all clipped to nothing
-        live = (dataset["norm"][rows].values > 0)[:, None, :]
-        chance = np.where(np.isnan(rec), np.nan, dataset["rec_chance"][rows].values[:, :, None] * live)
-        sd = dataset["rec_chance_sd"][rows].values[:, :, None] * live
+        live = (part["norm"].values > 0)[:, None, :]
+        chance = np.where(np.isnan(rec), np.nan, part["rec_chance"].values[:, :, None] * live)
+        sd = part["rec_chance_sd"].values[:, :, None] * live
         z.add(rec, chance, sd)
         means["rec_chance"].add(chance)
         for name in MEANS:
             if name in dataset:
-                means[name].add(rec if name == "rec" else dataset[name][rows].values)
+                means[name].add(rec if name == "rec" else part[name].values)
     source, target = np.nonzero(~np.eye(N, dtype=bool))
     columns: dict[str, NDArray[Any]] = {name: mean.value[source, target] for name, mean in means.items()}
     columns |= {"rec_z": z.value[source, target], "used": means["rec"].used[source, target]}
     columns |= {"source": names[source], "target": names[target]}
-    order = np.argsort(-columns["rec_z"], kind="stable")  # NaN last
+    by_chance = bool(np.isfinite(dataset["rec_chance"].values).any())
+    order = np.argsort(-columns["rec_z" if by_chance else "rec"], kind="stable")  # NaN last
     return pd.DataFrame({name: columns[name][order] for name in COLUMNS})
 
 

@@ -14,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import printable
+from .lambda_path import LambdaPath
 from .projection import Projection
 
 CAUTION = (
     "chance is the REC of random directions, z how many standard deviations the mean REC lies above it: an "
     "approximation, so over hundreds of modules |z| < 3 proves nothing."
 )
+NO_CHANCE = "with λ > 0 there is no chance value to compare with."
 # column title, name of the value, format
 RANKED = (
     ("REC", "rec", ".3f"),
@@ -42,15 +44,24 @@ PROJECTED = (
     ("excess", "excess", ".3g"),
     ("cosine", "cosine", "+.3f"),
 )
+PATH = (
+    ("L2", "l2", ".3g"),
+    ("L1", "l1", ".3g"),
+    ("REC", "rec", ".3f"),
+    ("active", "active", ".1f"),
+    ("H(S2)", "entropy_projected", ".3f"),
+    ("residual", "residual", ".3f"),
+)
 Columns = tuple[tuple[str, str, str], ...]
 
 
-def ranking_report(ranked: pd.DataFrame, top: int = 10) -> RenderableType:
+def ranking_report(ranked: pd.DataFrame, top: int = 10, lam: float = 0.0) -> RenderableType:
     """Both directions of every pair, the more included one first, in the order of its z.
 
     Args:
         ranked: from ``ranking``.
         top: pairs that are shown from each end; those between are counted.
+        lam: λ of the ranking.
     """
     if ranked.empty:
         return Text("One adapter: there are no pairs to rank.")
@@ -58,14 +69,15 @@ def ranking_report(ranked: pd.DataFrame, top: int = 10) -> RenderableType:
     known = pairs[(ranked["used"].to_numpy() > 0)[pairs[:, 0]]]
     ends = known if len(known) <= 2 * top else np.concatenate([known[:top], known[len(known) - top :]])
     left_out = len(known) - len(ends)
-    table = numbers_table("How far each target is included in each source", ("source", "target"), RANKED)
+    title = "How far each target is included in each source" + with_lambda(lam)
+    table = numbers_table(title, ("source", "target"), RANKED)
     for i, pair in enumerate(ends):
         if left_out and i == top:
             table.add_row("⋮", "⋮")
         first, second = ranked.iloc[pair].to_dict("records")
         table.add_row(plain(first["source"]), plain(first["target"]), *cells(first, RANKED))
         table.add_row("  the other way", "", *cells(second, RANKED))
-    notes = [CAUTION]
+    notes = [CAUTION if lam == 0 else NO_CHANCE]
     if left_out:
         notes.append(f"{counted(left_out, 'pair')} between the {top} at each end left out.")
     if len(known) < len(pairs):
@@ -75,16 +87,44 @@ def ranking_report(ranked: pd.DataFrame, top: int = 10) -> RenderableType:
 
 def projection_report(result: Projection) -> RenderableType:
     """Every module of τ₁→τ₂, the means, and z."""
-    table = numbers_table(f"{result.source} → {result.target}", ("module",), PROJECTED)
+    table = numbers_table(f"{result.source} → {result.target}{with_lambda(result.lam)}", ("module",), PROJECTED)
     for module in result.modules:
         table.add_row(plain(module.module), *cells(vars(module), PROJECTED))
     table.add_section()
     table.add_row("mean", *cells(result.mean, PROJECTED))
-    notes = [f"z of REC over {result.used['rec']} modules: {shown(result.rec_z, '+.1f')}. {CAUTION}"]
+    z = f"z of REC over {result.used['rec']} modules: {shown(result.rec_z, '+.1f')}. {CAUTION}"
+    notes = [z if result.lam == 0 else NO_CHANCE]
     if result.skipped:
         first = result.skipped[0]
         notes.append(f"{counted(len(result.skipped), 'module')} not compared; {first.module}: {first.reason}.")
     return Group(table, *map(plain, notes))
+
+
+def lambda_path_report(result: LambdaPath) -> RenderableType:
+    """The layout of the paper's table 6: a block a direction, a row a λ; Adam's mean ± sd beside the exact value."""
+    values = PATH[:4] if result.starts else PATH  # twice as wide
+    columns = [("λ", "", "")]
+    for column in values:
+        columns += [column, ("by Adam", "", "")] if result.starts else [column]
+    title = f"along λ, means over {counted(result.used, 'module')}"
+    table = numbers_table(title, ("direction",), tuple(columns))
+    for path in result.paths:
+        for i, point in enumerate(path.points):
+            row = []
+            for _, name, form in values:
+                row.append(shown(point.exact[name], form))
+                if point.adam is not None and point.adam_sd is not None:
+                    row.append(f"{shown(point.adam[name], form)} ± {shown(point.adam_sd[name], form)}")
+            table.add_row(plain(f"{path.source} → {path.target}" if i == 0 else ""), f"{point.lam:g}", *row)
+        table.add_section()
+    notes = ["active: directions with S₂ > 0, the mean over modules."]
+    if result.starts:
+        notes.append(f"by Adam: mean and standard deviation over {counted(result.starts, 'start')}.")
+    return Group(table, *map(plain, notes))
+
+
+def with_lambda(lam: float) -> str:
+    return f", λ = {lam:g}" if lam else ""
 
 
 def both_directions(ranked: pd.DataFrame) -> NDArray[np.intp]:

@@ -13,11 +13,13 @@ import zarr
 from numpy.typing import NDArray
 
 from .adapters.model import Adapter
+from .sparsity import OF_S2
 
 PAIR = ("module", "source", "target")
 SOURCE = ("module", "source")
 
 LAYER = {"long_name": "number of the layer, -1 for a module outside the layers"}
+LAM = {"long_name": "sparsity weight"}
 MEANINGS = {
     "l1": "L1 norm of S1 - S2",
     "l2": "L2 norm of S1 - S2",
@@ -26,7 +28,7 @@ MEANINGS = {
     "rec": "overlap of the normalised spectra S1 and S2, 0 to 1; read it against rec_chance",
     "entropy_projected": "normalised Shannon entropy of S2",
     "cosine": "cosine of the two task vectors",
-    "residual": "what the source's directions leave of the target, relative to its norm",
+    "residual": "what the projection leaves of the target, relative to its norm",
     "energy": "share of the target's squared norm that the source's directions hold",
     "excess": "how many times more of the target the source's directions hold than random ones (1 = chance)",
     "overlap_u": "overlap of the left singular subspaces, 0 to 1",
@@ -39,10 +41,12 @@ MEANINGS = {
 }
 
 
-def dimensions(metrics: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Dimensions of every variable of a result with these pair metrics."""
+def dimensions(metrics: Sequence[str], by_lam: bool = False) -> dict[str, tuple[str, ...]]:
+    """Dimensions of every variable of a result with these pair metrics; ``by_lam``: λ is one of them."""
     one: dict[str, tuple[str, ...]] = {name: SOURCE for name in ("entropy", "norm", "rec_chance", "rec_chance_sd")}
-    return dict.fromkeys(metrics, PAIR) | one | {"spectrum": (*SOURCE, "component")}
+    dims = dict.fromkeys(metrics, PAIR) | one | {"spectrum": (*SOURCE, "component")}
+    sparse = (*OF_S2, "rec_chance", "rec_chance_sd") if by_lam else ()
+    return {name: (dim[0], "lam", *dim[1:]) if name in sparse else dim for name, dim in dims.items()}
 
 
 class Results:
@@ -53,7 +57,8 @@ class Results:
         modules: L module paths.
         components: length of the ``component`` dimension.
         metrics: the pair metrics.
-        store: an empty folder for a Zarr store, chunks of one module each; None keeps all in memory.
+        store: an empty folder for a Zarr store, chunks of one module and λ each; None keeps all in memory.
+        lams: the λ's, when they are a dimension.
     """
 
     def __init__(
@@ -63,11 +68,13 @@ class Results:
         components: int,
         metrics: Sequence[str],
         store: Path | None,
+        lams: Sequence[float] | None = None,
     ) -> None:
-        self.coordinates = coordinates(adapters, modules)
+        self.coordinates = coordinates(adapters, modules, lams)
         self.position = {path: row for row, path in enumerate(modules)}
         sizes = {"module": len(modules), "source": len(adapters), "target": len(adapters), "component": components}
-        self.dims = dimensions(metrics)
+        sizes["lam"] = len(lams or ())
+        self.dims = dimensions(metrics, lams is not None)
         self.group = None if store is None else new_group(store, self.coordinates)
         self.arrays: dict[str, Any] = {}
         for name, dims in self.dims.items():
@@ -82,19 +89,20 @@ class Results:
     ) -> None:
         """Write L modules that n adapters, given by position, have.
 
-        Pair metrics are (L, n, n), spectrum (L, n, k), others (L, n). Interrupted half-way, it leaves modules of NaN.
+        Pair metrics are (L, n, n), spectrum (L, n, k), others (L, n), with λ (L, λ, ...). Interrupted half-way, it
+        leaves modules of NaN.
         """
         rows, index = [self.position[path] for path in modules], np.asarray(adapters)
         try:
             for name, value in values.items():
                 whole = np.full((len(rows), *self.arrays[name].shape[1:]), np.nan, np.float32)
-                if self.dims[name] == PAIR:
-                    whole[:, index[:, None], index] = value
+                if "target" in self.dims[name]:
+                    whole[..., index[:, None], index] = value
                 elif name == "spectrum":
                     whole[:, index] = 0
                     whole[:, index, : value.shape[-1]] = value
                 else:
-                    whole[:, index] = value
+                    whole[..., index] = value
                 self.arrays[name][rows] = whole
         except BaseException:
             for array in self.arrays.values():
@@ -122,8 +130,8 @@ def open_results(path: Path) -> xr.Dataset:
     return dataset
 
 
-def coordinates(adapters: Sequence[Adapter], modules: Sequence[str]) -> xr.Dataset:
-    """Adapter names along source and target; paths, ``layer`` and ``kind`` along module."""
+def coordinates(adapters: Sequence[Adapter], modules: Sequence[str], lams: Sequence[float] | None = None) -> xr.Dataset:
+    """Adapter names along source and target; paths, ``layer`` and ``kind`` along module; λ along lam."""
     some = {path: adapter.modules[path] for adapter in adapters for path in adapter.modules}
     layers = [some[path].layer for path in modules]
     names = np.array([adapter.name for adapter in adapters], dtype=object)
@@ -132,6 +140,7 @@ def coordinates(adapters: Sequence[Adapter], modules: Sequence[str]) -> xr.Datas
             "module": np.array(modules, dtype=object),
             "source": names,
             "target": names,
+            **({} if lams is None else {"lam": ("lam", np.array(lams, np.float64), LAM)}),
             "layer": ("module", np.array([-1 if layer is None else layer for layer in layers], np.int32), LAYER),
             "kind": ("module", np.array([some[path].kind for path in modules], dtype=object)),
         }
@@ -148,7 +157,7 @@ def zarr_array(group: zarr.Group, name: str, shape: tuple[int, ...], dims: tuple
     return group.create_array(
         name,
         shape=shape,
-        chunks=(1, *shape[1:]),
+        chunks=tuple(1 if dim in ("module", "lam") else size for dim, size in zip(dims, shape, strict=True)),
         dtype="float32",
         fill_value=np.nan,
         dimension_names=dims,

@@ -6,13 +6,14 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 import xarray as xr
 
 from taskvec_kernels import compare_spectra
+from taskvec_kernels.solver import AdamSettings
 from taskvec_kernels.version import __version__
 
 from .adapters.model import Adapter
@@ -22,6 +23,7 @@ from .grouping import MEMORY, group_modules, module_paths
 from .output import Output
 from .progress import Mode, progress_bar
 from .results import Results, open_results
+from .sparsity import Sparsity, choose_sparsity
 from .statistics import rec_chance
 from .zoo import Zoo
 
@@ -47,9 +49,14 @@ def sweep(
     p: float | None = None,
     precision: str = "highest",
     backend: str | None = None,
+    lam: float | Sequence[float] = 0.0,
+    method: str = "exact",
+    norm: str = "frobenius",
+    seed: int = 0,
     overwrite: bool = False,
     progress: Mode = "off",
     memory: int = MEMORY,
+    **adam: Unpack[AdamSettings],
 ) -> xr.Dataset:
     """Project every adapter on the directions of every other, and of itself.
 
@@ -60,13 +67,19 @@ def sweep(
         p: the p of "lp".
         precision: "highest" (fp32), "high" or "medium", for the products of ``taskvec_kernels.pairwise``.
         backend: None picks.
+        lam: the weight λ of the sparse projection; a list adds a dimension ``lam`` to what depends on it.
+        method: "exact" or "adam", the paper's; its settings are further keywords, see ``taskvec_kernels.sparsify``.
+        norm: "frobenius" or "squared".
+        seed: of Adam's random starts, which depend on it and on the contents of source, target and module alone.
         overwrite: replace a Zarr store at ``out`` once the new one is complete.
         progress: "auto", "off" or "json", on stderr.
         memory: bytes for the canonical forms and results at work.
+        **adam: settings of ``method="adam"``.
 
     Returns:
         Dimensions ``module, source, target``; a float32 variable for each metric of a pair, and ``entropy``, ``norm``,
-        ``rec_chance``, ``rec_chance_sd``, ``spectrum`` of (module, source). NaN where an adapter has no such module.
+        ``rec_chance``, ``rec_chance_sd``, ``spectrum`` of (module, source). NaN where an adapter has no such module;
+        the chance values of λ > 0 are NaN.
         Coordinates ``layer`` and ``kind`` along module. Attributes: ``complete``, ``unfinished`` modules, ``warnings``,
         ``skipped`` files, ``input_sha256`` in the order of ``source``, versions and options.
 
@@ -81,21 +94,25 @@ def sweep(
     if not isinstance(zoo, Zoo):
         zoo = Zoo(tuple(zoo))
     adapters = zoo.adapters
-    options = Options(tuple(metrics), p, precision, backend)
+    sparsity = choose_sparsity(lam, method, norm, seed, **adam)
+    options = Options(tuple(metrics), p, precision, backend, sparsity)
     check_options(options)
-    groups = group_modules(adapters, results=len(options.metrics), memory=memory)
+    groups = group_modules(adapters, results=len(options.metrics) * len(sparsity.lams), memory=memory)
     modules = module_paths(adapters)
     components = max((part.rank for group in groups for part in group.parts), default=1)
     output = None if out is None else Output(out, overwrite=overwrite)
     try:
-        results = Results(adapters, modules, components, options.metrics, output.temporary if output else None)
+        store = output.temporary if output else None
+        results = Results(
+            adapters, modules, components, options.metrics, store, sparsity.lams if sparsity.several else None
+        )
         unfinished = dict.fromkeys(modules)
         total = sum(len(group.modules) * len(group.adapters) ** 2 for group in groups)
         try:
             with progress_bar(progress, "comparing pairs", total) as advance:
                 for group in groups:
                     compared = compare_group(adapters, group, options, advance)
-                    results.write(group.modules, group.adapters, compared.pairs | source_values(compared))
+                    results.write(group.modules, group.adapters, compared.pairs | source_values(compared, sparsity))
                     for module in group.modules:
                         del unfinished[module]
         except KeyboardInterrupt as stop:
@@ -118,10 +135,13 @@ def sweep(
     return open_results(output.path)
 
 
-def source_values(compared: GroupResult) -> dict[str, np.ndarray]:
-    """What belongs to one adapter and module: (L, N) each, and the spectrum (L, N, k)."""
+def source_values(compared: GroupResult, sparsity: Sparsity) -> dict[str, np.ndarray]:
+    """What belongs to one adapter and module: (L, N) each, and the spectrum (L, N, k); chance also by λ, (L, λ, N)."""
     spectrum = compared.spectrum
-    chance, sd = rec_chance(spectrum)
+    closed = np.array([lam == 0 for lam in sparsity.lams])[:, None]
+    chance, sd = (np.where(closed, value[:, None], np.nan) for value in rec_chance(spectrum))  # [L, λ, N]
+    if not sparsity.several:
+        chance, sd = chance[:, 0], sd[:, 0]
     return {
         "entropy": compare_spectra(spectrum, spectrum, metrics=["entropy"])["entropy"],
         "norm": np.linalg.norm(spectrum.astype(np.float64), axis=-1),
@@ -144,6 +164,7 @@ def attributes(zoo: Zoo, options: Options, unfinished: list[str]) -> dict[str, A
         "metrics": list(options.metrics),
         "precision": options.precision,
         "backend": options.backend or "auto",
+        **options.sparsity.record(),
         **({} if options.p is None else {"p": options.p}),
         "input_sha256": [adapter.digest for adapter in zoo.adapters],
         "skipped": [skipped.reason for skipped in zoo.skipped],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from taskvec import TaskvecError, project, sweep
+from taskvec import project, sweep
 from taskvec.projection import AVERAGED, METRICS
 from taskvec.report import projection_report
 from taskvec.statistics import rec_chance
@@ -111,11 +111,6 @@ def test_the_document_is_strict_json_with_null_for_nan(pair) -> None:
     assert list(document) == ["source", "target", "lambda", "modules", "mean", "used", "rec_z", "skipped"]
     assert document["lambda"] == 0.0
     assert document["modules"][1]["cosine"] is None
-
-
-def test_the_sparse_projection_is_refused(pair) -> None:
-    with pytest.raises(TaskvecError, match="not yet available"):
-        project(*pair, lam=0.1)
 
 
 def test_the_table_has_every_module_and_the_mean(pair) -> None:

@@ -10,12 +10,13 @@ from typing import Annotated, cast
 import typer
 
 from ..errors import TaskvecError, printable
-from . import env, inspect, project, sweep
+from . import env, inspect, lambda_path, project, sweep
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("inspect")(inspect.inspect)
 app.command("project")(project.project)
 app.command("sweep")(sweep.sweep)
+app.command("lambda-path")(lambda_path.lambda_path)
 app.command("env")(env.env)
 
 # what wrong usage raises, wherever this version of typer keeps it

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import printable
 from .common import AsJson, Dora, Paths, Progress, Recursive, SkipBad, console, print_json, warn
 from .project import Precision
+from .solver_options import Lambda, Seed, one_or_several, solver_options
 
 
+@solver_options
 def sweep(
     paths: Paths,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="OUT.zarr", help="Where the result goes.", show_default=False)
     ],
+    solver: dict[str, Any],
+    lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
+    seed: Seed = 0,
     as_json: AsJson = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result at OUT.zarr.")] = False,
     recursive: Recursive = False,
@@ -41,13 +46,24 @@ def sweep(
     warnings = [*zoo.warnings, *disjoint_pairs(zoo.adapters)]
     warn(warnings)
     try:
-        dataset = sweep(zoo, out, precision=precision, overwrite=overwrite, progress=progress)
+        dataset = sweep(
+            zoo,
+            out,
+            lam=one_or_several(lam),
+            seed=seed,
+            precision=precision,
+            overwrite=overwrite,
+            progress=progress,
+            **solver,
+        )
     except SweepInterrupted as interrupt:
         print(f"taskvec: interrupted: {printable(str(interrupt))}", file=sys.stderr)
         raise typer.Exit(130) from None
     ranked = ranking(dataset)
     if not as_json:
-        console().print(ranking_report(ranked, top))
+        for weight in lam:
+            of_lam = ranked if len(lam) == 1 else ranked[ranked["lam"] == weight]
+            console().print(ranking_report(of_lam, top, lam=weight))
         console().print(f"written to {printable(str(out))}", soft_wrap=True)
         return
     print_json(

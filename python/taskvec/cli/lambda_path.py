@@ -1,0 +1,58 @@
+"""``taskvec lambda-path``: a pair along the sparsity weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import TaskvecError
+from .common import AsJson, Dora, Progress, console, print_json, warn
+from .pair import load_pair
+from .project import Precision
+from .solver_options import solver_options
+
+
+@solver_options
+def lambda_path(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", show_default=False, help="An adapter.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", show_default=False, help="The other.")],
+    solver: dict[str, Any],
+    grid: Annotated[
+        str, typer.Option(metavar="λ,λ,…", help="Weights, separated by commas.")
+    ] = "0,1e-6,1e-5,1e-4,1e-3,1e-2,1e-1,1",
+    seeds: Annotated[int, typer.Option(help="Adam: number of random starts.")] = 8,
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draws the curves.", show_default=False)] = None,
+    as_json: AsJson = False,
+    dora: Dora = "refuse",
+    precision: Precision = "highest",
+    progress: Progress = "auto",
+) -> None:
+    """Both directions of a pair for a grid of λ; with --method adam also the spread over random starts."""
+    weights = parse_grid(grid)
+    from ..lambda_path import lambda_path
+    from ..report import lambda_path_report
+
+    if plot is not None:
+        from ..plots import check_plot, plot_lambda_path
+
+        check_plot(plot)
+    a, b = load_pair(source, target, dora)
+    result = lambda_path(a, b, weights, seeds=seeds, precision=precision, progress=progress, **solver)
+    if result.skipped:
+        warn([f"{len(result.skipped)} modules are not in both and left out, first {result.skipped[0].module}"])
+    if plot is not None:
+        plot_lambda_path(result, plot)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        console().print(lambda_path_report(result))
+
+
+def parse_grid(text: str) -> list[float]:
+    """TaskvecError for what is no number."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise TaskvecError("--grid is not a list of numbers", got=text, expected="e.g. 0,1e-3,0.1") from error

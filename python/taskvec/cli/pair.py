@@ -1,0 +1,24 @@
+"""The two adapters of a command, and what is odd about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .common import Dora, warn
+
+if TYPE_CHECKING:
+    from ..adapters.model import Adapter
+
+
+def load_pair(source: Path, target: Path, dora: Dora) -> tuple[Adapter, Adapter]:
+    """Both adapters; their warnings go to stderr."""
+    from ..adapters import load_adapter
+
+    a, b = (load_adapter(path, dora=dora) for path in (source, target))
+    for adapter in (a, b):
+        warn(f"{adapter.name}: {warning}" for warning in adapter.warnings)
+    if a.base_model and b.base_model and a.base_model != b.base_model:
+        names = f"{a.base_model} and {b.base_model}"
+        warn([f"two base models are named ({names}); modules of one path and shape are compared"])
+    return a, b
