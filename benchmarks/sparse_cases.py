@@ -63,10 +63,10 @@ def fused_case(adapters: int, m: int, r: int) -> Case:
     def check(results: dict[str, Any]) -> None:
         few = tk.LowRankSVD(*(t[:5] for t in svd))
         for provider, lam in (("ours", LAM), ("λ = 0", 0.0)):
-            # rec and the entropy of what λ all but clips away are rounding
+            # rec and the entropy of what λ all but clips away are rounding; a pair without a residual has c to √ε alone
             for name, value in reference.pairwise(few, metrics=("l1", "l2", "cosine"), lam=lam).forward.items():
                 torch.testing.assert_close(
-                    results[provider][name][:5, :5].double(), value, rtol=1e-3, atol=1e-4, equal_nan=True
+                    results[provider][name][:5, :5].double(), value, rtol=1e-3, atol=2e-3, equal_nan=True
                 )
 
     return Case(
