@@ -23,7 +23,7 @@ from .grouping import MEMORY, group_modules, module_paths
 from .output import Output
 from .progress import Mode, progress_bar
 from .results import Results, open_results
-from .sparsity import Sparsity, choose_sparsity
+from .sparsity import Sparsity, check_backend, choose_sparsity
 from .statistics import rec_chance
 from .zoo import Zoo
 
@@ -185,7 +185,8 @@ def disjoint_pairs(adapters: Sequence[Adapter]) -> list[str]:
 
 
 def check_options(options: Options) -> None:
-    """TaskvecError for a metric, p or precision that does not exist."""
+    """TaskvecError for a metric, p, precision or backend that does not exist or fit."""
+    check_backend(options.backend)
     allowed = [*METRICS, "lp"]
     for name in options.metrics:
         if name not in allowed:

@@ -134,3 +134,30 @@ def test_ctrl_c_says_where_the_finished_part_is(zoo_folder, tmp_path, capsys, mo
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and str(tmp_path / "out.zarr") in err and "of 6 modules" in err
     assert xr.open_zarr(tmp_path / "out.zarr").attrs["complete"] is False
+
+
+def test_metrics_p_and_backend_reach_the_sweep(zoo_folder, tmp_path) -> None:
+    out = str(tmp_path / "out.zarr")
+    options = ["--metrics", "rec,lp", "--p", "3", "--backend", "reference"]
+    assert main(["sweep", str(zoo_folder), "-o", out, *options]) == 0
+    with xr.open_zarr(out) as stored:
+        assert {"rec", "lp"} < set(stored.data_vars) and "l1" not in stored
+        assert stored.attrs["backend"] == "reference" and stored.attrs["p"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--metrics", "l1"], ["needs the metric rec"]),
+        (["--metrics", "rec,l3"], ["l3", "overlap_u"]),
+        (["--metrics", "rec,lp"], ["p > 0"]),
+        (["--backend", "abacus"], ["abacus", "can run: cpu"]),
+        (["--backend", "cuda"], ["cuda", "cannot run"]),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_asked_for(zoo_folder, tmp_path, capsys, options, words) -> None:
+    assert main(["sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr"), *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and all(word in err for word in words)
+    assert not (tmp_path / "out.zarr").exists()

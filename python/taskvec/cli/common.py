@@ -28,6 +28,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 Recursive = Annotated[bool, typer.Option("--recursive", help="Search folders that are adapters for more of them.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out adapters that cannot be read, and name them.")]
 Dora = Annotated[Literal["refuse", "low-rank"], typer.Option(help="What to do with DoRA adapters.")]
+Backend = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Forces a backend, see taskvec env.", show_default="the fastest")
+]
+Precision = Annotated[
+    Literal["highest", "high", "medium"], typer.Option(help="Precision of products, in torch's words.")
+]
 Progress = Annotated[Mode, typer.Option(help="Progress on stderr: a bar on a terminal, nothing, or JSON lines.")]
 
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import TaskvecError
-from .common import AsJson, Dora, Progress, console, print_json, warn
+from .common import AsJson, Backend, Dora, Precision, Progress, console, print_json, warn
 from .pair import load_pair
-from .project import Precision
 from .solver_options import solver_options
 
 
@@ -27,6 +26,7 @@ def lambda_path(
     as_json: AsJson = False,
     dora: Dora = "refuse",
     precision: Precision = "highest",
+    backend: Backend = None,
     progress: Progress = "auto",
 ) -> None:
     """Both directions of a pair for a grid of λ; with --method adam also the spread over random starts."""
@@ -39,7 +39,8 @@ def lambda_path(
 
         check_plot(plot)
     a, b = load_pair(source, target, dora)
-    result = lambda_path(a, b, weights, seeds=seeds, precision=precision, progress=progress, **solver)
+    solver |= {"precision": precision, "backend": backend}
+    result = lambda_path(a, b, weights, seeds=seeds, progress=progress, **solver)
     if result.skipped:
         warn([f"{len(result.skipped)} modules are not in both and left out, first {result.skipped[0].module}"])
     if plot is not None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from .common import AsJson, Dora, console, print_json, warn
+from .common import AsJson, Backend, Dora, Precision, console, print_json, warn
 from .pair import load_pair
 from .solver_options import Lambda, Seed, solver_options
-
-Precision = Annotated[
-    Literal["highest", "high", "medium"], typer.Option(help="Precision of products, in torch's words.")
-]
 
 
 @solver_options
@@ -28,13 +24,14 @@ def project(
     as_json: AsJson = False,
     dora: Dora = "refuse",
     precision: Precision = "highest",
+    backend: Backend = None,
 ) -> None:
     """How far TARGET is included in SOURCE: τ₁→τ₂, module by module and in the mean."""
     from ..projection import project
     from ..report import projection_report
 
     a, b = load_pair(source, target, dora)
-    results = project(a, b, lam, seed=seed, precision=precision, **solver)
+    results = project(a, b, lam, seed=seed, precision=precision, backend=backend, **solver)
     if not results[0].modules:
         warn(["the two share no module: there is nothing to compare"])
     if as_json:

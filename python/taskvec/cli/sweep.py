@@ -8,9 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import printable
-from .common import AsJson, Dora, Paths, Progress, Recursive, SkipBad, console, print_json, warn
-from .project import Precision
+from ..errors import TaskvecError, printable
+from .common import (
+    AsJson,
+    Backend,
+    Dora,
+    Paths,
+    Precision,
+    Progress,
+    Recursive,
+    SkipBad,
+    console,
+    print_json,
+    warn,
+)
 from .solver_options import Lambda, Seed, one_or_several, solver_options
 
 
@@ -29,6 +40,11 @@ def sweep(
     skip_bad: SkipBad = False,
     dora: Dora = "refuse",
     precision: Precision = "highest",
+    backend: Backend = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME,…", help="Metrics of a pair.", show_default="all but lp")
+    ] = None,
+    p: Annotated[float | None, typer.Option(help="Of the metric lp.", show_default=False)] = None,
     top: Annotated[int, typer.Option(min=1, help="Pairs in the table, from each end of the ranking.")] = 10,
     progress: Progress = "auto",
 ) -> None:
@@ -36,9 +52,13 @@ def sweep(
     from ..output import check_output
 
     check_output(out, overwrite=overwrite)
+    if metrics is not None and "rec" not in metrics.split(","):
+        raise TaskvecError(
+            "the ranking needs the metric rec", got=f"--metrics {metrics}", cure=f"--metrics {metrics},rec"
+        )
     from ..ranking import ranking
     from ..report import ranking_report
-    from ..sweeping import SweepInterrupted, disjoint_pairs, sweep
+    from ..sweeping import METRICS, SweepInterrupted, disjoint_pairs, sweep
     from ..zoo import load_zoo
 
     zoo = load_zoo(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
@@ -51,7 +71,10 @@ def sweep(
             out,
             lam=one_or_several(lam),
             seed=seed,
+            metrics=METRICS if metrics is None else metrics.split(","),
+            p=p,
             precision=precision,
+            backend=backend,
             overwrite=overwrite,
             progress=progress,
             **solver,
