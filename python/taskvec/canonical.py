@@ -15,13 +15,14 @@ from .adapters.model import Adapter, Module
 STACK = 64 * 2**20  # bytes of factors that are stacked for one call
 
 
-def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: int) -> LowRankSVD:
+def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: int, device: str = "cpu") -> LowRankSVD:
     """Thin SVDs of L modules of N adapters, fp32, padded with zero directions to ``rank`` = k.
 
     Args:
         adapters: N adapters that have every module.
         modules: L module paths of one shape m × n.
         rank: at least min(r, m, n) of every factor.
+        device: where they are made and stay.
 
     Returns:
         U (L, N, m, k), a transposed view of memory by direction, S (L, N, k), Vh (L, N, k, n).
@@ -31,9 +32,10 @@ def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: i
     """
     wanted = [adapter.modules[path] for path in modules for adapter in adapters]  # [L · N]
     m, n = wanted[0].shape
-    Ut, S, Vh = torch.zeros(len(wanted), rank, m), torch.zeros(len(wanted), rank), torch.zeros(len(wanted), rank, n)
+    sizes = ((rank, m), (rank,), (rank, n))
+    Ut, S, Vh = (torch.zeros(len(wanted), *size, device=device) for size in sizes)
     for rows, b, a, scale in stacks(wanted):
-        svd = lowrank_svd(b, a, scale)
+        svd = lowrank_svd(b.to(device), a.to(device), scale.to(device))
         k = svd.S.shape[-1]
         Ut[rows, :k], S[rows, :k], Vh[rows, :k] = svd.U.mT.to(Ut), svd.S.to(S), svd.Vh.to(Vh)
     L, N = len(modules), len(adapters)

@@ -27,6 +27,7 @@ class Options:
     precision: str = "highest"
     backend: str | None = None
     sparsity: Sparsity = field(default_factory=Sparsity)
+    device: str = "cpu"
 
     def by_lam(self, metric: str) -> bool:
         """Whether the results of a metric have a dimension for λ."""
@@ -67,11 +68,11 @@ def compare_group(
 
     @lru_cache(maxsize=len(group.parts) if group.resident else 1)
     def forms(index: int) -> LowRankSVD:
-        return canonical_forms(members(index), group.modules, group.parts[index].rank)
+        return canonical_forms(members(index), group.modules, group.parts[index].rank, options.device)
 
     for i, first in enumerate(group.parts):
         x = forms(i)
-        spectrum[:, rows[i], : first.rank] = x.S.numpy()
+        spectrum[:, rows[i], : first.rank] = x.S.cpu().numpy()
         for j in range(i, len(group.parts)):
             sides = [members(i)] if i == j else [members(i), members(j)]
             forward, backward = pairwise(
@@ -93,5 +94,5 @@ def compare_group(
 
 def by_module(values: Tensor, by_lam: bool) -> NDArray[np.float32]:
     """[λ, L, ...] as [L, λ, ...], or without λ."""
-    array: NDArray[np.float32] = (values.transpose(0, 1) if by_lam else values[0]).numpy()
+    array: NDArray[np.float32] = (values.transpose(0, 1) if by_lam else values[0]).cpu().numpy()
     return array

@@ -16,9 +16,10 @@ from taskvec_kernels.solver import AdamSettings
 
 from .adapters.model import Adapter
 from .canonical import canonical_forms
+from .device import check_device
 from .grouping import MEMORY, form_bytes, module_paths
 from .progress import Advance
-from .sparsity import Sparsity, check_backend, choose_sparsity
+from .sparsity import Sparsity, choose_sparsity
 from .statistics import nan_mean, rec_chance, rec_z
 
 METRICS = ("l1", "l2", "linf", "rec", "entropy_projected", "cosine", "residual", "energy", "excess")
@@ -146,7 +147,7 @@ def project_both(
 
     ``advance`` is told the number of modules after each of ``sparsities``.
     """
-    check_backend(backend)
+    check_device("cpu", backend)
     shared, skipped = match_modules(a, b)
     alike: dict[tuple[tuple[int, int], int, int], list[str]] = defaultdict(list)
     for path in shared:

@@ -10,7 +10,6 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from taskvec_kernels.backends import implementation
 from taskvec_kernels.solver import AdamSettings, check_lam, choose_solver
 
 from .adapters.model import Adapter
@@ -70,16 +69,6 @@ def choose_sparsity(
     if len(set(lams)) != len(lams):
         raise TaskvecError("a λ is named twice", got=", ".join(f"{value:g}" for value in lams))
     return Sparsity(lams, several, method, norm, seed, adam)
-
-
-def check_backend(backend: str | None) -> None:
-    """TaskvecError for a backend that cannot run, with those that can."""
-    if backend is None:
-        return
-    try:
-        implementation("pairwise", backend, torch.device("cpu"))
-    except ValueError as error:
-        raise TaskvecError(str(error).removeprefix("pairwise: ")) from error
 
 
 def module_seeds(adapters: Sequence[Adapter], modules: Sequence[str], seed: int) -> Tensor:

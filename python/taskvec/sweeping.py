@@ -18,12 +18,13 @@ from taskvec_kernels.version import __version__
 
 from .adapters.model import Adapter
 from .comparing import GroupResult, Options, compare_group
+from .device import check_device
 from .errors import TaskvecError
 from .grouping import MEMORY, group_modules, module_paths
 from .output import Output
 from .progress import Mode, progress_bar
 from .results import Results, open_results
-from .sparsity import Sparsity, check_backend, choose_sparsity
+from .sparsity import Sparsity, choose_sparsity
 from .statistics import rec_chance
 from .zoo import Zoo
 
@@ -49,6 +50,7 @@ def sweep(
     p: float | None = None,
     precision: str = "highest",
     backend: str | None = None,
+    device: str = "cpu",
     lam: float | Sequence[float] = 0.0,
     method: str = "exact",
     norm: str = "frobenius",
@@ -66,7 +68,8 @@ def sweep(
         metrics: of the pair; "lp" needs ``p``. The ranking needs "rec".
         p: the p of "lp".
         precision: "highest" (fp32), "high" or "medium", for the products of ``taskvec_kernels.pairwise``.
-        backend: None picks.
+        backend: of ``pairwise``; None picks.
+        device: "cpu", "cuda" or "cuda:1": where adapters are factorised and compared.
         lam: the weight λ of the sparse projection; a list adds a dimension ``lam`` to what depends on it.
         method: "exact" or "adam", the paper's; its settings are further keywords, see ``taskvec_kernels.sparsify``.
         norm: "frobenius" or "squared".
@@ -95,7 +98,7 @@ def sweep(
         zoo = Zoo(tuple(zoo))
     adapters = zoo.adapters
     sparsity = choose_sparsity(lam, method, norm, seed, **adam)
-    options = Options(tuple(metrics), p, precision, backend, sparsity)
+    options = Options(tuple(metrics), p, precision, backend, sparsity, device)
     check_options(options)
     groups = group_modules(adapters, results=len(options.metrics) * len(sparsity.lams), memory=memory)
     modules = module_paths(adapters)
@@ -164,6 +167,7 @@ def attributes(zoo: Zoo, options: Options, unfinished: list[str]) -> dict[str, A
         "metrics": list(options.metrics),
         "precision": options.precision,
         "backend": options.backend or "auto",
+        "device": options.device,
         **options.sparsity.record(),
         **({} if options.p is None else {"p": options.p}),
         "input_sha256": [adapter.digest for adapter in zoo.adapters],
@@ -185,8 +189,8 @@ def disjoint_pairs(adapters: Sequence[Adapter]) -> list[str]:
 
 
 def check_options(options: Options) -> None:
-    """TaskvecError for a metric, p, precision or backend that does not exist or fit."""
-    check_backend(options.backend)
+    """TaskvecError for a metric, p, precision, device or backend that does not exist or fit."""
+    check_device(options.device, options.backend)
     allowed = [*METRICS, "lp"]
     for name in options.metrics:
         if name not in allowed:

@@ -153,6 +153,9 @@ def test_metrics_p_and_backend_reach_the_sweep(zoo_folder, tmp_path) -> None:
         (["--metrics", "rec,lp"], ["p > 0"]),
         (["--backend", "abacus"], ["abacus", "can run: cpu"]),
         (["--backend", "cuda"], ["cuda", "cannot run"]),
+        (["--device", "cuda:99"], ["cuda:99", "CUDA devices"]),
+        (["--device", "abacus"], ["abacus", "cpu, cuda"]),
+        (["--device", "meta"], ["meta", "cpu, cuda"]),
     ],
     ids=" ".join,
 )

@@ -41,6 +41,7 @@ def sweep(
     dora: Dora = "refuse",
     precision: Precision = "highest",
     backend: Backend = None,
+    device: Annotated[str, typer.Option(help="Where it is computed: cpu, cuda, cuda:1, …")] = "cpu",
     metrics: Annotated[
         str | None, typer.Option(metavar="NAME,NAME,…", help="Metrics of a pair.", show_default="all but lp")
     ] = None,
@@ -75,6 +76,7 @@ def sweep(
             p=p,
             precision=precision,
             backend=backend,
+            device=device,
             overwrite=overwrite,
             progress=progress,
             **solver,
