@@ -106,7 +106,7 @@ struct Zoo {
       s.f64 ? void(s.d[i] = value) : void(s.f[i] = float(value));
     }
   }
-  Adapters view() { return {count, k, u.bytes.get(), v.bytes.get(), s.data()}; }
+  Adapters view() { return {count, k, u.bytes.get(), v.bytes.get(), s.data(), nullptr}; }
 };
 
 // What one direction's results should be: d and the metrics, for every ordered pair.
