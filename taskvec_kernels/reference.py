@@ -178,13 +178,13 @@ def adam_loop(
     S = clip_negative(start[solver.start]())
     mean = variance = torch.zeros_like(S)
     last, steps = torch.full_like(tau_norm, torch.inf), torch.zeros(tau_norm.shape, dtype=torch.int64, device=d.device)
-    converged = torch.zeros_like(steps, dtype=torch.bool)
+    converged = stopped = torch.zeros_like(steps, dtype=torch.bool)
     for step in range(1, solver.steps + 1):
         loss = objective(S, d, tau_norm, lam, solver.norm)
         if solver.tol > 0:
-            converged |= (loss - last).abs() <= solver.tol * unit[..., 0]
-            last = loss
-            if converged.all():
+            converged = converged | ((loss - last).abs() <= solver.tol * unit[..., 0])
+            stopped, last = converged | loss.isnan(), loss
+            if stopped.all():
                 break
         gap = S - d
         if solver.norm == "squared":
@@ -196,8 +196,8 @@ def adam_loop(
         variance = solver.beta2 * variance + (1 - solver.beta2) * gradient.square()
         rate = solver.lr * unit / (1 - solver.beta1**step) * (1 - (step - 1) / solver.steps if solver.decay else 1)
         moved = S - rate * mean / (variance.sqrt() / (1 - solver.beta2**step) ** 0.5 + solver.eps)
-        S = torch.where(converged[..., None], S, clip_negative(moved))
-        steps += ~converged
+        S = torch.where(stopped[..., None], S, clip_negative(moved))
+        steps += ~stopped
     loss = objective(S, d, tau_norm, lam, solver.norm)
     return torch.where(loss.isnan()[..., None], torch.nan, S), loss, steps, converged
 

@@ -74,7 +74,7 @@ def sparsify(
     lams, several, batch = lambdas(lam, batch, d.device)
     dtype = result_dtype(d, tau_norm)
     look = d.device.type == "cpu" if check is None else check
-    slack = 2 * torch.finfo(d.dtype).eps if d.dtype in (torch.float16, torch.bfloat16) else SLACK
+    slack = max(SLACK, *(2 * torch.finfo(t.dtype).eps for t in (d, tau_norm)))  # half precision of either
     d, tau_norm = d.to(dtype).expand(*batch, d.shape[-1]), tau_norm.to(dtype).expand(batch)
     seed = pair_seeds(seed, batch, d.device) if solver.random else None
     S, *info = torch.ops.taskvec.sparsify(
@@ -112,7 +112,12 @@ def lambdas(
 def pair_seeds(seed: int | Array, batch: tuple[int, ...], device: torch.device) -> Tensor:
     if isinstance(seed, int):
         return seeds(seed, batch).to(device)
-    return seed_tensor("sparsify", seed).to(device).expand(batch)
+    value = seed_tensor("sparsify", seed).to(device)
+    try:
+        return value.expand(batch)
+    except RuntimeError as error:
+        got = shape(value)
+        raise ValueError(f"sparsify: seed has shape {got}, expected an int or one a pair, {list(batch)}") from error
 
 
 def seed_tensor(function: str, seed: Array) -> Tensor:

@@ -12,6 +12,8 @@
 #include "taskvec/lowrank_svd.h"
 #include "taskvec/pairwise.h"
 #include "taskvec/simd.h"
+#include "taskvec/sparsify.h"
+#include "test_sparsify.h"
 
 using namespace taskvec;
 using namespace taskvec::testing;
@@ -104,7 +106,7 @@ struct Zoo {
       s.f64 ? void(s.d[i] = value) : void(s.f[i] = float(value));
     }
   }
-  Adapters view() { return {count, k, u.bytes.get(), v.bytes.get(), s.data()}; }
+  Adapters view() { return {count, k, u.bytes.get(), v.bytes.get(), s.data(), nullptr}; }
 };
 
 // What one direction's results should be: d and the metrics, for every ordered pair.
@@ -201,19 +203,63 @@ void test_pairwise(DType dtype, int64_t batch, int64_t n_x, int64_t k_x, int64_t
   context = std::string("pairwise ") + name_of(dtype) + " " + std::to_string(n_x) + "x" + std::to_string(k_x) + " " + std::to_string(n_y) +
             "x" + std::to_string(k_y) + " of " + std::to_string(m) + "x" + std::to_string(n);
   const bool f64 = dtype == DType::f64, symmetric = n_y == 0;
-  const double p = 3, unit = f64 ? 1e-14 : 2e-6;
+  const double p = 3, unit = f64 ? 1e-14 : 2e-6, no_weight = 0;
   Zoo x(dtype, batch, n_x, k_x, m, n);
   if (symmetric) {
     ResultBuffers out(f64, batch * n_x * n_x, k_x);
-    pairwise({dtype, batch, m, n, x.view(), x.view(), true, p, out.view(), Results{}}, threads);
+    pairwise({dtype, batch, m, n, x.view(), x.view(), true, p, 1, &no_weight, Solver{}, out.view(), Results{}}, threads);
     check_pairs(out, x, x, batch, m, n, p, unit);
     return;
   }
   Zoo y(dtype, batch, n_y, k_y, m, n);
   ResultBuffers forward(f64, batch * n_x * n_y, k_x), backward(f64, batch * n_x * n_y, k_y);
-  pairwise({dtype, batch, m, n, x.view(), y.view(), false, p, forward.view(), backward.view()}, threads);
+  pairwise({dtype, batch, m, n, x.view(), y.view(), false, p, 1, &no_weight, Solver{}, forward.view(), backward.view()}, threads);
   check_pairs(forward, x, y, batch, m, n, p, unit);
   check_pairs(backward, y, x, batch, m, n, p, unit);
+}
+
+// Several λ's in one pass: each as if it were alone, to the bit, and S₂ as `sparsify` finds it for the same d.
+void test_several_lambdas(DType dtype, int64_t n_x, int64_t k_x, int64_t n_y, int64_t k_y, const Solver& solver, int threads) {
+  context = std::string("several lambdas ") + name_of(dtype) + " " + std::to_string(n_x) + "x" + std::to_string(k_x) + " " +
+            std::to_string(n_y) + "x" + std::to_string(k_y) + " method " + std::to_string(int(solver.method));
+  const bool f64 = dtype == DType::f64;
+  const int64_t batch = 2, m = 6, n = 7, pairs = batch * n_x * n_y;
+  const double lams[] = {0.4, 0, 1.25};
+  Zoo x(dtype, batch, n_x, k_x, m, n), y(dtype, batch, n_y, k_y, m, n);
+  std::vector<int64_t> x_seed(batch * n_x), y_seed(batch * n_y);
+  for (size_t i = 0; i < x_seed.size(); ++i) x_seed[i] = int64_t(i) * 77 - 5;
+  for (size_t i = 0; i < y_seed.size(); ++i) y_seed[i] = int64_t(i) * 31 + 9;
+  auto run = [&](int64_t count, const double* lam, ResultBuffers& forward, ResultBuffers& backward) {
+    Adapters left = x.view(), right = y.view();
+    left.seed = x_seed.data(), right.seed = y_seed.data();
+    pairwise({dtype, batch, m, n, left, right, false, 3, count, lam, solver, forward.view(), backward.view()}, threads);
+  };
+  ResultBuffers forward(f64, 3 * pairs, k_x), backward(f64, 3 * pairs, k_y);
+  run(3, lams, forward, backward);
+  auto same = [](double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); };
+  for (int l = 0; l < 3; ++l) {
+    ResultBuffers one_forward(f64, pairs, k_x), one_backward(f64, pairs, k_y);
+    run(1, lams + l, one_forward, one_backward);
+    auto compare = [&](const ResultBuffers& all, const ResultBuffers& one, int64_t k) {
+      for (int name = 0; name < metric_count; ++name) {
+        for (int64_t i = 0; i < pairs; ++i) CHECK(same(all.metrics[name][l * pairs + i], one.metrics[name][i]));
+      }
+      for (int64_t i = 0; i < pairs * k; ++i) CHECK(same(all.spectra[l * pairs * k + i], one.spectra[i]) && all.d[i] == one.d[i]);
+    };
+    compare(forward, one_forward, k_x), compare(backward, one_backward, k_y);
+    if (solver.method == Method::adam) continue;
+    Output d(true, pairs * k_x), tau_norm(true, pairs), s(true, pairs * k_x);
+    const std::vector<double> lam(pairs, lams[l]);
+    for (int64_t i = 0; i < pairs * k_x; ++i) d.d[i] = forward.d[i];
+    for (int64_t i = 0; i < pairs; ++i) {
+      const int64_t target = i / (n_x * n_y) * n_y + i % n_y;
+      double square = 0;
+      for (int64_t q = 0; q < k_y; ++q) square += y.s[target * k_y + q] * y.s[target * k_y + q];
+      tau_norm.d[i] = std::sqrt(square);
+    }
+    sparsify({true, pairs, k_x, solver, d.data(), tau_norm.data(), lam.data(), nullptr, s.data(), nullptr, nullptr, nullptr}, 1);
+    for (int64_t i = 0; i < pairs * k_x; ++i) CHECK(near(forward.spectra[l * pairs * k_x + i], s[i], 1e-6 * (1 + tau_norm[i / k_x])));
+  }
 }
 
 void test_compare_spectra(bool f64, int64_t batch, int64_t k) {
@@ -283,6 +329,10 @@ int main() {
     test_pairwise(dtype, 1, 1, 8, 70, 16, 5, 5, 2);
     if (wide) test_pairwise(dtype, 1, 515, 1, 9, 3, 4, 3, 2);
     if (wide) test_pairwise(dtype, 1, 1030, 1, 0, 0, 2, 2, 2);
+    for (const Solver& solver : solvers()) {
+      test_several_lambdas(dtype, 3, 2, 5, 3, solver, 1);
+      test_several_lambdas(dtype, 18, 3, 33, 1, solver, 2);
+    }
   }
   // outputs over 16 MiB are streamed past the caches
   test_lowrank_svd(DType::f32, 340, 131, 48, 130, false, Content::gaussian, 2);
@@ -292,6 +342,7 @@ int main() {
       for (int64_t batch : {0, 1, 7, 8, 17}) test_compare_spectra(f64, batch, k);
     }
     test_compare_spectra(f64, 4100, 3);
+    test_sparsify(f64);
   }
   std::printf("%s: %d checks, %d failures\n", simd_level(), checks, failures);
   return failures == 0 ? 0 : 1;

@@ -60,12 +60,15 @@ class Pairs:
 
     u: float  # unit roundoff
     eps: float  # ε of ``projection``; 0 when the spectra are given
-    eta: Tensor  # ε ‖S_j‖₂
+    eta: Tensor  # ‖δS₂‖₂: ε ‖S_j‖₂, and for λ > 0 what ``threshold`` adds
     k: int  # terms of a sum over a spectrum
     value: dict[str, Tensor]  # the oracle's results
     s1: Tensor  # (..., N, 1, k)
     s2: Tensor  # (..., N, M, k), the oracle's
-    d: Tensor | None = None
+    d: Tensor | None = None  # S₂ before clipping: d − λ f*
+    eta_d: Tensor | None = None  # ‖δd‖₂: ε ‖S_j‖₂
+    moved: Tensor | None = None  # for λ > 0: ‖δS₂‖ / ‖τ_j‖
+    gap: Tensor | float = 0.0  # and ‖S₂ − d‖ / ‖τ_j‖
     rank_source: Tensor | None = None
     rank_target: Tensor | None = None
     defect: Tensor | float = 0.0  # |‖τ_j‖_F / ‖S_j‖₂ − 1|: what the inputs lack of orthonormality
@@ -85,10 +88,13 @@ class Pairs:
 
 
 def d(c: Pairs) -> Tensor:
+    assert c.eta_d is not None
+    return c.eta_d[..., None].expand(c.s2.shape)
+
+
+def spectra(c: Pairs) -> Tensor:
+    """Clipping is a contraction."""
     return c.eta[..., None].expand(c.s2.shape)
-
-
-spectra = d  # clipping is a contraction
 
 
 def l1(c: Pairs) -> Tensor:
@@ -142,11 +148,17 @@ def cosine(c: Pairs) -> Tensor:
 
 
 def energy(c: Pairs) -> Tensor:
-    """|‖S₂ + δ‖² − ‖S₂‖²| / ‖τ‖² ≤ 2 ε: 4e-6 for fp32."""
-    return 2 * c.eps + ((1 + c.defect) ** 2 - 1) * c.value["energy"]
+    """|‖S₂ + δ‖² − ‖S₂‖²| / ‖τ‖² ≤ 2 ε: 4e-6 for fp32; for λ > 0 ‖δS₂‖ takes the place of ε ‖τ‖."""
+    moved = 2 * c.eps if c.moved is None else 2 * c.moved + c.moved**2
+    return moved + ((1 + c.defect) ** 2 - 1) * c.value["energy"]
 
 
-residual_squared = energy  # 1 − energy
+def residual_squared(c: Pairs) -> Tensor:
+    """1 − energy; for λ > 0, 1 − S₂·(2 d − S₂)/‖τ‖², of which 2 S₂·δd, 2 (d − S₂)·δS₂ and two squares move."""
+    if c.moved is None:
+        return energy(c)
+    lacking = ((1 + c.defect) ** 2 - 1) * (1 - c.value["residual"].square()).abs()
+    return 2 * c.eps + 2 * c.gap * c.moved + c.moved * (c.moved + 2 * c.eps) + lacking
 
 
 def excess(c: Pairs) -> Tensor:
@@ -175,6 +187,78 @@ METRICS: dict[str, Callable[[Pairs], Tensor]] = {
     "overlap_u": overlap_u,
     "overlap_v": overlap_v,
 }
+
+
+@dataclass
+class Sparse:
+    """A sparse projection, by the oracle, and by how much what goes into it is off; fp64, (..., k) and (...)."""
+
+    d: Tensor
+    tau_norm: Tensor
+    lam: Tensor
+    s: Tensor  # S₂
+    u: float  # unit roundoff of the result
+    square: Tensor  # Δ: error of c² and of d together, in the equation of f*²
+    eta: Tensor | float = 0.0  # |δd_k|
+
+    @property
+    def c2(self) -> Tensor:
+        return (self.tau_norm.square() - self.d.square().sum(-1)).clamp(min=0)
+
+
+def sparse_square(k: int) -> float:
+    """Δ / ‖τ‖² when d and ‖τ‖ are given: k squares are summed twice in fp64, and as much again for the oracle."""
+    return (4 * k + 16) * 2.0**-53
+
+
+def projected_square(eps: float, defect: Tensor | float) -> Tensor | float:
+    """Δ / ‖τ‖² for ‖δd‖ ≤ ε ‖τ‖ and a ‖τ‖ that is off by ``defect``."""
+    return 2 * eps + eps**2 + (1 + defect) ** 2 - 1
+
+
+def threshold(c: Sparse) -> Tensor:
+    """λ |δf*|. x = f*² solves x = h(x), h concave and h(0) ≥ 0, so that an error Δ of h moves x by at most
+    Δ / (1 − λ²·|active|) upwards and Δ x / h(0) downwards."""
+    x = c.c2 + (c.s - c.d).square().sum(-1)
+    start = c.c2 + torch.where(c.d > 0, 0.0, c.d).square().sum(-1)  # h(0)
+    slope = 1 - c.lam.square() * (c.s > 0).sum(-1)
+    up = torch.where(c.square == 0, 0.0, c.square / slope.clamp(min=0))
+    down = torch.minimum(x, torch.where(x == 0, 0.0, c.square * x / start))
+    moved = torch.maximum(up, down)
+    return c.lam * torch.minimum(moved.sqrt(), torch.where(moved == 0, 0.0, moved / x.sqrt()))
+
+
+def sparse(c: Sparse) -> Tensor:
+    """|δS_k|: of d, of the threshold, of two roundings in fp64 and one of the result; S_k is in [0, max(0, d_k)]."""
+    positive = c.d.clamp(min=0)
+    moved = c.eta + threshold(c)[..., None] + 4 * 2.0**-53 * positive
+    return torch.minimum(moved, positive + c.eta) + c.u * c.s
+
+
+def soft(c: Sparse) -> Tensor:
+    """|δS_k| of max(0, d − λ/2): nothing but rounding."""
+    return c.eta + 2 * 2.0**-53 * c.d.clamp(min=0) + c.u * c.s
+
+
+def residual_move(c: Sparse) -> Tensor:
+    """|δc| for |δc²| ≤ Δ."""
+    return torch.minimum(c.square.sqrt(), torch.where(c.square == 0, 0.0, c.square / c.c2.sqrt()))
+
+
+def sparse_objective(c: Sparse, value: Tensor) -> Tensor:
+    """The objective is 1-Lipschitz in c, and c counts twice: once in S, once in the value; then rounding."""
+    return 2 * residual_move(c) + ((c.d.shape[-1] + 4) * 2.0**-53 + c.u) * value
+
+
+def soft_objective(c: Sparse, value: Tensor) -> Tensor:
+    """With the square of the norm c² itself is a term."""
+    return c.square + ((c.d.shape[-1] + 4) * 2.0**-53 + c.u) * value
+
+
+def adam_steps(dtype: torch.dtype, steps: int) -> float:
+    """|δS_k| / (‖τ‖ + max S) after a few steps. Measured, ten times under it: a step divides by the size of a gradient,
+    which may itself be rounding."""
+    return (1e-6 if dtype != torch.float64 else 2e-15) * steps
 
 
 def project(dtype: torch.dtype, U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor | float) -> Tensor:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from taskvec_kernels import LowRankSVD, Pairwise, reference
+from taskvec_kernels.solver import Solver
+from taskvec_kernels.types import Weights
 
 from . import bounds
 
@@ -68,23 +72,46 @@ def assert_svd(
 
 
 def assert_pairs(
-    out: Pairwise, x: LowRankSVD, y: LowRankSVD | None = None, *, p: float | None = None, precision: str = "highest"
+    out: Pairwise,
+    x: LowRankSVD,
+    y: LowRankSVD | None = None,
+    *,
+    p: float | None = None,
+    precision: str = "highest",
+    lam: float | list[float] = 0.0,
+    norm: str = "frobenius",
 ) -> None:
-    """Every metric and spectrum in ``out`` against the oracle fed the same inputs."""
-    assert_one_way("forward", out.forward, x, x if y is None else y, p, precision)
+    """Every metric and spectrum in ``out`` against the oracle fed the same inputs; several λ's one by one."""
     assert (out.backward is None) == (y is None)
-    if y is not None:
-        assert_one_way("backward", out.backward, y, x, p, precision)
+    for i, one in enumerate(lam if isinstance(lam, list) else [lam]):
+        for way, got, source, target in (
+            ("forward", out.forward, x, x if y is None else y),
+            ("backward", out.backward, y, x),
+        ):
+            if got is None or source is None:
+                continue
+            if isinstance(lam, list):
+                got = {name: t if name == "d" else t[i] for name, t in got.items()}
+            assert_one_way(f"λ {one:g} {way}", got, source, target, p, precision, one, norm)
 
 
 def assert_one_way(
-    way: str, got: dict[str, Tensor], source: LowRankSVD, target: LowRankSVD, p: float | None, precision: str
+    way: str,
+    got: dict[str, Tensor],
+    source: LowRankSVD,
+    target: LowRankSVD,
+    p: float | None,
+    precision: str,
+    lam: float = 0.0,
+    norm: str = "frobenius",
 ) -> None:
     assert got, f"{way} holds nothing"
     dtype = output_dtype(*source, *target)
     names = set(bounds.METRICS) - {"entropy"} - ({"lp"} if p is None else set())
-    want = reference.one_way(source, target, sorted(names), True, p)
-    context = pair_bounds(source, target, want, dtype, p, precision)
+    weights = Weights((lam,), Solver(norm=norm))
+    want = reference.one_way(source, target, sorted(names), True, p, weights)
+    want = {name: t if name == "d" else t[0] for name, t in want.items()}
+    context = pair_bounds(source, target, want, dtype, p, precision, lam, norm)
     for name, values in got.items():
         assert values.dtype == dtype and values.is_contiguous(), f"{way} {name}: {values.dtype}"
         if name == "residual":
@@ -93,40 +120,73 @@ def assert_one_way(
         elif name in ("d", "spectra"):
             assert_within(f"{way} {name}", values, want[name], getattr(bounds, name)(context))
             moved = (values.double() - want[name]).norm(dim=-1)
-            assert_within(f"{way} ‖δ{name}‖", moved, 0 * moved, context.eta)
+            assert_within(f"{way} ‖δ{name}‖", moved, 0 * moved, context.eta_d if name == "d" else context.eta)
         else:
             skip = context.noise if name == "entropy_projected" else None
             assert_within(f"{way} {name}", values, want[name], bounds.METRICS[name](context), skip)
 
 
 def pair_bounds(
-    source: LowRankSVD, target: LowRankSVD, want: dict[str, Tensor], dtype: torch.dtype, p: float | None, precision: str
+    source: LowRankSVD,
+    target: LowRankSVD,
+    want: dict[str, Tensor],
+    dtype: torch.dtype,
+    p: float | None,
+    precision: str,
+    lam: float = 0.0,
+    norm: str = "frobenius",
 ) -> bounds.Pairs:
     eps = bounds.projection(dtype, precision)
     s1, s_target = source.S.double(), target.S.double()
+    tau_norm = s_target.norm(dim=-1)[..., None, :].expand(want["l1"].shape)
+    eta = eta_d = eps * tau_norm
+    d, s2, lacking, u = want["d"], want["spectra"], defect(target)[..., None, :], bounds.unit(dtype)
+    shift, moved, gap = torch.zeros_like(eta), None, torch.zeros_like(eta)
+    if lam:
+        full = length(target)[..., None, :].expand(eta.shape)  # ‖τ‖ as the oracle takes it
+        change = 4 * 2.0**-53 * full
+        shift = torch.full_like(eta, lam / 2)
+        if norm == "frobenius":
+            square = bounds.projected_square(eps, lacking) + bounds.sparse_square(d.shape[-1])
+            c = bounds.Sparse(d, full, torch.full_like(eta, lam), s2, u, square * full.square())
+            change = change + bounds.threshold(c)
+            shift = lam * (c.c2 + (s2 - d).square().sum(-1)).sqrt()
+        # ‖δS₂‖ ≤ ‖δd‖ + √live · λ |δf*|, and never more than all that S₂ can be
+        live = (d - shift[..., None] > -(change + eta)[..., None]).sum(-1)
+        most = d.clamp(min=0).norm(dim=-1) + eta
+        eta = torch.minimum(eta + live.double().sqrt() * change, most) + u * s2.norm(dim=-1)
+        moved, gap = (torch.where(full > 0, t / full, 0.0) for t in (eta, (s2 - d).norm(dim=-1)))
     return bounds.Pairs(
         u=bounds.unit(dtype),
         eps=eps,
-        eta=(eps * s_target.norm(dim=-1))[..., None, :].expand(want["l1"].shape),
+        eta=eta,
         k=s1.shape[-1],
         value=want,
         s1=s1[..., :, None, :],
-        s2=want["spectra"],
-        d=want["d"],
+        s2=s2,
+        d=d - shift[..., None],
+        eta_d=eta_d,
+        moved=moved,
+        gap=gap,
         rank_source=(s1 > 0).sum(-1).double()[..., :, None],
         rank_target=(s_target > 0).sum(-1).double()[..., None, :],
-        defect=defect(target)[..., None, :],
+        defect=lacking,
         source_defect=defect(source)[..., :, None],
         size=source.U.shape[-2] * source.Vh.shape[-1],
         p=p or 1.0,
     )
 
 
-def defect(svd: LowRankSVD) -> Tensor:
-    """|‖U S Vᴴ‖_F / ‖S‖₂ − 1|: rounding of U and V makes them not quite orthonormal."""
+def length(svd: LowRankSVD) -> Tensor:
+    """‖U S Vᴴ‖_F of directions that need not be orthonormal."""
     U, S, Vh = (t.double() for t in svd)
     square = torch.einsum("...k,...l,...kl,...kl->...", S, S, U.mT @ U, Vh @ Vh.mT)
-    return (square.clamp(min=0).sqrt() / S.norm(dim=-1) - 1).abs().nan_to_num(0.0)
+    return square.clamp(min=0).sqrt()
+
+
+def defect(svd: LowRankSVD) -> Tensor:
+    """|‖U S Vᴴ‖_F / ‖S‖₂ − 1|: rounding of U and V makes them not quite orthonormal."""
+    return (length(svd) / svd.S.double().norm(dim=-1) - 1).abs().nan_to_num(0.0)
 
 
 def assert_spectra(got: dict[str, Tensor], s1: Tensor, s2: Tensor, *, p: float | None = None) -> None:
@@ -139,6 +199,43 @@ def assert_spectra(got: dict[str, Tensor], s1: Tensor, s2: Tensor, *, p: float |
     for name, values in got.items():
         assert values.dtype == dtype
         assert_within(name, values, want[name], bounds.METRICS[name](context))
+
+
+def sparse_case(
+    d: Tensor, tau_norm: Tensor, lam: float | Tensor, norm: str = "frobenius"
+) -> tuple[bounds.Sparse, Tensor]:
+    """The oracle's solution as the bounds take it, and its objective."""
+    want, info = reference.sparsify(d, tau_norm, lam, norm=norm, return_info=True)
+    batch = want.shape[:-1]
+    full, weight = tau_norm.double().expand(batch), torch.as_tensor(lam, dtype=torch.float64).expand(batch)
+    square = bounds.sparse_square(d.shape[-1]) * full.square()
+    u = bounds.unit(output_dtype(d, tau_norm))
+    return bounds.Sparse(d.double().expand(want.shape), full, weight, want, u, square), info.objective
+
+
+def assert_sparse(
+    got: Tensor,
+    objective: Tensor,
+    d: Tensor,
+    tau_norm: Tensor,
+    lam: float | Tensor,
+    norm: str = "frobenius",
+) -> None:
+    """S and the objective against the oracle, and the objective of this very S against the optimum."""
+    c, best = sparse_case(d, tau_norm, lam, norm)
+    s_bound, value_bound = (
+        (bounds.sparse(c), bounds.sparse_objective(c, best))
+        if norm == "frobenius"
+        else (bounds.soft(c), bounds.soft_objective(c, best))
+    )
+    assert got.dtype == objective.dtype == output_dtype(d, tau_norm)
+    assert_within("S", got, c.s, s_bound)
+    assert_within("objective", objective, best, value_bound)
+    actual = reference.objective(got.double(), c.d, c.tau_norm, c.lam, norm)
+    # rounding S to the result moves the objective by at most (1 + λ √k) u ‖S‖, or 2 ‖S − d‖ + λ √k with the square
+    steep = 1.0 if norm == "frobenius" else 2 * (c.s - c.d).norm(dim=-1) + c.u * c.s.norm(dim=-1)
+    rounded = (steep + c.lam * math.sqrt(d.shape[-1])) * c.u * c.s.norm(dim=-1)
+    assert_within("objective of S", actual, best, 2 * value_bound + rounded)
 
 
 def assert_same_bits(got: object, want: object) -> None:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskvec_kernels import compare_spectra, lowrank_svd, native, pairwise
+from taskvec_kernels import compare_spectra, lowrank_svd, native, pairwise, sparsify
 
 from . import bounds
 from .cases import ALL_PAIRWISE, by_direction, factors, zoo
-from .compare import assert_pairs, assert_same_bits, assert_spectra, assert_svd, assert_within, pair_bounds
+from .compare import (
+    assert_pairs,
+    assert_same_bits,
+    assert_sparse,
+    assert_spectra,
+    assert_svd,
+    assert_within,
+    pair_bounds,
+)
 
 
 def test_within_is_tight() -> None:
@@ -79,6 +87,17 @@ def test_pairs_refuse_what_is_off(name: str) -> None:
         way[name] = right
 
 
+@pytest.mark.parametrize("norm", ["frobenius", "squared"])
+def test_sparse_refuses_what_is_off(norm: str) -> None:
+    d = torch.tensor([[3.0, 2.0, -1.0], [1.0, 0.5, 0.25]])
+    tau_norm = torch.tensor([5.0, 2.0])
+    S, info = sparsify(d, tau_norm, 0.3, norm=norm, return_info=True)
+    assert_sparse(S, info.objective, d, tau_norm, 0.3, norm)
+    for wrong, value in ((S * (1 + 1e-6), info.objective), (S, info.objective * (1 + 1e-6))):
+        with pytest.raises(AssertionError, match="beyond the bound"):
+            assert_sparse(wrong, value, d, tau_norm, 0.3, norm)
+
+
 @pytest.mark.parametrize("name", ["l1", "l2", "linf", "lp", "rec", "entropy", "entropy_projected"])
 def test_spectra_refuse_what_is_off(name: str) -> None:
     s1, s2 = torch.rand(6, 5), torch.rand(6, 5)
@@ -109,7 +128,10 @@ def test_poison_shows_what_nobody_wrote(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(native._C, "pairwise", lambda *arguments: None)
     monkeypatch.setattr(native._C, "lowrank_svd", lambda *arguments: None)
     monkeypatch.setattr(native._C, "compare_spectra", lambda *arguments: None)
+    monkeypatch.setattr(native._C, "sparsify", lambda *arguments: None)
     out = pairwise(zoo(3, 4, 4, 2), spectra=True)
     assert all(values.isnan().all() for values in out.forward.values())
     assert all(part.isnan().all() for part in lowrank_svd(*factors(4, 4, 2)))
     assert all(values.isnan().all() for values in compare_spectra(torch.ones(3), torch.ones(3)).values())
+    S, info = sparsify(torch.ones(3), torch.tensor(2.0), [0.1, 0.2], return_info=True)
+    assert S.isnan().all() and info.objective.isnan().all()

@@ -18,6 +18,7 @@ from taskvec_kernels import (
     pairwise,
     project,
     project_dense,
+    sparsify,
 )
 
 from .cases import factors, zoo
@@ -25,6 +26,8 @@ from .cases import factors, zoo
 b, a = factors(9, 8, 3)
 x = zoo(4, 9, 8, 3)
 U, S, Vh = (t[0] for t in x)
+TAU = torch.tensor(9.0)
+SEED = torch.arange(4)
 
 CALLS: dict[str, Callable[..., Any]] = {
     "lowrank_svd": lambda **o: lowrank_svd(b, a, **o),
@@ -32,6 +35,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "project_dense": lambda **o: project_dense(U, Vh, b @ a, **o),
     "compare_spectra": lambda **o: compare_spectra(S, S, **o),
     "pairwise": lambda **o: pairwise(x, **o),
+    "sparsify": lambda **o: sparsify(S, TAU, 0.3, **o),
 }
 
 
@@ -167,6 +171,152 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         "metric 'lp' needs p > 0, got p=nan",
         lambda: compare_spectra(S, S, metrics=["lp"], p=float("nan")),
     ),
+    "no directions of d": (
+        ValueError,
+        r"sparsify: d must be \(..., r\) with r ≥ 1, got \[0\]",
+        lambda: sparsify(S[:0], TAU, 0.3),
+    ),
+    "d is a number": (
+        ValueError,
+        r"sparsify: d must be \(..., r\) with r ≥ 1, got \[\]",
+        lambda: sparsify(TAU, TAU, 0.3),
+    ),
+    "tau_norm is a number": (
+        TypeError,
+        "sparsify: tau_norm must be a torch.Tensor or a numpy.ndarray, got float",
+        lambda: sparsify(S, 9.0, 0.3),
+    ),
+    "batches of d": (
+        ValueError,
+        r"sparsify: leading .* do not broadcast, got d \[4\], tau_norm \[3\]",
+        lambda: sparsify(x.S, TAU.expand(3), 0.3),
+    ),
+    "batches of λ": (
+        ValueError,
+        r"sparsify: leading .* got lam \[2, 3\], d and tau_norm \[4\]",
+        lambda: sparsify(x.S, TAU.expand(4), torch.ones(2, 3)),
+    ),
+    "negative λ": (ValueError, "sparsify: lam must be a finite number ≥ 0, got -1", lambda: sparsify(S, TAU, -1.0)),
+    "nan λ": (ValueError, "sparsify: lam must be a finite number ≥ 0, got nan", lambda: sparsify(S, TAU, float("nan"))),
+    "infinite λ of several": (
+        ValueError,
+        "sparsify: lam must be a finite number ≥ 0, got inf",
+        lambda: sparsify(S, TAU, [0.1, float("inf")]),
+    ),
+    "λ's of a tensor": (
+        ValueError,
+        "sparsify: lam must be finite and ≥ 0, got -2",
+        lambda: sparsify(x.S, TAU.expand(4), torch.tensor([0.1, -2, 0.3, 0.4])),
+    ),
+    "nan λ of a tensor": (
+        ValueError,
+        "sparsify: lam must be finite and ≥ 0, got nan",
+        lambda: sparsify(S, TAU, torch.tensor(torch.nan)),
+    ),
+    "no λ": (ValueError, "sparsify: lam is an empty list", lambda: sparsify(S, TAU, [])),
+    "tau_norm below d": (
+        ValueError,
+        r"tau_norm is below ‖d‖ for the pair at \[2\]: got 1, ‖d‖ is \d.*whole target",
+        lambda: sparsify(x.S, torch.tensor([9.0, 9, 1, 9]), 0.3),
+    ),
+    "negative tau_norm": (
+        ValueError,
+        r"tau_norm is below ‖d‖ for the pair at \[\]: got -9",
+        lambda: sparsify(S, -TAU, 0.3),
+    ),
+    "method": (
+        ValueError,
+        "sparsify: method must be one of exact, adam, got 'sgd'",
+        lambda: sparsify(S, TAU, 0.3, method="sgd"),
+    ),
+    "norm": (
+        ValueError,
+        "pairwise: norm must be one of frobenius, squared, got 'l1'",
+        lambda: pairwise(x, lam=0.3, norm="l1"),
+    ),
+    "start": (
+        ValueError,
+        "start must be one of closed_form, zeros, normal, got 'ones'",
+        lambda: sparsify(S, TAU, 0.3, method="adam", start="ones"),
+    ),
+    "units": (
+        ValueError,
+        "units must be one of tau, paper, got 'none'",
+        lambda: sparsify(S, TAU, 0.3, method="adam", units="none"),
+    ),
+    "schedule": (
+        ValueError,
+        "schedule must be one of linear, constant, got 'cosine'",
+        lambda: sparsify(S, TAU, 0.3, method="adam", schedule="cosine"),
+    ),
+    "lr": (ValueError, "sparsify: lr must be a number > 0, got 0", lambda: sparsify(S, TAU, 0.3, method="adam", lr=0)),
+    "eps": (
+        ValueError,
+        "sparsify: eps must be a number > 0, got inf",
+        lambda: sparsify(S, TAU, 0.3, method="adam", eps=float("inf")),
+    ),
+    "betas": (
+        ValueError,
+        r"sparsify: betas must lie in \[0, 1\), got \(0.9, 1.0\)",
+        lambda: sparsify(S, TAU, 0.3, method="adam", betas=(0.9, 1.0)),
+    ),
+    "tol": (
+        ValueError,
+        "sparsify: tol must be a number ≥ 0, got -1",
+        lambda: sparsify(S, TAU, 0.3, method="adam", tol=-1),
+    ),
+    "steps": (
+        ValueError,
+        "sparsify: steps must be a whole number ≥ 1, got 0",
+        lambda: sparsify(S, TAU, 0.3, method="adam", steps=0),
+    ),
+    "steps of a fraction": (
+        ValueError,
+        "pairwise: steps must be a whole number ≥ 1, got 2.5",
+        lambda: pairwise(x, lam=0.3, method="adam", steps=2.5),
+    ),
+    "a setting of another method": (
+        TypeError,
+        "sparsify: lr is a setting of method='adam', got method='exact'",
+        lambda: sparsify(S, TAU, 0.3, lr=0.1),
+    ),
+    "an unknown setting": (
+        TypeError,
+        "sparsify: unknown argument 'momentum'; Adam's settings are lr, steps",
+        lambda: sparsify(S, TAU, 0.3, method="adam", momentum=0.9),
+    ),
+    "a float seed": (
+        TypeError,
+        "sparsify: seed must be an int or an int64 tensor, got torch.float32",
+        lambda: sparsify(S, TAU, 0.3, method="adam", start="normal", seed=TAU),
+    ),
+    "a list of seeds": (
+        TypeError,
+        "sparsify: seed must be an int or an int64 tensor, got list",
+        lambda: sparsify(S, TAU, 0.3, method="adam", start="normal", seed=[1]),
+    ),
+    "seeds of another shape": (
+        ValueError,
+        r"sparsify: seed has shape \[3\], expected an int or one a pair, \[4\]",
+        lambda: sparsify(x.S, TAU, 0.3, method="adam", start="normal", seed=SEED[:3]),
+    ),
+    "λ of pairs": (
+        ValueError,
+        r"pairwise: lam must be a number or a vector, got shape \[4, 4\]",
+        lambda: pairwise(x, lam=torch.ones(4, 4)),
+    ),
+    "λ of a zoo": (ValueError, "pairwise: lam must be a finite number ≥ 0, got -1", lambda: pairwise(x, lam=[0.1, -1])),
+    "no λ of a zoo": (ValueError, "pairwise: lam is an empty list", lambda: pairwise(x, lam=[])),
+    "seeds of a zoo": (
+        ValueError,
+        "pairwise: seed must be of shape .*4.*, got .*3",
+        lambda: pairwise(x, lam=0.3, method="adam", start="normal", seed=SEED[:3]),
+    ),
+    "seeds of one of two": (
+        ValueError,
+        "pairwise: seed must be an int or one tensor for x and one for y, got 1",
+        lambda: pairwise(x, x, lam=0.3, method="adam", start="normal", seed=SEED),
+    ),
 }
 
 
@@ -176,3 +326,20 @@ def test_wrong_arguments(case: str) -> None:
     with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_values_are_not_looked_at_unless_asked_for() -> None:
+    for wrong in ({"tau_norm": torch.tensor(0.1)}, {"lam": torch.tensor(-1.0)}):
+        given = {"tau_norm": TAU, "lam": 0.3} | wrong
+        assert sparsify(S, **given, check=False).shape == S.shape
+        for check in (None, True):
+            with pytest.raises(ValueError, match=r"sparsify: (tau_norm|lam)"):
+                sparsify(S, **given, check=check)
+
+
+def test_rounding_is_no_error() -> None:
+    norm = S.double().norm().float()
+    for below in (norm, norm * (1 - 1e-6)):
+        sparsify(S, below, 0.3)
+    with pytest.raises(ValueError, match="below"):
+        sparsify(S, norm * (1 - 1e-5), 0.3)

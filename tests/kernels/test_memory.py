@@ -44,6 +44,12 @@ CASES = {
         2 * 5 * 4 * 64 * 2048,
     ),
     "fp64": ("x = LowRankSVD(*(t.double() for t in zoo(512, 256, 256, 8)))", "pairwise(x)", 5 * 8 * 512**2),
+    "several λ's": ("x = zoo(512, 256, 256, 8)", "pairwise(x, lam=[0.0, 0.1, 0.3, 0.5, 0.9, 1.0])", 6 * 5 * 4 * 512**2),
+    "several λ's of rank 256": (
+        "x, y = zoo(64, 512, 512, 256), zoo(1024, 512, 512, 1)",
+        "pairwise(x, y, lam=[0.0, 0.1, 0.3, 0.5])",
+        4 * 2 * 5 * 4 * 64 * 1024,
+    ),
     "spectra": ("x = zoo(512, 64, 64, 8)", "pairwise(x, spectra=True)", (5 + 16) * 4 * 512**2),
     "factors": (
         "b, a = torch.rand(64, 4096, 16), torch.rand(64, 16, 4096)",

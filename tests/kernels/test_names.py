@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from taskvec_kernels import _C, compare_spectra, lowrank_svd, pairwise, project, project_dense, reference
+from taskvec_kernels import _C, compare_spectra, lowrank_svd, pairwise, project, project_dense, reference, sparsify
 from taskvec_kernels.metrics import PAIRWISE, SPECTRAL
+from taskvec_kernels.solver import Solver
 
 from . import bounds
 
@@ -49,17 +50,22 @@ def test_the_core_knows_each(name: str) -> None:
 def test_the_core_refuses_a_name_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="unknown metric 'l3'"):
         _C.compare_spectra(False, 1, 1, 0, 0, 1.0, {"l3": 0}, 1)
+    solver = list(Solver())
+    for i, what in enumerate(("method", "norm", "start")):
+        wrong = (*solver[:i], "none", *solver[i + 1 :])
+        with pytest.raises(ValueError, match=f"unknown {what} 'none'"):
+            _C.sparsify(False, 0, 1, wrong, 0, 0, 0, 0, 0, 0, 0, 0, 1)
     with pytest.raises(ValueError, match="unknown dtype 'int8'"):
         _C.lowrank_svd("int8", 0, 1, 1, 1, 0, (0, 0, 0), 0, (0, 0, 0), 0, 0, 0, 0, 1)
 
 
 @pytest.mark.parametrize(
-    "function", [lowrank_svd, project, project_dense, pairwise, compare_spectra], ids=lambda f: f.__name__
+    "function", [lowrank_svd, project, project_dense, pairwise, sparsify, compare_spectra], ids=lambda f: f.__name__
 )
 def test_the_oracle_takes_the_same_arguments(function: object) -> None:
     ours = list(inspect.signature(function).parameters)  # type: ignore[arg-type]
     oracle = list(inspect.signature(getattr(reference, function.__name__)).parameters)  # type: ignore[attr-defined]
-    assert [name for name in ours if name not in ("backend", "precision")] == oracle
+    assert [name for name in ours if name not in ("backend", "precision", "check")] == oracle
 
 
 def test_docs_state_every_bound() -> None:

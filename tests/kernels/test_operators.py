@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from taskvec_kernels import compare_spectra, lowrank_svd, pairwise, project, project_dense
+from taskvec_kernels import compare_spectra, lowrank_svd, pairwise, project, project_dense, sparsify
 from taskvec_kernels.solver import Solver
 
 from .cases import factors, zoo
@@ -19,6 +19,9 @@ b, a = factors(9, 8, 3, batch=(4,))
 x, y = zoo(4, 9, 8, 3), zoo(2, 9, 8, 2, seed=10)
 one = torch.ones(4, dtype=torch.float64)
 closed = ([0.0], None, None, *Solver())  # λ = 0
+lam, seed = torch.rand(2, 4, dtype=torch.float64), torch.arange(4)
+weighed = ([0.1, 1.0], None, None, *Solver(norm="squared"))
+adam = Solver("adam", start="normal", steps=3)
 spectral, pairs = ["rec", "entropy"], ["l1", "cosine"]
 
 CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -31,6 +34,15 @@ CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pairwise": (ops.pairwise, (*x, None, None, None, pairs, True, "highest", None, *closed, None)),
     "pairwise of two": (ops.pairwise, (*x, *y, pairs, False, "high", None, *closed, None)),
     "pairwise by reference": (ops.pairwise, (*x, *y, pairs, True, "highest", None, *closed, "reference")),
+    "pairwise of several λ's": (ops.pairwise, (*x, *y, pairs, True, "highest", None, *weighed, None)),
+    "pairwise by Adam": (
+        ops.pairwise,
+        (*x, *y, pairs, True, "highest", None, [0.1, 1.0], seed, seed[:2], *adam, None),
+    ),
+    "sparsify": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *Solver(), True, 4e-6, None)),
+    "sparsify without info": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *Solver(), False, None, "cpu")),
+    "sparsify by Adam": (ops.sparsify, (x.S.double(), 9 * one, lam, seed, *adam, True, None, None)),
+    "sparsify by reference": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *Solver(), True, None, "reference")),
 }
 
 
@@ -48,6 +60,17 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "compare_spectra": (lambda s, t: compare_spectra(s, t, metrics=["rec", "lp"], p=3.0), (x.S, x.S.flip(-1))),
     "pairwise": (lambda *t: pairwise(type(x)(*t), spectra=True), tuple(x)),
     "pairwise of two": (lambda *t: pairwise(type(x)(*t[:3]), type(x)(*t[3:])), (*x, *y)),
+    "pairwise of several λ's": (lambda *t: pairwise(type(x)(*t), lam=[0.0, 0.3], spectra=True), tuple(x)),
+    "pairwise by Adam": (
+        lambda *t: pairwise(type(x)(*t[:3]), lam=0.3, method="adam", start="normal", steps=3, seed=t[3]),
+        (*x, seed),
+    ),
+    "sparsify": (lambda d, t: sparsify(d, t, 0.3), (x.S, 9 * one.float())),
+    "sparsify of several λ's": (lambda d, t, w: sparsify(d, t, w, return_info=True), (x.S, 9 * one, lam)),
+    "sparsify by Adam": (
+        lambda d, t, s: sparsify(d, t, [0.1, 0.3], method="adam", start="normal", steps=3, seed=s),
+        (x.S, 9 * one, seed),
+    ),
     "factors to pairs": (lambda b, a: pairwise(lowrank_svd(b, a)), (b, a)),
 }
 

@@ -18,6 +18,9 @@ ACCURACY = [
     "test_lowrank_degenerate.py",
     "test_pairwise_accuracy.py",
     "test_compare_spectra.py",
+    "test_sparsify_exact.py",
+    "test_sparsify_adam.py",
+    "test_pairwise_sparse.py",
 ]
 # what differs in no instruction, or costs the oracle most
 LEFT_OUT = [
@@ -30,6 +33,12 @@ LEFT_OUT = [
     "several_chunks",
     "cancel",
     "200x",
+    "oracle",
+    "conditions",
+    "says_something",
+    "300",
+    "40x12",
+    "threads",
 ]
 # the extension alone: torch takes seconds to import
 LOAD = f"""
