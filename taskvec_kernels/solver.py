@@ -11,6 +11,7 @@ NORMS = ("frobenius", "squared")
 STARTS = ("closed_form", "zeros", "normal")
 UNITS = ("tau", "paper")
 SCHEDULES = ("linear", "constant")
+MOST_STEPS = 2**24  # that a vector of fp32 counts
 
 
 class AdamSettings(TypedDict, total=False):
@@ -91,8 +92,8 @@ def choose_solver(function: str, method: str, norm: str, settings: Mapping[str, 
             raise ValueError(f"{function}: betas must lie in [0, 1), got {(beta1, beta2)}")
     if not 0 <= solver.tol < math.inf:
         raise ValueError(f"{function}: tol must be a number ≥ 0, got {solver.tol}")
-    if isinstance(solver.steps, bool) or not isinstance(solver.steps, int) or solver.steps < 1:
-        raise ValueError(f"{function}: steps must be a whole number ≥ 1, got {solver.steps!r}")
+    if isinstance(solver.steps, bool) or not isinstance(solver.steps, int) or not 1 <= solver.steps <= MOST_STEPS:
+        raise ValueError(f"{function}: steps must be a whole number from 1 to {MOST_STEPS}, got {solver.steps!r}")
     return solver
 
 

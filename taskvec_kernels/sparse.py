@@ -57,7 +57,7 @@ def sparsify(
 
     Returns:
         S (..., r), or (L, ..., r); fp32, or fp64 for fp64 input. With ``return_info`` (S, SparseInfo). λ = 0 gives
-        max(0, d) to the bit with "exact". A NaN in a pair gives NaN for that pair alone. Not differentiable.
+        max(0, d) to the bit with "exact". A NaN stays in its pair. Not differentiable.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a setting that does not exist or
@@ -137,8 +137,8 @@ def check_values(d: Tensor, tau_norm: Tensor, lam: Tensor, slack: float) -> None
     length = torch.linalg.vector_norm(d, dim=-1, dtype=torch.float64)
     below = (tau_norm < 0) | (length.square() * (1 - slack) > tau_norm.double().square())
     if below.any():
-        where = [int(i) for i in below.nonzero()[0]]
+        where = f" for the pair at {[int(i) for i in below.nonzero()[0]]}" if below.dim() else ""
         raise ValueError(
-            f"sparsify: tau_norm is below ‖d‖ for the pair at {where}: got {float(tau_norm[below][0]):.9g}, ‖d‖ is "
+            f"sparsify: tau_norm is below ‖d‖{where}: got {float(tau_norm[below][0]):.9g}, ‖d‖ is "
             f"{float(length[below][0]):.9g}; pass ‖τ₂‖_F of the whole target"
         )

@@ -32,8 +32,8 @@ struct Sparsify {
   void* objective;           // [batch], or null with the next two
   std::int64_t* steps;       // [batch]
   bool* converged;           // [batch]
-  bool check;
-  double slack;
+  bool check = false;
+  double slack = 0;
 };
 
 // Solves every pair. False when `check` finds one whose λ is no weight or whose ‖d‖² (1 − slack) is above ‖τ₂‖².
