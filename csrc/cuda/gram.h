@@ -31,9 +31,9 @@ struct Gram {
     const int64_t begin = split * plan.span[f];
     const Stripe<Src> F(work, matrix, f, smaller(begin + plan.span[f], plan.length(f)));
     if constexpr (First) {
-      // 16 bytes at once where positions are neighbours
-      const bool packed = F.position_stride == 1 && reinterpret_cast<std::uintptr_t>(F.data) % 16 == 0 &&
-                          F.direction_stride * int64_t(sizeof(Src)) % 16 == 0;
+      // several positions at once where they are neighbours
+      const bool packed =
+          F.position_stride == 1 && reinterpret_cast<std::uintptr_t>(F.data) % sizeof(Run) == 0 && F.direction_stride % Run::size == 0;
       if (row == column) {
         packed ? direct<true, true>(team, F, begin, row, column, sum) : direct<true, false>(team, F, begin, row, column, sum);
       } else {
@@ -64,7 +64,8 @@ struct Gram {
   }
 
  private:
-  using Run = Pack<Src>;                         // what one lane takes of one direction
+  // What one lane takes of one direction: 16 bytes, or 8 where the registers are full of sums.
+  using Run = Pack<Src, smaller(16 / int(sizeof(Src)), Bands == 4 ? 4 : 8)>;
   static constexpr int64_t run = 4 * Run::size;  // positions that four lanes take
 
   // Lane l takes neighbours, or every fourth position: a matter of the order in which products are added.

@@ -51,11 +51,11 @@ struct OutputOf<double> {
   typedef double type;
 };
 
-// 16 bytes of a row: one load.
-template <class Src>
-struct alignas(16) Pack {
-  static constexpr int size = 16 / int(sizeof(Src));
-  Src x[size];
+// Neighbours in a row: one load.
+template <class Src, int Size>
+struct alignas(Size * sizeof(Src)) Pack {
+  static constexpr int size = Size;
+  Src x[Size];
 };
 
 // Two results that are stored at once.
