@@ -1,25 +1,23 @@
 # Sets TASKVEC_CUDA_SOURCES: the CUDA kernels, or what says that there are none. Before the first target: a language must be
-# enabled, and its architectures set, by then.
+# enabled, and its architectures set, by then. The architectures only after the language: where a compiler does not know them,
+# enable_language ends the build, and "auto" must not.
 set(TASKVEC_CUDA_SOURCES csrc/cuda/no_cuda.cpp)
 set(problem "")
 if(TASKVEC_CUDA STREQUAL "off")
   set(problem "TASKVEC_CUDA=off")
 elseif(TASKVEC_CUDA MATCHES "^(auto|on)$")
-  if(NOT CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES ${TASKVEC_CUDA_ARCHITECTURES})
-  endif()
   include(CheckLanguage)
   check_language(CUDA)
   if(NOT CMAKE_CUDA_COMPILER)
     set(problem "no working nvcc (CUDACXX names one)")
   else()
     enable_language(CUDA)
+    set(CMAKE_CUDA_ARCHITECTURES ${TASKVEC_CUDA_ARCHITECTURES})
     if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.0)
       set(problem "nvcc ${CMAKE_CUDA_COMPILER_VERSION} is older than 12.0")
     else()
       try_compile(TASKVEC_CUDA_WORKS ${CMAKE_BINARY_DIR}/probe ${CMAKE_SOURCE_DIR}/cmake/probe.cu
-        CMAKE_FLAGS -DCMAKE_CUDA_ARCHITECTURES=${CMAKE_CUDA_ARCHITECTURES} CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON
-        OUTPUT_VARIABLE output)
+        CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
       if(NOT TASKVEC_CUDA_WORKS)
         string(REGEX MATCH "[^\n]*(error|fatal)[^\n]*" line "${output}")
         set(problem "${CMAKE_CUDA_COMPILER} does not compile for ${CMAKE_CUDA_ARCHITECTURES}: ${line}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -98,3 +99,22 @@ def test_out_of_memory_is_torchs_own_error_with_a_hint() -> None:
         cuda.memory_hint(7),
     ):
         raise torch.OutOfMemoryError("tried to allocate 1 GiB")
+
+
+CONFIGURED = {  # TASKVEC_CUDA, with an nvcc that does not work: whether CMake goes on, and what it says
+    "off": (True, r"CUDA kernels: none \(TASKVEC_CUDA=off\)"),
+    "auto": (True, r"CUDA kernels: none \(no working nvcc"),
+    "on": (False, r"TASKVEC_CUDA=on: no working nvcc"),
+    "maybe": (False, r"TASKVEC_CUDA is 'maybe', expected auto, on or off"),
+}
+
+
+@pytest.mark.parametrize("choice", CONFIGURED)
+def test_configuring_with_a_broken_nvcc(choice: str, tmp_path: Path) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("no cmake outside the isolated build")
+    command = ["cmake", "-S", str(ROOT), "-B", str(tmp_path), "-DTASKVEC_PYTHON=OFF", f"-DTASKVEC_CUDA={choice}"]
+    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CUDACXX": "/bin/false"})
+    goes_on, said = CONFIGURED[choice]
+    assert (run.returncode == 0) == goes_on
+    assert re.search(said, run.stdout + run.stderr)
