@@ -31,9 +31,8 @@ struct Gram {
     const int64_t begin = split * plan.span[f];
     const Stripe<Src> F(work, matrix, f, smaller(begin + plan.span[f], plan.length(f)));
     if constexpr (First) {
-      // several positions at once where they are neighbours
-      const bool packed =
-          F.position_stride == 1 && reinterpret_cast<std::uintptr_t>(F.data) % sizeof(Run) == 0 && F.direction_stride % Run::size == 0;
+      // several positions at once where they are neighbours: a matter of strides alone, since bits depend on it
+      const bool packed = F.position_stride == 1 && F.direction_stride % Run::size == 0;
       if (row == column) {
         packed ? direct<true, true>(team, F, begin, row, column, sum) : direct<true, false>(team, F, begin, row, column, sum);
       } else {
@@ -101,8 +100,9 @@ struct Gram {
     TASKVEC_UNROLL
     for (int j = 0; j < others; ++j) columns[j] = F.direction((column * Bands + j) * 8 + lane / 4);
     constexpr int at_once = 4 / Bands;  // loads in flight
+    const bool aligned = !Packed || reinterpret_cast<std::uintptr_t>(F.data) % sizeof(Run) == 0;
     int64_t p0 = begin + warp * run;
-    for (; p0 + (at_once - 1) * 4 * run + run <= F.end; p0 += at_once * 4 * run) {
+    for (; aligned && p0 + (at_once - 1) * 4 * run + run <= F.end; p0 += at_once * 4 * run) {
       Run x[at_once][Bands], y[at_once][others];
       TASKVEC_UNROLL
       for (int t = 0; t < at_once; ++t) {

@@ -125,6 +125,21 @@ void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, Options o
   CHECK(same_bits(out.u, again.u) && same_bits(out.s, again.s) && same_bits(out.v, again.v));
 }
 
+// Bits do not depend on where a factor starts: loads of several positions need an alignment, the order of sums does not.
+void test_alignment(DType dtype) {
+  context = std::string("alignment ") + name_of(dtype);
+  const int64_t m = 72, r = 5, n = 1100, size = size_of(dtype);
+  const Stored b = random_stored(dtype, m * r), a = random_stored(dtype, r * n);
+  std::vector<char> moved(r * n * size + size);
+  std::memcpy(moved.data() + size, a.bytes.get(), r * n * size);
+  const double scale = 1;
+  LowRankSVD task{dtype, 1, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, &scale, nullptr, nullptr, nullptr};
+  const Results aligned = run(task, {});
+  task.a.data = moved.data() + size;
+  const Results unaligned = run(task, {});
+  CHECK(same_bits(aligned.u, unaligned.u) && same_bits(aligned.s, unaligned.s) && same_bits(aligned.v, unaligned.v));
+}
+
 // The positions of fragments: every element once.
 void test_fragments() {
   context = "fragments";
@@ -193,6 +208,7 @@ int main() {
   const DType dtypes[] = {DType::f32, DType::f64, DType::f16, DType::bf16};
   const Content contents[] = {Content::gaussian, Content::duplicated, Content::zero, Content::not_finite};
   for (DType dtype : dtypes) {
+    test_alignment(dtype);
     for (bool transposed : {false, true}) {
       Options options;
       options.transposed = transposed;
@@ -202,8 +218,8 @@ int main() {
         test(dtype, 2, 33, 8, 18, options);
       }
       options.content = Content::gaussian;
-      for (int64_t r : {1, 2, 5, 7, 9, 16, 17, 24}) test(dtype, 2, 40, r, 35, options);
-      for (int64_t m : {1, 3, 31, 64, 65}) test(dtype, 1, m, 4, 5, options);
+      for (int64_t r : {1, 2, 7, 9, 16, 17}) test(dtype, 2, 40, r, 35, options);
+      for (int64_t m : {1, 31, 65}) test(dtype, 1, m, 4, 5, options);
       test(dtype, 1, 520, 2, 1030, options);  // two blocks of the rotation, two splits of the Gram matrix
     }
     if (dtype == DType::f32 || dtype == DType::f64) test(dtype, 1, 20, 40, 9);  // fewer rows and columns than directions
