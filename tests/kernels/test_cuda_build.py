@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from taskvec_kernels import _C, backend_report, backends, cuda, lowrank_svd, project
+from taskvec_kernels import _C, backend_report, backends, cuda, lowrank_svd, native, project
 
-from .cases import factors
+from .cases import DTYPES, factors, name_of
+from .compare import assert_same_bits
 
 ROOT = Path(__file__).parents[2]
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -91,6 +94,38 @@ def test_a_backend_may_lack_a_function() -> None:
 def test_a_torch_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", None)
     assert re.match(r"torch .* is built without CUDA", backends.usable("cuda", GPU)[1])
+
+
+class CoreOnTheCpu:
+    """``_C`` whose CUDA entry takes host addresses: what is left is the way from tensors to the core."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.where: tuple[object, ...] = ()
+
+    def cuda_workspace(self, *arguments: object) -> int:
+        self.asked.append(arguments)
+        return 64
+
+    def lowrank_svd_cuda(self, *arguments: Any) -> None:
+        *task, device, workspace, stream = arguments
+        self.where = (device, workspace % 64, stream)
+        _C.lowrank_svd(*task, 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+def test_the_way_from_tensors_to_the_core(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = CoreOnTheCpu()
+    monkeypatch.setattr(cuda, "_C", core)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=77))
+    b, a = factors(9, 8, 3, batch=(2, 5), dtype=dtype)
+    scale = torch.arange(10.0, dtype=torch.float64).view(2, 5)
+    for left, right in ((b, a), (b.mT.contiguous().mT, a[:1].expand(2, -1, -1, -1))):
+        got = cuda.lowrank_svd(left, right, scale)
+        assert_same_bits(got, native.lowrank_svd(left, right, scale))
+    assert core.asked[0] == (str(dtype).removeprefix("torch."), 10, 9, 3, 8, 3)
+    assert core.where == (3, 0, 77)
 
 
 def test_out_of_memory_is_torchs_own_error_with_a_hint() -> None:
