@@ -5,9 +5,9 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 RUN = $(VENV)/bin/python -m
-NATIVE = $(shell find csrc CMakeLists.txt setup.py pyproject.toml -type f)
+NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml -type f)
 
-.PHONY: demo test check lint types native-check stub-check dist-check bench zoo clean
+.PHONY: demo test check lint types native-check stub-check cuda-check dist-check bench gpu zoo clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
@@ -16,12 +16,12 @@ demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 test: $(VENV)/.test  ## every test
 	$(RUN) pytest
 
-check: lint types stub-check native-check dist-check  ## what a change must pass besides the tests
+check: lint types stub-check native-check cuda-check dist-check  ## what a change must pass besides the tests
 
 lint: $(VENV)/.dev
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	git ls-files 'csrc/*.h' 'csrc/*.cpp' | xargs $(VENV)/bin/clang-format --dry-run -Werror
+	git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.cuh' 'cmake/*.cu' | xargs $(VENV)/bin/clang-format --dry-run -Werror
 
 types: $(VENV)/.dev
 	$(RUN) mypy
@@ -30,11 +30,16 @@ stub-check: $(VENV)/.dev
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pybind11-stubgen taskvec_kernels._C -o build/stubs
 	diff -u taskvec_kernels/_C.pyi build/stubs/taskvec_kernels/_C.pyi
 
-# the core's own tests, every SIMD level, under AddressSanitizer and UndefinedBehaviorSanitizer
+# the core's own tests, every SIMD level, and the CUDA kernels on emulated blocks, under AddressSanitizer and
+# UndefinedBehaviorSanitizer
 native-check: $(VENV)/.dev
-	$(VENV)/bin/cmake -S . -B build/sanitize -DTASKVEC_PYTHON=OFF -DTASKVEC_TESTS=ON -DTASKVEC_SANITIZE=ON
+	$(VENV)/bin/cmake -S . -B build/sanitize -DTASKVEC_PYTHON=OFF -DTASKVEC_TESTS=ON -DTASKVEC_SANITIZE=ON -DTASKVEC_CUDA=off
 	$(VENV)/bin/cmake --build build/sanitize -j2
-	$(VENV)/bin/ctest --test-dir build/sanitize --output-on-failure
+	$(VENV)/bin/ctest --test-dir build/sanitize --output-on-failure -j2
+
+# the CUDA kernels compile for every promised architecture, without spills; needs nvcc and no GPU
+cuda-check:
+	$(PYTHON) scripts/cuda_check.py
 
 # a wheel built from the sdist imports and runs in an environment of its own
 dist-check: $(VENV)/.dev
@@ -47,6 +52,10 @@ dist-check: $(VENV)/.dev
 
 bench: $(VENV)/.bench  ## first figures: three fresh processes, the minimum of each case
 	$(RUN) benchmarks.run
+
+# needs nothing from the network: the machine's own Python with torch, pytest, pybind11, cmake and nvcc
+gpu:  ## on a machine with a GPU: build, gpu tests, compute-sanitizer, benchmarks to benchmarks/data/gpu
+	scripts/gpu
 
 zoo: $(VENV)/.installed  ## train examples/zoo again
 	$(PIP) install -e '.[zoo]'

@@ -24,6 +24,7 @@ class CMakeBuild(build_ext):
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
             f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}",
+            f"-DTASKVEC_CUDA={os.environ.get('TASKVEC_CUDA', 'auto')}",
             *os.environ.get("TASKVEC_CMAKE_ARGS", "").split(),
         ]
         # a cache made by another build environment names a generator and a compiler that may be gone

@@ -4,7 +4,7 @@ The compiled core of taskvec_kernels: plain addresses, no checks. Call it throug
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['available_simd_levels', 'compare_spectra', 'lowrank_svd', 'pairwise', 'simd_level', 'sparsify']
+__all__: list[str] = ['available_simd_levels', 'compare_spectra', 'cuda_built', 'cuda_problem', 'cuda_workspace', 'lowrank_svd', 'lowrank_svd_cuda', 'pairwise', 'simd_level', 'sparsify']
 def available_simd_levels() -> str:
     """
     Names of the levels this CPU can run, best first.
@@ -13,9 +13,25 @@ def compare_spectra(f64: bool, batch: typing.SupportsInt | typing.SupportsIndex,
     """
     metrics maps names to addresses of (batch,).
     """
+def cuda_built() -> bool:
+    """
+    Whether this build has the CUDA kernels.
+    """
+def cuda_problem(device: typing.SupportsInt | typing.SupportsIndex) -> str:
+    """
+    Why a CUDA device cannot run the kernels, in one line; empty when it can.
+    """
+def cuda_workspace(dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex, r: typing.SupportsInt | typing.SupportsIndex, n: typing.SupportsInt | typing.SupportsIndex, device: typing.SupportsInt | typing.SupportsIndex) -> int:
+    """
+    Bytes of device memory that lowrank_svd_cuda works in.
+    """
 def lowrank_svd(dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex, r: typing.SupportsInt | typing.SupportsIndex, n: typing.SupportsInt | typing.SupportsIndex, b: typing.SupportsInt | typing.SupportsIndex, b_strides: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], a: typing.SupportsInt | typing.SupportsIndex, a_strides: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], scale: typing.SupportsInt | typing.SupportsIndex, u_t: typing.SupportsInt | typing.SupportsIndex, s: typing.SupportsInt | typing.SupportsIndex, vh: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Writes u_t (batch, k, m), s (batch, k), vh (batch, k, n).
+    """
+def lowrank_svd_cuda(dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex, r: typing.SupportsInt | typing.SupportsIndex, n: typing.SupportsInt | typing.SupportsIndex, b: typing.SupportsInt | typing.SupportsIndex, b_strides: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], a: typing.SupportsInt | typing.SupportsIndex, a_strides: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], scale: typing.SupportsInt | typing.SupportsIndex, u_t: typing.SupportsInt | typing.SupportsIndex, s: typing.SupportsInt | typing.SupportsIndex, vh: typing.SupportsInt | typing.SupportsIndex, device: typing.SupportsInt | typing.SupportsIndex, workspace: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    The same on a CUDA stream: all addresses are the device's. RuntimeError when a launch is refused.
     """
 def pairwise(dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex, n: typing.SupportsInt | typing.SupportsIndex, x: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], y: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], symmetric: bool, p: typing.SupportsFloat | typing.SupportsIndex, lam: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], solver: tuple[str, str, str, bool, bool, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], forward: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex], backward: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex], threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

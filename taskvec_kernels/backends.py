@@ -7,29 +7,51 @@ import importlib.util
 import warnings
 from collections.abc import Callable
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import torch
 
 # in the order in which an automatic choice tries them; one module of this package each
-BACKENDS = ("cpu", "reference")
-PLANNED = {
-    "cuda": "the CUDA kernels are not part of this version",
-    "triton": "the Triton kernels are not part of this version",
-}
+BACKENDS = ("cpu", "cuda", "reference")
+MODULES = {"cpu": "native", "cuda": "cuda", "reference": "oracle"}
+PLANNED = {"triton": "the Triton kernels are not part of this version"}
+# what a backend has, where it has not everything
+FUNCTIONS = {"cuda": ("lowrank_svd",)}
 
 
-def usable(backend: str, device: torch.device | None = None) -> tuple[bool, str]:
-    """Whether ``backend`` can run on ``device`` (None: at all), and why or why not."""
+def usable(backend: str, device: torch.device | None = None, function: str | None = None) -> tuple[bool, str]:
+    """Whether ``backend`` can run (``function``, on ``device``; None: at all), and why or why not."""
     if backend in PLANNED:
         return False, PLANNED[backend]
+    if function is not None and function not in FUNCTIONS.get(backend, (function,)):
+        return False, f"has {', '.join(FUNCTIONS[backend])} alone"
     if backend == "reference":
         return True, "fp64, slow, any device"
+    if backend == "cuda":
+        return cuda_device(device)
     ok, reason = native()
     if ok and device is not None and device.type != "cpu":
         return False, f"takes CPU tensors, got {device}"
     return ok, reason
+
+
+def cuda_device(device: torch.device | None) -> tuple[bool, str]:
+    """Whether the CUDA kernels can run on ``device`` (None: the first): the build, the driver, the GPU, the tensors."""
+    ok, reason = native()
+    if not ok:
+        return ok, reason
+    ok, reason = cuda_problem(device.index or 0 if device is not None and device.type == "cuda" else 0)
+    if ok and torch.version.cuda is None:
+        return False, f"torch {torch.__version__} is built without CUDA"
+    if ok and device is not None and device.type != "cuda":
+        return False, f"takes CUDA tensors, got {device}"
+    return ok, reason
+
+
+@cache
+def cuda_problem(index: int) -> tuple[bool, str]:
+    problem = importlib.import_module("taskvec_kernels._C").cuda_problem(index)
+    return not problem, problem or "compiled core, CUDA kernels"
 
 
 @cache
@@ -49,27 +71,24 @@ def implementation(function: str, backend: str | None, device: torch.device) -> 
         ValueError: ``backend`` is unknown or cannot run here; the message lists what can and why the rest cannot.
     """
     if backend is not None and backend not in (*BACKENDS, *PLANNED):
-        raise ValueError(f"{function}: unknown backend {backend!r}; {choices(device)}")
-    if backend is not None and not usable(backend, device)[0]:
-        raise ValueError(f"{function}: backend {backend!r} cannot run: {usable(backend, device)[1]}; {choices(device)}")
-    chosen = backend or next(name for name in BACKENDS if usable(name, device)[0])
+        raise ValueError(f"{function}: unknown backend {backend!r}; {choices(device, function)}")
+    if backend is not None and not usable(backend, device, function)[0]:
+        reason = usable(backend, device, function)[1]
+        raise ValueError(f"{function}: backend {backend!r} cannot run: {reason}; {choices(device, function)}")
+    chosen = backend or next(name for name in BACKENDS if usable(name, device, function)[0])
     if backend is None and chosen == "reference":
-        why = "; ".join(f"{name}: {usable(name, device)[1]}" for name in BACKENDS if name != "reference")
+        others = [name for name in BACKENDS if name != "reference"]
+        why = "; ".join(f"{name}: {usable(name, device, function)[1]}" for name in others)
         warnings.warn(f"{function} runs the slow fp64 reference on {device} ({why})", RuntimeWarning, stacklevel=2)
-    result: Callable[..., Any] = getattr(module(chosen), function)
+    result: Callable[..., Any] = getattr(importlib.import_module(f"taskvec_kernels.{MODULES[chosen]}"), function)
     return result
 
 
-def module(backend: str) -> ModuleType:
-    name = {"cpu": "native", "reference": "oracle"}[backend]
-    return importlib.import_module(f"taskvec_kernels.{name}")
-
-
-def choices(device: torch.device | None = None) -> str:
+def choices(device: torch.device | None = None, function: str | None = None) -> str:
     """One line: the backends that can run on ``device``, and why the others cannot."""
     names = (*BACKENDS, *PLANNED)
-    can = [name for name in names if usable(name, device)[0]]
-    cannot = [f"{name} ({usable(name, device)[1]})" for name in names if name not in can]
+    can = [name for name in names if usable(name, device, function)[0]]
+    cannot = [f"{name} ({usable(name, device, function)[1]})" for name in names if name not in can]
     return f"can run: {', '.join(can)}; cannot: {', '.join(cannot)}"
 
 

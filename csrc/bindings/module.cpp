@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "taskvec/compare_spectra.h"
+#include "taskvec/cuda.h"
 #include "taskvec/lowrank_svd.h"
 #include "taskvec/pairwise.h"
 #include "taskvec/simd.h"
@@ -80,14 +81,31 @@ Results results(Addresses addresses) {
   return out;
 }
 
-void bind_lowrank_svd(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
-                      Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh, int threads) {
+LowRankSVD lowrank_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
+                        Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh) {
   // b is (batch, m, r): its directions are the last dimension; a is (batch, r, n)
   const Factor factor_b{pointer(b), m, std::get<0>(b_strides), std::get<2>(b_strides), std::get<1>(b_strides)};
   const Factor factor_a{pointer(a), n, std::get<0>(a_strides), std::get<1>(a_strides), std::get<2>(a_strides)};
-  const LowRankSVD task{dtype_of(dtype), batch, r, factor_b, factor_a, pointer<const double>(scale), pointer(u_t), pointer(s), pointer(vh)};
+  return {dtype_of(dtype), batch, r, factor_b, factor_a, pointer<const double>(scale), pointer(u_t), pointer(s), pointer(vh)};
+}
+
+void bind_lowrank_svd(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
+                      Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh, int threads) {
+  const LowRankSVD task = lowrank_task(dtype, batch, m, r, n, b, b_strides, a, a_strides, scale, u_t, s, vh);
   const py::gil_scoped_release release;
   lowrank_svd(task, threads);
+}
+
+void bind_lowrank_svd_cuda(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
+                           Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh, int device,
+                           Address workspace, Address stream) {
+  const LowRankSVD task = lowrank_task(dtype, batch, m, r, n, b, b_strides, a, a_strides, scale, u_t, s, vh);
+  const py::gil_scoped_release release;
+  lowrank_svd_cuda(task, device, pointer(workspace), pointer(stream));
+}
+
+std::int64_t bind_cuda_workspace(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, int device) {
+  return lowrank_svd_cuda_workspace(lowrank_task(dtype, batch, m, r, n, 0, {}, 0, {}, 0, 0, 0, 0), device);
 }
 
 Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x,
@@ -121,6 +139,14 @@ PYBIND11_MODULE(_C, module) {
   module.def("lowrank_svd", &bind_lowrank_svd, py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("r"), py::arg("n"), py::arg("b"),
              py::arg("b_strides"), py::arg("a"), py::arg("a_strides"), py::arg("scale"), py::arg("u_t"), py::arg("s"), py::arg("vh"),
              py::arg("threads"), "Writes u_t (batch, k, m), s (batch, k), vh (batch, k, n).");
+  module.def("cuda_built", &cuda_built, "Whether this build has the CUDA kernels.");
+  module.def("cuda_problem", &cuda_problem, py::arg("device"), "Why a CUDA device cannot run the kernels, in one line; empty when it can.");
+  module.def("cuda_workspace", &bind_cuda_workspace, py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("r"), py::arg("n"),
+             py::arg("device"), "Bytes of device memory that lowrank_svd_cuda works in.");
+  module.def("lowrank_svd_cuda", &bind_lowrank_svd_cuda, py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("r"), py::arg("n"),
+             py::arg("b"), py::arg("b_strides"), py::arg("a"), py::arg("a_strides"), py::arg("scale"), py::arg("u_t"), py::arg("s"),
+             py::arg("vh"), py::arg("device"), py::arg("workspace"), py::arg("stream"),
+             "The same on a CUDA stream: all addresses are the device's. RuntimeError when a launch is refused.");
   module.def(
       "pairwise",
       [](const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x, const AdaptersTuple& y,

@@ -8,11 +8,6 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-// Below this share of a factor's largest singular value the rank-revealing route drops a direction.
-constexpr double dropped = 3e-8;
-// ‖R⁻¹‖² above which Cholesky of the unit-diagonal Gram is not trusted: κ about 3e6.
-constexpr double cholesky_limit = 1e13;
-constexpr int most_passes = 4;
 constexpr int64_t panel_doubles = 4096;
 
 constexpr int64_t streamed_bytes = 16 << 20;  // outputs larger than this bypass the caches

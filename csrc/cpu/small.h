@@ -1,11 +1,11 @@
 // fp64 linear algebra of r × r matrices, rows `ld` apart, `ld` a multiple of the lanes. Part of one SIMD level, see vec.h.
 #pragma once
 
+#include "rules.h"
 #include "vec.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 
-constexpr double eps = 2.220446049250313e-16;
 constexpr int L = lanes<double>;
 using V = Vec<double>;
 
@@ -48,7 +48,7 @@ inline bool cholesky(double* C, int64_t n, int64_t ld) {
       if (i < j) {
         row[i] = sum / C[i * ld + i];
       } else {
-        if (!(sum > double(n) * eps)) return false;  // of a matrix with unit diagonal
+        if (!positive_pivot(sum, n)) return false;  // of a matrix with unit diagonal
         row[i] = __builtin_sqrt(sum);
       }
     }
@@ -72,14 +72,12 @@ inline double invert_lower(const double* C, double* inverse, int64_t n, int64_t 
 }
 
 // One-sided Jacobi: rotates the rows of X, and those of Z with them, until the rows of X are orthogonal.
-// Rows below 2^-60 of the largest are left alone: they are below every rank threshold.
 inline void orthogonalise_rows(double* X, double* Z, int64_t n, int64_t ld) {
-  const double tolerance = eps * eps * double(n);  // of squares
-  constexpr int most_sweeps = 40;
+  const double tolerance = orthogonal_square(n);
   for (int sweep = 0; sweep < most_sweeps; ++sweep) {
     double largest = 0;
     for (int64_t i = 0; i < n; ++i) largest = larger(largest, dot(X + i * ld, X + i * ld, ld));
-    const double negligible = largest * 0x1p-120;
+    const double negligible = largest * negligible_square;
     bool rotated = false;
     for (int64_t p = 0; p + 1 < n; ++p) {
       for (int64_t q = p + 1; q < n; ++q) {
@@ -92,9 +90,7 @@ inline void orthogonalise_rows(double* X, double* Z, int64_t n, int64_t ld) {
         const double a = horizontal_sum<double>(xx), b = horizontal_sum<double>(yy), g = horizontal_sum<double>(xy);
         if (a <= negligible || b <= negligible || g * g <= tolerance * a * b) continue;
         rotated = true;
-        // tan of the angle, its smaller root, with two dependent roots and quotients
-        const double gap = __builtin_fabs(b - a), h = __builtin_sqrt(gap * gap + 4 * g * g);
-        const double c = __builtin_sqrt((h + gap) / (2 * h)), s = __builtin_copysign(2 * g / (h + gap), b < a ? -g : g) * c;
+        const auto [c, s] = rotation(a, b, g);
         for (double* matrix : {X, Z}) {
           double *u = matrix + p * ld, *v = matrix + q * ld;
           for (int64_t i = 0; i < ld; i += L) {

@@ -11,11 +11,11 @@
 #include <immintrin.h>
 #endif
 
+#include "common.h"
+
 // Nothing here may use an inline function of the standard library: the linker would be free to pick the copy compiled
 // for this level for the whole program.
 namespace taskvec::TASKVEC_LEVEL {
-
-using std::int64_t;
 
 template <class T>
 struct VecOf {
@@ -63,18 +63,6 @@ template <class T>
 inline Vec<T> broadcast(T x) {
   return x - Vec<T>{};
 }
-
-template <class T>
-constexpr T smaller(T x, T y) {
-  return x < y ? x : y;
-}
-
-template <class T>
-constexpr T larger(T x, T y) {
-  return x > y ? x : y;
-}
-
-constexpr int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
 template <int H, class V, int... E>
 inline V rotate_lanes(V a, std::integer_sequence<int, E...>) {

@@ -57,7 +57,7 @@ def test_backends(function: str) -> None:
 
 def test_report_names_every_backend() -> None:
     report = {entry["name"]: entry for entry in backend_report()}
-    assert list(report) == ["cpu", "reference", "cuda", "triton"]
+    assert list(report) == ["cpu", "cuda", "reference", "triton"]
     assert report["cpu"]["usable"] and "SIMD level" in report["cpu"]["reason"]
     assert all(entry["reason"] for entry in report.values())
 

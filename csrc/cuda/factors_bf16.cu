@@ -1,0 +1,11 @@
+// The kernels that read factors of BF16.
+#include "launch.cuh"
+
+namespace taskvec::cuda {
+
+template <>
+void enqueue<BF16>(const LowRankSVD& task, const Plan& plan, void* workspace, Launch& launch) {
+  lowrank_pipeline<BF16>(task, plan, workspace, launch);
+}
+
+}  // namespace taskvec::cuda

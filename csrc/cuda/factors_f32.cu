@@ -1,0 +1,11 @@
+// The kernels that read factors of float.
+#include "launch.cuh"
+
+namespace taskvec::cuda {
+
+template <>
+void enqueue<float>(const LowRankSVD& task, const Plan& plan, void* workspace, Launch& launch) {
+  lowrank_pipeline<float>(task, plan, workspace, launch);
+}
+
+}  // namespace taskvec::cuda

@@ -1,0 +1,101 @@
+// lowrank_svd on a GPU without Python, in buffers that are exactly as long as they must be: what compute-sanitizer watches.
+// Exit status 77 where there is no GPU to run on.
+#include <cuda_runtime.h>
+
+#include <cstdlib>
+
+#include "svd_check.h"
+#include "taskvec/cuda.h"
+
+using namespace taskvec;
+using namespace taskvec::testing;
+
+namespace {
+
+void must(cudaError_t error) {
+  if (error == cudaSuccess) return;
+  std::printf("[%s] %s\n", context.c_str(), cudaGetErrorString(error));
+  std::exit(1);
+}
+
+class DeviceBuffer {
+ public:
+  explicit DeviceBuffer(std::size_t bytes) { must(cudaMalloc(&data_, std::max<std::size_t>(bytes, 1))); }
+  ~DeviceBuffer() { (void)cudaFree(data_); }
+  DeviceBuffer(const DeviceBuffer&) = delete;
+  DeviceBuffer& operator=(const DeviceBuffer&) = delete;
+  void* get() const { return data_; }
+
+ private:
+  void* data_ = nullptr;
+};
+
+void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool transposed, Content content) {
+  context = std::string("cuda ") + name_of(dtype) + " " + std::to_string(batch) + "x" + std::to_string(m) + "x" + std::to_string(r) + "x" +
+            std::to_string(n) + (transposed ? " transposed" : "") + " content " + std::to_string(int(content));
+  const bool f64 = dtype == DType::f64;
+  const int64_t k = std::min({r, m, n}), out_size = f64 ? 8 : 4;
+  Stored b = random_stored(dtype, batch * m * r), a = random_stored(dtype, batch * r * n);
+  std::vector<double> scale(batch);
+  for (int64_t i = 0; i < batch; ++i) scale[i] = i % 2 ? -0.5 : 2.0;
+  LowRankSVD task{dtype,   batch,   r,      {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(),
+                  nullptr, nullptr, nullptr};
+  if (transposed) {
+    task.b.direction_stride = m, task.b.position_stride = 1;
+    task.a.direction_stride = 1, task.a.position_stride = r;
+  }
+  for (int64_t i = 0; i < m && content == Content::duplicated && r > 1; ++i) {
+    b.set(i * task.b.position_stride + task.b.direction_stride, b.values[i * task.b.position_stride]);
+  }
+  for (int64_t i = 0; i < m * r && content == Content::zero; ++i) b.set(i, 0);
+  if (content == Content::not_finite) a.set(r * n - 1, quiet_nan);
+
+  const DeviceBuffer b_there(batch * m * r * size_of(dtype)), a_there(batch * r * n * size_of(dtype)), scale_there(batch * 8);
+  const DeviceBuffer u_there(batch * k * m * out_size), s_there(batch * k * out_size), v_there(batch * k * n * out_size);
+  const DeviceBuffer workspace(lowrank_svd_cuda_workspace(task, 0));
+  must(cudaMemcpy(b_there.get(), b.bytes.get(), batch * m * r * size_of(dtype), cudaMemcpyHostToDevice));
+  must(cudaMemcpy(a_there.get(), a.bytes.get(), batch * r * n * size_of(dtype), cudaMemcpyHostToDevice));
+  must(cudaMemcpy(scale_there.get(), scale.data(), batch * 8, cudaMemcpyHostToDevice));
+  LowRankSVD there = task;
+  there.b.data = b_there.get(), there.a.data = a_there.get(), there.scale = static_cast<const double*>(scale_there.get());
+  there.u_t = u_there.get(), there.s = s_there.get(), there.vh = v_there.get();
+  lowrank_svd_cuda(there, 0, workspace.get(), nullptr);
+  must(cudaDeviceSynchronize());
+
+  Output u(f64, batch * k * m), s(f64, batch * k), v(f64, batch * k * n);
+  must(cudaMemcpy(u.data(), u_there.get(), batch * k * m * out_size, cudaMemcpyDeviceToHost));
+  must(cudaMemcpy(s.data(), s_there.get(), batch * k * out_size, cudaMemcpyDeviceToHost));
+  must(cudaMemcpy(v.data(), v_there.get(), batch * k * n * out_size, cudaMemcpyDeviceToHost));
+  for (int64_t index = 0; index < batch; ++index) {
+    if (index == 0 && content == Content::not_finite) {
+      CHECK(std::isnan(s[0]) && std::isnan(u[0]) && std::isnan(v[k * n - 1]));
+    } else {
+      check_svd(task, b, a, u, s, v, index, f64 ? 1e-11 : 1e-6);
+    }
+  }
+  if (content == Content::zero) CHECK(s[0] == 0 && u[0] == 0);
+}
+
+}  // namespace
+
+int main() {
+  const std::string problem = cuda_problem(0);
+  if (!problem.empty()) {
+    std::printf("skipped: %s\n", problem.c_str());
+    return 77;
+  }
+  for (DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
+    for (bool transposed : {false, true}) {
+      for (Content content : {Content::gaussian, Content::duplicated, Content::zero, Content::not_finite}) {
+        test(dtype, 2, 9, 3, 7, transposed, content);
+        test(dtype, 2, 33, 8, 18, transposed, content);
+      }
+      for (int64_t r : {1, 7, 16, 17, 40}) test(dtype, 3, 45, r, 41, transposed, Content::gaussian);
+      test(dtype, 1, 520, 2, 1030, transposed, Content::gaussian);
+    }
+    test(dtype, 1, 70, 65, 68, false, Content::duplicated);
+    test(dtype, 1, 140, 130, 135, false, Content::gaussian);
+  }
+  std::printf("%d checks, %d failures\n", checks, failures);
+  return failures == 0 ? 0 : 1;
+}
