@@ -14,28 +14,43 @@ constexpr int tile_columns = tile_vectors * lanes<T>;
 template <class T>
 constexpr int depth = 2048 / int(sizeof(T));
 
+// What is read next: a product fetches it into the caches, in pieces of a panel's depth, while it runs.
+struct Ahead {
+  static constexpr int most = 2 * tile_rows;
+  const void* piece[most];
+  int count = 0;
+
+  void add(const void* from) {
+    if (count < most) piece[count++] = from;
+  }
+};
+
 // C[R rows][V vectors] (+)= A · B over `count` of the depth. A: rows `depth` apart; B: [depth][tile_columns].
 template <class T, int R, int V>
-inline void tile_product(const T* A, const T* B, T* C, int64_t ldc, int64_t count, bool accumulate) {
+inline void tile_product(const T* A, const T* B, T* C, int64_t ldc, int64_t count, bool accumulate, const Ahead& ahead) {
   constexpr int L = lanes<T>;
+  constexpr int64_t line = 64 / int64_t(sizeof(T));
   Vec<T> acc[R][V];
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) {
-      acc[i][v] = Vec<T>{};
-      __builtin_prefetch(C + i * ldc + v * L, 1);
-    }
+    for (int v = 0; v < V; ++v) acc[i][v] = Vec<T>{};
   }
-  for (int64_t q = 0; q < count; ++q) {
-    Vec<T> b[V];
+  for (int64_t q0 = 0; q0 < count; q0 += line) {
+    // a few lines at a time: the core waits for no more than a dozen
+    for (int piece = 0; piece < ahead.count; ++piece) __builtin_prefetch(static_cast<const T*>(ahead.piece[piece]) + q0);
+    const int64_t stop = smaller(q0 + line, count), row = q0 / line;
+    for (int v = 0; v < V && row < R; ++v) __builtin_prefetch(C + row * ldc + v * L, 1);
+    for (int64_t q = q0; q < stop; ++q) {
+      Vec<T> b[V];
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) b[v] = load(B + q * tile_columns<T> + v * L);
+      for (int v = 0; v < V; ++v) b[v] = load(B + q * tile_columns<T> + v * L);
 #pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      const T a = A[i * depth<T> + q];
+      for (int i = 0; i < R; ++i) {
+        const T a = A[i * depth<T> + q];
 #pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) acc[i][v] += a * b[v];
+        for (int v = 0; v < V; ++v) acc[i][v] += a * b[v];
+      }
     }
   }
 #pragma GCC unroll 16
@@ -49,11 +64,12 @@ inline void tile_product(const T* A, const T* B, T* C, int64_t ldc, int64_t coun
 }
 
 template <class T>
-using TileProduct = void (*)(const T*, const T*, T*, int64_t, int64_t, bool);
+using TileProduct = void (*)(const T*, const T*, T*, int64_t, int64_t, bool, const Ahead&);
 
 template <class T, int R, int V>
-__attribute__((noinline)) void tile_product_entry(const T* A, const T* B, T* C, int64_t ldc, int64_t count, bool accumulate) {
-  tile_product<T, R, V>(A, B, C, ldc, count, accumulate);
+__attribute__((noinline)) void tile_product_entry(const T* A, const T* B, T* C, int64_t ldc, int64_t count, bool accumulate,
+                                                  const Ahead& ahead) {
+  tile_product<T, R, V>(A, B, C, ldc, count, accumulate, ahead);
 }
 
 // The kernel for the last rows and vectors of a block, where the tile is not full.

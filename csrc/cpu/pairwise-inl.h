@@ -24,7 +24,7 @@ struct Columns {
 };
 
 // Rows whose A panels stay in the L2 cache while all B panels pass.
-constexpr int64_t row_block = 20 * tile_rows;
+constexpr int64_t row_block = 30 * tile_rows;
 
 // Results of y_j→x_i for a vector of j and consecutive i, kept until they fill a square that can be stored by rows.
 template <class T>
@@ -86,29 +86,50 @@ struct TileScratch {
 };
 
 // gram[row][column] = X_row · Y_column for the tile's rows and columns; with `diagonal` only what pairs i <= j need.
+// Rows and columns are packed just before the first product that reads them, from lines the product before it fetched.
 template <class T, class Src>
 void tile_gram(const Src* x, const Src* y, int64_t length, int64_t n_rows, int64_t k_x, const Columns& columns, bool diagonal,
                const TileScratch<T>& scratch, T* gram) {
-  const int64_t n_columns = columns.adapters * columns.k;
+  const int64_t n_columns = columns.adapters * columns.k, panel = tile_columns<T>;
   for (int64_t k0 = 0; k0 < length; k0 += depth<T>) {
     const int64_t count = smaller<int64_t>(depth<T>, length - k0);
-    pack_columns(y, length, scratch.source, n_columns, k0, count, scratch.columns);
     for (int64_t r0 = 0; r0 < n_rows; r0 += row_block) {
       const int64_t r1 = smaller(r0 + row_block, n_rows);
-      pack_rows(x + r0 * length, length, r1 - r0, k0, count, scratch.rows);
-      for (int64_t c0 = 0; c0 < n_columns; c0 += tile_columns<T>) {
-        const int64_t c1 = smaller(c0 + tile_columns<T>, n_columns);
+      int64_t packed = r0;
+      for (int64_t c0 = 0; c0 < n_columns; c0 += panel) {
+        const int64_t c1 = smaller(c0 + panel, n_columns);
+        if (r0 == 0) pack_columns(y, length, scratch.source + c0, c1 - c0, k0, count, scratch.columns + c0 * depth<T>);
         // adapters after the last group of this panel pair with it only below the diagonal
         const int64_t last_group = (c1 - 1) / (columns.group * columns.k);
         const int64_t wanted = diagonal ? (last_group * columns.group + columns.size(last_group)) * k_x : n_rows;
         const int64_t stop = smaller(r1, wanted);
         const int vectors = int((c1 - c0 + lanes<T> - 1) / lanes<T>);
         const TileProduct<T> full = tile_kernel<T>(tile_rows, vectors);
+        // the next panel: one of this depth that is packed, or rows of y
+        const bool last_panel = c1 == n_columns, last_block = r1 == n_rows;
+        const int64_t next_k0 = last_panel && last_block ? k0 + depth<T> : k0, next_c0 = last_panel ? 0 : c1;
+        const bool next_packed = last_panel ? !last_block : r0 > 0;
+        const int64_t pieces = smaller<int64_t>(tile_rows, panel * tile_rows / larger<int64_t>(stop - r0, 1) + 1);
+        int64_t next = next_c0;
+        const int64_t next_c1 = next_k0 < length ? smaller(next_c0 + panel, n_columns) : next;
         for (int64_t row = r0; row < stop; row += tile_rows) {
           const int rows = int(smaller<int64_t>(tile_rows, stop - row));
+          Ahead ahead;
+          if (row >= packed) {
+            packed = smaller(row + tile_rows, r1);
+            pack_rows(x + row * length, length, packed - row, k0, count, scratch.rows + (row - r0) * depth<T>);
+            for (int64_t i = packed; i < smaller(packed + tile_rows, r1); ++i) ahead.add(x + i * length + k0);
+          }
+          for (int64_t end = smaller(next + pieces, next_c1); next < end; ++next) {
+            if (next_packed) {
+              ahead.add(scratch.columns + next * depth<T>);
+            } else {
+              ahead.add(y + scratch.source[next] * length + next_k0);
+            }
+          }
           const TileProduct<T> product = rows == tile_rows ? full : tile_kernel<T>(rows, vectors);
           product(scratch.rows + (row - r0) * depth<T>, scratch.columns + c0 * depth<T>, gram + row * scratch.ld + c0, scratch.ld, count,
-                  k0 > 0);
+                  k0 > 0, ahead);
         }
       }
     }
