@@ -74,7 +74,6 @@ def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | N
 def pairwise(
     x: LowRankSVD, y: LowRankSVD | None, metrics: Sequence[str], spectra: bool, precision: str, p: float | None
 ) -> list[Tensor]:
-    del precision  # products are fp32 (fp64) at every setting: never worse than asked for
     batch, dtype = x.S.shape[:-2], result_dtype(*x)
     m, n = x.U.shape[-2], x.Vh.shape[-1]
     left = stored_by_direction(x, dtype)
@@ -94,6 +93,7 @@ def pairwise(
     backward = {} if y is None else outputs(right, left)
     _C.pairwise(
         dtype_name(x.U), batch.numel(), m, n, addresses(left), addresses(right), y is None, p or 1.0,
+        precision == "medium",
         {name: t.data_ptr() for name, t in forward.items()},
         {name: t.data_ptr() for name, t in backward.items()},
         torch.get_num_threads(),

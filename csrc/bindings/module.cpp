@@ -70,13 +70,13 @@ void bind_lowrank_svd(const std::string& dtype, std::int64_t batch, std::int64_t
 
 Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n,
                        const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& x,
-                       const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& y, bool symmetric, double p,
+                       const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& y, bool symmetric, double p, bool reduced,
                        const Addresses& forward, const Addresses& backward) {
   auto adapters = [](const auto& side) {
     const auto& [count, k, u_t, s, vh] = side;
     return Adapters{count, k, pointer(u_t), pointer(vh), pointer(s)};
   };
-  return {dtype_of(dtype), batch, m, n, adapters(x), adapters(y), symmetric, p, results(forward), results(backward)};
+  return {dtype_of(dtype), batch, m, n, adapters(x), adapters(y), symmetric, p, results(forward), results(backward), reduced};
 }
 
 }  // namespace
@@ -92,14 +92,14 @@ PYBIND11_MODULE(_C, module) {
       "pairwise",
       [](const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n,
          const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& x,
-         const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& y, bool symmetric, double p, const Addresses& forward,
-         const Addresses& backward, int threads) {
-        const Pairwise task = pairwise_task(dtype, batch, m, n, x, y, symmetric, p, forward, backward);
+         const std::tuple<std::int64_t, std::int64_t, Address, Address, Address>& y, bool symmetric, double p, bool reduced,
+         const Addresses& forward, const Addresses& backward, int threads) {
+        const Pairwise task = pairwise_task(dtype, batch, m, n, x, y, symmetric, p, reduced, forward, backward);
         const py::gil_scoped_release release;
         pairwise(task, threads);
       },
       py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("n"), py::arg("x"), py::arg("y"), py::arg("symmetric"), py::arg("p"),
-      py::arg("forward"), py::arg("backward"), py::arg("threads"),
+      py::arg("reduced"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
       "x and y are (count, k, u_t, s, vh); forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
   module.def(
       "compare_spectra",

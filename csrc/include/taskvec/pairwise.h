@@ -30,6 +30,7 @@ struct Pairwise {
   bool symmetric;  // forward then holds every ordered pair, and backward is not used
   double p;
   Results forward, backward;  // x_i -> y_j and y_j -> x_i
+  bool reduced = false;       // products may be rounded: "medium" of docs/NUMERICS.md
 };
 
 // Throws std::bad_alloc.
