@@ -42,6 +42,23 @@ def pairwise_case(adapters: int, m: int, r: int) -> Case:
     )
 
 
+def precision_case(adapters: int, m: int, r: int) -> Case:
+    svd = tk.LowRankSVD(*(t[0] for t in zoo(1, adapters, m, r)))
+
+    def check(results: dict[str, Any]) -> None:
+        torch.testing.assert_close(results["ours"]["l2"], results["highest"]["l2"], rtol=1e-2, atol=1e-2)
+
+    return Case(
+        f'pairwise N={adapters} m=n={m} r={r} "medium"',
+        adapters * adapters * r * r * 2 * m,
+        {
+            "ours": lambda: tk.pairwise(svd, metrics=METRICS, precision="medium").forward,
+            "highest": lambda: tk.pairwise(svd, metrics=METRICS).forward,
+        },
+        check,
+    )
+
+
 def modules_case(modules: int, adapters: int, m: int, r: int) -> Case:
     svd = zoo(modules, adapters, m, r)
 
@@ -148,6 +165,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "matmul": matmul_case,
     "pairwise-4096": lambda: pairwise_case(256, 4096, 8),
     "pairwise-1024": lambda: pairwise_case(1024, 1024, 8),
+    "pairwise-medium": lambda: precision_case(256, 4096, 8),
     "pairwise-modules": lambda: modules_case(64, 8, 1024, 8),
     "lowrank-8": lambda: lowrank_case(256, 4096, 8),
     "lowrank-64": lambda: lowrank_case(256, 4096, 64),

@@ -25,6 +25,7 @@ DATA = Path(__file__).parent / "data"
 TARGETS = {
     "pairwise-4096": ("share of torch.mm 4096³", MATMUL, 0.90),
     "pairwise-1024": ("share of torch.mm 4096³", MATMUL, 0.80),
+    "pairwise-medium": ('times "highest"', "highest", 1.6),
     "pairwise-modules": ("times a Python loop", "python loop, cached SVDs", 5.0),
     "lowrank-8": ("times torch qr + svd", "torch qr + svd", 8.0),
     "lowrank-64": ("times torch qr + svd", "torch qr + svd", 2.0),

@@ -14,6 +14,7 @@ PROVIDERS = {
     "matmul": ("torch",),
     "pairwise-4096": ("ours", "torch row panels"),
     "pairwise-1024": ("ours", "torch row panels"),
+    "pairwise-medium": ("ours", "highest"),
     "pairwise-modules": ("ours", "python loop, cached SVDs"),
     "lowrank-8": ("ours", "torch qr + svd"),
     "lowrank-64": ("ours", "torch qr + svd"),

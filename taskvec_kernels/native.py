@@ -104,7 +104,6 @@ def pairwise(
     p: float | None,
     weights: Weights,
 ) -> list[Tensor]:
-    del precision  # products are fp32 (fp64) at every setting: never worse than asked for
     batch, dtype = x.S.shape[:-2], result_dtype(*x)
     m, n = x.U.shape[-2], x.Vh.shape[-1]
     left = stored_by_direction(x, dtype)
@@ -128,7 +127,7 @@ def pairwise(
     y_seed = x_seed if weights.y_seed is None else weights.y_seed.contiguous()
     _C.pairwise(
         dtype_name(x.U), batch.numel(), m, n, addresses(left, x_seed), addresses(right, y_seed), y is None, p or 1.0,
-        weights.lam, weights.solver,
+        precision == "medium", weights.lam, weights.solver,
         {name: t.data_ptr() for name, t in forward.items()},
         {name: t.data_ptr() for name, t in backward.items()},
         torch.get_num_threads(),

@@ -43,7 +43,8 @@ def pairwise(
         y: M adapters of k_y directions to compare x with; None compares x with itself.
         metrics: names among l1 l2 linf lp rec entropy_projected cosine residual energy excess overlap_u overlap_v.
         spectra: adds "spectra" (S₂) and "d" (before clipping), (..., N, M, k_x) forward, (..., M, N, k_y) backward.
-        precision: "highest" (fp32 products); "high" and "medium" allow more error, which the CPU does not use.
+        precision: "highest" (fp32 products); "medium" lets a CPU with AVX512-VNNI round directions to 16-bit fixed
+            point. Else, and for "high", the CPU computes "highest".
         p: the p of ``lp``.
         lam: the weight λ ≥ 0 of the sparse projection; a list or vector of L adds a leading axis to all but "d".
         method: "exact" or "adam", as in ``sparsify``.

@@ -109,8 +109,8 @@ std::int64_t bind_cuda_workspace(const std::string& dtype, std::int64_t batch, s
 }
 
 Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x,
-                       const AdaptersTuple& y, bool symmetric, double p, const std::vector<double>& lam, const SolverTuple& solver,
-                       const Addresses& forward, const Addresses& backward) {
+                       const AdaptersTuple& y, bool symmetric, double p, bool reduced, const std::vector<double>& lam,
+                       const SolverTuple& solver, const Addresses& forward, const Addresses& backward) {
   auto adapters = [](const AdaptersTuple& side) {
     const auto& [count, k, u_t, s, vh, seed] = side;
     return Adapters{count, k, pointer(u_t), pointer(vh), pointer(s), pointer<const std::int64_t>(seed)};
@@ -127,7 +127,8 @@ Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_
           lam.data(),
           solver_of(solver),
           results(forward),
-          results(backward)};
+          results(backward),
+          reduced};
 }
 
 }  // namespace
@@ -150,14 +151,14 @@ PYBIND11_MODULE(_C, module) {
   module.def(
       "pairwise",
       [](const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x, const AdaptersTuple& y,
-         bool symmetric, double p, const std::vector<double>& lam, const SolverTuple& solver, const Addresses& forward,
+         bool symmetric, double p, bool reduced, const std::vector<double>& lam, const SolverTuple& solver, const Addresses& forward,
          const Addresses& backward, int threads) {
-        const Pairwise task = pairwise_task(dtype, batch, m, n, x, y, symmetric, p, lam, solver, forward, backward);
+        const Pairwise task = pairwise_task(dtype, batch, m, n, x, y, symmetric, p, reduced, lam, solver, forward, backward);
         const py::gil_scoped_release release;
         pairwise(task, threads);
       },
       py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("n"), py::arg("x"), py::arg("y"), py::arg("symmetric"), py::arg("p"),
-      py::arg("lam"), py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
+      py::arg("reduced"), py::arg("lam"), py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
       "x and y are (count, k, u_t, s, vh, seed); forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
   module.def(
       "compare_spectra",

@@ -68,7 +68,7 @@ void load_panel(const Src* f, const Factor& factor, const LowRankShape& shape, i
 #pragma GCC unroll 8
           for (int i = 0; i < F; ++i) {
             typedef double Wide __attribute__((vector_size(F * sizeof(double))));
-            const Wide wide = __builtin_convertvector(rows[i], Wide);
+            const Wide wide = widen<Wide>(rows[i], std::make_integer_sequence<int, F>{});
             std::memcpy(panel + (d + i) * width + done, &wide, sizeof wide);
           }
         }

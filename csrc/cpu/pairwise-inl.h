@@ -25,7 +25,7 @@ struct Columns {
 };
 
 // Rows whose A panels stay in the L2 cache while all B panels pass.
-constexpr int64_t row_block = 20 * tile_rows;
+constexpr int64_t row_block = 30 * tile_rows;
 
 // Results of y_j→x_i for a vector of j and consecutive i, kept until they fill a square that can be stored by rows.
 template <class T>
@@ -56,7 +56,8 @@ struct Backlog {
 template <class T>
 struct TileScratch {
   T *gram_u, *gram_v, *rows, *columns;
-  int64_t* source;  // row of y that a column holds
+  int64_t* source;               // row of y that a column holds
+  float *squares_x, *squares_y;  // of the norms of rows and columns, for fixed point
   Vec<T>*s_x, *s_y, *forward, *backward, *projected, *solver;
   Backlog<T>* backlog;  // [lams]
   int64_t ld;
@@ -76,6 +77,8 @@ struct TileScratch {
     take(rows, row_block * depth<T>);
     take(columns, round_up(n_columns, tile_columns<T>) * depth<T>);
     take(source, n_columns);
+    take(squares_x, n_rows);
+    take(squares_y, n_columns);
     take(s_x, task.x.k);
     take(s_y, task.y.k);
     take(forward, task.x.k);
@@ -88,33 +91,80 @@ struct TileScratch {
 };
 
 // gram[row][column] = X_row · Y_column for the tile's rows and columns; with `diagonal` only what pairs i <= j need.
-template <class T, class Src>
+// Rows and columns are packed just before the first product that reads them, from lines the product before it fetched.
+template <class Word, class T, class Src>
 void tile_gram(const Src* x, const Src* y, int64_t length, int64_t n_rows, int64_t k_x, const Columns& columns, bool diagonal,
                const TileScratch<T>& scratch, T* gram) {
-  const int64_t n_columns = columns.adapters * columns.k;
-  for (int64_t k0 = 0; k0 < length; k0 += depth<T>) {
-    const int64_t count = smaller<int64_t>(depth<T>, length - k0);
-    pack_columns(y, length, scratch.source, n_columns, k0, count, scratch.columns);
+  const int64_t n_columns = columns.adapters * columns.k, panel = tile_columns<Word>, most = depth<Word> * per_word<Word>;
+  // words are as large as T
+  Word *packed_rows = reinterpret_cast<Word*>(scratch.rows), *packed_columns = reinterpret_cast<Word*>(scratch.columns);
+  Word* C = reinterpret_cast<Word*>(gram);
+  for (int64_t k0 = 0; k0 < length; k0 += most) {
+    const int64_t count = smaller(most, length - k0);
     for (int64_t r0 = 0; r0 < n_rows; r0 += row_block) {
       const int64_t r1 = smaller(r0 + row_block, n_rows);
-      pack_rows(x + r0 * length, length, r1 - r0, k0, count, scratch.rows);
-      for (int64_t c0 = 0; c0 < n_columns; c0 += tile_columns<T>) {
-        const int64_t c1 = smaller(c0 + tile_columns<T>, n_columns);
+      int64_t packed = r0;
+      for (int64_t c0 = 0; c0 < n_columns; c0 += panel) {
+        const int64_t c1 = smaller(c0 + panel, n_columns);
+        if (r0 == 0) {
+          pack_columns(y, length, scratch.source + c0, c1 - c0, k0, count, packed_columns + c0 * depth<Word>);
+          if constexpr (std::is_same_v<Word, FixedPair>) {
+            for (int64_t c = c0; c < c1; ++c) scratch.squares_y[c] += sum_of_squares(y + scratch.source[c] * length + k0, count);
+          }
+        }
         // adapters after the last group of this panel pair with it only below the diagonal
         const int64_t last_group = (c1 - 1) / (columns.group * columns.k);
         const int64_t wanted = diagonal ? (last_group * columns.group + columns.size(last_group)) * k_x : n_rows;
         const int64_t stop = smaller(r1, wanted);
-        const int vectors = int((c1 - c0 + lanes<T> - 1) / lanes<T>);
-        const TileProduct<T> full = tile_kernel<T>(tile_rows, vectors);
+        const int vectors = int((c1 - c0 + lanes<Word> - 1) / lanes<Word>);
+        const TileProduct<Word> full = tile_kernel<Word>(tile_rows, vectors);
+        // the next panel: one of this depth that is packed, or rows of y
+        const bool last_panel = c1 == n_columns, last_block = r1 == n_rows;
+        const int64_t next_k0 = last_panel && last_block ? k0 + most : k0, next_c0 = last_panel ? 0 : c1;
+        const bool next_packed = last_panel ? !last_block : r0 > 0;
+        const int64_t pieces = smaller<int64_t>(tile_rows, panel * tile_rows / larger<int64_t>(stop - r0, 1) + 1);
+        int64_t next = next_c0;
+        const int64_t next_c1 = next_k0 < length ? smaller(next_c0 + panel, n_columns) : next;
         for (int64_t row = r0; row < stop; row += tile_rows) {
           const int rows = int(smaller<int64_t>(tile_rows, stop - row));
-          const TileProduct<T> product = rows == tile_rows ? full : tile_kernel<T>(rows, vectors);
-          product(scratch.rows + (row - r0) * depth<T>, scratch.columns + c0 * depth<T>, gram + row * scratch.ld + c0, scratch.ld, count,
-                  k0 > 0);
+          Ahead ahead;
+          if (row >= packed) {
+            packed = smaller(row + tile_rows, r1);
+            pack_rows(x + row * length, length, packed - row, k0, count, packed_rows + (row - r0) * depth<Word>);
+            if constexpr (std::is_same_v<Word, FixedPair>) {
+              for (int64_t i = row; i < packed; ++i) scratch.squares_x[i] += sum_of_squares(x + i * length + k0, count);
+            }
+            for (int64_t i = packed; i < smaller(packed + tile_rows, r1); ++i) ahead.add(x + i * length + k0);
+          }
+          for (int64_t end = smaller(next + pieces, next_c1); next < end; ++next) {
+            if (next_packed) {
+              ahead.add(packed_columns + next * depth<Word>);
+            } else {
+              ahead.add(y + scratch.source[next] * length + next_k0);
+            }
+          }
+          const TileProduct<Word> product = rows == tile_rows ? full : tile_kernel<Word>(rows, vectors);
+          product(packed_rows + (row - r0) * depth<Word>, packed_columns + c0 * depth<Word>, C + row * scratch.ld + c0, scratch.ld,
+                  words<Word>(count), k0 > 0, ahead);
         }
       }
     }
   }
+}
+
+// The same in fixed point. False when a direction is too long for it or not finite: the products then mean nothing.
+template <class Src>
+bool fixed_gram(const Src* x, const Src* y, int64_t length, int64_t n_rows, int64_t k_x, const Columns& columns, bool diagonal,
+                const TileScratch<float>& scratch, float* gram) {
+  const int64_t n_columns = columns.adapters * columns.k;
+  for (int64_t i = 0; i < n_rows; ++i) scratch.squares_x[i] = 0;
+  for (int64_t c = 0; c < n_columns; ++c) scratch.squares_y[c] = 0;
+  tile_gram<FixedPair>(x, y, length, n_rows, k_x, columns, diagonal, scratch, gram);
+  bool fits = true;
+  for (int64_t i = 0; i < n_rows; ++i) fits &= scratch.squares_x[i] <= fixed_norm * fixed_norm;
+  for (int64_t c = 0; c < n_columns; ++c) fits &= scratch.squares_y[c] <= fixed_norm * fixed_norm;
+  for (int64_t i = 0; fits && i < n_rows; ++i) fixed_to_float(gram + i * scratch.ld, n_columns);
+  return fits;
 }
 
 // One side of the pairs of a vector, as the metrics and the solver want it.
@@ -270,16 +320,22 @@ void pair_tile(const Pairwise& task, const SpectrumStats& stats_x, const Spectru
   // narrow groups on the diagonal waste less below it
   const int64_t group = tile.diagonal ? smaller(8, lanes<T>) : lanes<T>;
   const Columns columns{tile.j1 - tile.j0, task.y.k, group};
-  const int64_t n_rows = (tile.i1 - tile.i0) * task.x.k;
   TileScratch<T> scratch;
   char* base = static_cast<char*>(memory);
   scratch.layout(base + (64 - reinterpret_cast<std::uintptr_t>(base) % 64) % 64, task, tile.i1 - tile.i0, columns.adapters);
   for (int64_t c = 0; c < columns.adapters * columns.k; ++c) scratch.source[c] = columns.source(c);
-  const int64_t x = (tile.module * task.x.count + tile.i0) * task.x.k, y = (tile.module * task.y.count + tile.j0) * task.y.k;
-  tile_gram<T>(static_cast<const Src*>(task.x.u_t) + x * task.m, static_cast<const Src*>(task.y.u_t) + y * task.m, task.m, n_rows, task.x.k,
-               columns, tile.diagonal, scratch, scratch.gram_u);
-  tile_gram<T>(static_cast<const Src*>(task.x.vh) + x * task.n, static_cast<const Src*>(task.y.vh) + y * task.n, task.n, n_rows, task.x.k,
-               columns, tile.diagonal, scratch, scratch.gram_v);
+  auto gram = [&](const void* u, const void* v, int64_t length, T* to) {
+    const Src* x = static_cast<const Src*>(u) + (tile.module * task.x.count + tile.i0) * task.x.k * length;
+    const Src* y = static_cast<const Src*>(v) + (tile.module * task.y.count + tile.j0) * task.y.k * length;
+    const int64_t n_rows = (tile.i1 - tile.i0) * task.x.k;
+    if constexpr (fixed_compiled && std::is_same_v<T, float>) {
+      const bool fixed = task.reduced && length <= fixed_length && fixed_runnable();
+      if (fixed && fixed_gram(x, y, length, n_rows, task.x.k, columns, tile.diagonal, scratch, to)) return;
+    }
+    tile_gram<T>(x, y, length, n_rows, task.x.k, columns, tile.diagonal, scratch, to);
+  };
+  gram(task.x.u_t, task.y.u_t, task.m, scratch.gram_u);
+  gram(task.x.vh, task.y.vh, task.n, scratch.gram_v);
   tile_epilogue(task, stats_x, stats_y, tile, columns, scratch);
 }
 

@@ -91,14 +91,6 @@ def test_powers(p: float) -> None:
     assert_pairs(pairwise(x, metrics=["lp"], p=p), x, p=p)
 
 
-@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
-def test_precisions(precision: str) -> None:
-    x = zoo(20, 130, 65, 8)
-    assert_pairs(
-        pairwise(x, metrics=ALL_PAIRWISE, spectra=True, precision=precision, p=3.0), x, p=3.0, precision=precision
-    )
-
-
 @pytest.mark.parametrize("exponent", [-12, -6, 6, 12])
 def test_sizes_of_spectra(exponent: int) -> None:
     x = zoo(9, 12, 10, 6)

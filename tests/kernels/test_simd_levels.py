@@ -17,6 +17,7 @@ ACCURACY = [
     "test_lowrank_accuracy.py",
     "test_lowrank_degenerate.py",
     "test_pairwise_accuracy.py",
+    "test_pairwise_precision.py",
     "test_compare_spectra.py",
     "test_sparsify_exact.py",
     "test_sparsify_adam.py",

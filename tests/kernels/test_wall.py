@@ -70,6 +70,7 @@ def test_files_of_a_level_use_nothing_inline_of_the_standard_library() -> None:
                 "vec.h",
                 "small.h",
                 "gram.h",
+                "fixed.h",
                 "spectra.h",
                 "log.h",
                 "convert.h",

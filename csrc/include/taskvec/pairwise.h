@@ -35,6 +35,7 @@ struct Pairwise {
   const double* lam;
   Solver solver;
   Results forward, backward;  // x_i -> y_j and y_j -> x_i
+  bool reduced = false;       // products may be rounded: "medium" of docs/NUMERICS.md
 };
 
 // Throws std::bad_alloc.
