@@ -1,0 +1,8 @@
+"""The backend "triton": the operators' flat signatures on Triton kernels. ``lowrank_svd`` is not among them."""
+
+from .compare import compare_spectra
+from .dense import project_dense
+from .pairwise import pairwise
+from .project import project
+
+__all__ = ["compare_spectra", "pairwise", "project", "project_dense"]
