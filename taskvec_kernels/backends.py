@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import warnings
 from collections.abc import Callable
@@ -13,19 +14,24 @@ from typing import Any
 import torch
 
 # in the order in which an automatic choice tries them; one module of this package each
-BACKENDS = ("cpu", "reference")
+BACKENDS = ("cpu", "triton", "reference")
 PLANNED = {
     "cuda": "the CUDA kernels are not part of this version",
-    "triton": "the Triton kernels are not part of this version",
 }
+MODULES = {"cpu": "native", "triton": "triton", "reference": "oracle"}
+LACKS = {"triton": ("lowrank_svd",)}  # functions that a backend does not have
 
 
-def usable(backend: str, device: torch.device | None = None) -> tuple[bool, str]:
-    """Whether ``backend`` can run on ``device`` (None: at all), and why or why not."""
+def usable(backend: str, device: torch.device | None = None, function: str | None = None) -> tuple[bool, str]:
+    """Whether ``backend`` can run (``function``) on ``device`` (None: at all), and why or why not."""
     if backend in PLANNED:
         return False, PLANNED[backend]
+    if function in LACKS.get(backend, ()):
+        return False, f"has no {function}"
     if backend == "reference":
         return True, "fp64, slow, any device"
+    if backend == "triton":
+        return triton(device)
     ok, reason = native()
     if ok and device is not None and device.type != "cpu":
         return False, f"takes CPU tensors, got {device}"
@@ -42,6 +48,23 @@ def native() -> tuple[bool, str]:
     return True, f"compiled core, SIMD level {core.simd_level()}"
 
 
+def triton(device: torch.device | None) -> tuple[bool, str]:
+    """Whether the Triton kernels run on ``device``, or on any GPU here; imports neither Triton nor its kernels."""
+    if importlib.util.find_spec("triton") is None:
+        return False, "Triton is not installed; pip install 'triton>=3.6'"
+    version = importlib.metadata.version("triton")
+    if tuple(map(int, version.split(".")[:2])) < (3, 6):
+        return False, f"needs Triton 3.6 or newer, found {version}; pip install 'triton>=3.6'"
+    if not torch.cuda.is_available():
+        return False, f"torch {torch.__version__} sees no CUDA GPU"
+    if device is not None and device.type != "cuda":
+        return False, f"takes CUDA tensors, got {device}; move them with .cuda()"
+    capability = torch.cuda.get_device_capability(device)
+    if capability < (8, 0):
+        return False, f"needs a GPU of compute capability 8.0, {torch.cuda.get_device_name(device)} has {capability}"
+    return True, f"Triton {version}, {torch.cuda.get_device_name(device)}"
+
+
 def implementation(function: str, backend: str | None, device: torch.device) -> Callable[..., Any]:
     """The function of the chosen backend.
 
@@ -49,27 +72,27 @@ def implementation(function: str, backend: str | None, device: torch.device) -> 
         ValueError: ``backend`` is unknown or cannot run here; the message lists what can and why the rest cannot.
     """
     if backend is not None and backend not in (*BACKENDS, *PLANNED):
-        raise ValueError(f"{function}: unknown backend {backend!r}; {choices(device)}")
-    if backend is not None and not usable(backend, device)[0]:
-        raise ValueError(f"{function}: backend {backend!r} cannot run: {usable(backend, device)[1]}; {choices(device)}")
-    chosen = backend or next(name for name in BACKENDS if usable(name, device)[0])
+        raise ValueError(f"{function}: unknown backend {backend!r}; {choices(device, function)}")
+    if backend is not None and not usable(backend, device, function)[0]:
+        reason = usable(backend, device, function)[1]
+        raise ValueError(f"{function}: backend {backend!r} cannot run: {reason}; {choices(device, function)}")
+    chosen = backend or next(name for name in BACKENDS if usable(name, device, function)[0])
     if backend is None and chosen == "reference":
-        why = "; ".join(f"{name}: {usable(name, device)[1]}" for name in BACKENDS if name != "reference")
+        why = "; ".join(f"{name}: {usable(name, device, function)[1]}" for name in BACKENDS if name != "reference")
         warnings.warn(f"{function} runs the slow fp64 reference on {device} ({why})", RuntimeWarning, stacklevel=2)
     result: Callable[..., Any] = getattr(module(chosen), function)
     return result
 
 
 def module(backend: str) -> ModuleType:
-    name = {"cpu": "native", "reference": "oracle"}[backend]
-    return importlib.import_module(f"taskvec_kernels.{name}")
+    return importlib.import_module(f"taskvec_kernels.{MODULES[backend]}")
 
 
-def choices(device: torch.device | None = None) -> str:
+def choices(device: torch.device | None = None, function: str | None = None) -> str:
     """One line: the backends that can run on ``device``, and why the others cannot."""
     names = (*BACKENDS, *PLANNED)
-    can = [name for name in names if usable(name, device)[0]]
-    cannot = [f"{name} ({usable(name, device)[1]})" for name in names if name not in can]
+    can = [name for name in names if usable(name, device, function)[0]]
+    cannot = [f"{name} ({usable(name, device, function)[1]})" for name in names if name not in can]
     return f"can run: {', '.join(can)}; cannot: {', '.join(cannot)}"
 
 

@@ -2,7 +2,7 @@
 
 from .compare import compare_spectra
 from .dense import project_dense
-from .pairwise import pairwise
-from .project import project
+from .factors import project
+from .pairs import pairwise
 
 __all__ = ["compare_spectra", "pairwise", "project", "project_dense"]

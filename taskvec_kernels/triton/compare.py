@@ -44,6 +44,7 @@ def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | N
     if count and outs:
         compare_rows[(ceil_div(count, rows),)](
             s1, s2, tuple(outs), count, k, P=1.0 if p is None or infinite else float(p),
-            NAMES=" ".join("linf" if name == "lp" and infinite else name for name in metrics), COUNT=len(outs), ROWS=rows, K=K,
+            NAMES=" ".join("linf" if name == "lp" and infinite else name for name in metrics), COUNT=len(outs),
+            ROWS=rows, K=K,
         )  # fmt: skip
     return outs

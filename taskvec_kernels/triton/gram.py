@@ -1,8 +1,8 @@
 """The fused cross-Gram kernel: d of both directions and the overlaps from one pass over X = [U | V].
 
-A tile's two Gram blocks, G of U and H of V, are computed one after the other in one loop over the phases, so that a full
-tile of accumulators fits the registers; both are parked in a scratch of this program that stays in the L2 cache and are
-read back in column chunks, where P = G ∘ H is reduced along either side.
+A tile's two Gram blocks, G of U and H of V, are computed one after the other in one loop over the phases, so that a
+full tile of accumulators fits the registers; both are parked in a scratch of this program that stays in the L2 cache and
+are read back in column chunks, where P = G ∘ H is reduced along either side.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import triton.language as tl
 from .schedule import rectangle, triangle
 
 
-@triton.jit(
-    do_not_specialize=["rows_x", "rows_y", "row_tiles", "column_tiles", "module_tiles", "tiles", "programs"]
-)
+@triton.jit(do_not_specialize=["rows_x", "rows_y", "row_tiles", "column_tiles", "module_tiles", "tiles", "programs"])
 def gram(
     x,  # [modules · rows_x, width]: a descriptor with blocks [BM, BK], or its address without TMA
     y,  # [modules · rows_y, width], blocks [BN, BK]

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-TRITON_DTYPE = {torch.float32: "fp32", torch.float64: "fp64", torch.float16: "fp16", torch.bfloat16: "bf16"}
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -67,12 +65,13 @@ class Tile:
 
 
 def tile(on: Machine, how: Scheme) -> Tile:
-    """The largest tile whose accumulators (two of them, where sums are promoted) fit the registers."""
+    """The largest tile that compiles without spills; where sums are promoted there are two accumulators."""
     if how.dtype == torch.float64:
         return Tile(64, 64, 16, 8, 3)
     if not on.tma:
         return Tile(128, 128, 32, 8, 4)
-    return Tile(128, 128, 64, 8, 4) if how.run else Tile(128, 256, 64, 8, 4)
+    wide = on.capability[0] == 9 and not how.run
+    return Tile(128, 256 if wide else 128, 64, 8, 4)
 
 
 def padded_rank(k: int) -> tuple[int, int]:

@@ -12,11 +12,7 @@ import triton.language as tl
 @triton.jit
 def square_root(x):
     """Correctly rounded."""
-    if x.dtype == tl.float32:
-        root = tl.sqrt_rn(x)
-    else:
-        root = tl.sqrt(x)
-    return root
+    return tl.sqrt_rn(x) if x.dtype == tl.float32 else tl.sqrt(x)
 
 
 @triton.jit

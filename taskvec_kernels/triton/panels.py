@@ -44,7 +44,7 @@ class Panel:
 def plan(modules: int, N: int, M: int | None, cost: Cost, tiles: int, budget: int) -> Plan:
     """The largest panels that fit ``budget``; M None: N among themselves. ``tiles`` are those of a whole module."""
     programs = max(1, min(cost.programs, budget // 4 // cost.program))
-    room = budget - programs * cost.program
+    room = max(0, budget - programs * cost.program)
     targets = N if M is None else M
     whole = N * cost.x + (0 if M is None else M * cost.y) + N * targets * cost.pair
     if whole <= room:

@@ -68,23 +68,30 @@ def assert_svd(
 
 
 def assert_pairs(
-    out: Pairwise, x: LowRankSVD, y: LowRankSVD | None = None, *, p: float | None = None, precision: str = "highest"
+    out: Pairwise,
+    x: LowRankSVD,
+    y: LowRankSVD | None = None,
+    *,
+    p: float | None = None,
+    precision: str = "highest",
+    eps: float | None = None,
 ) -> None:
-    """Every metric and spectrum in ``out`` against the oracle fed the same inputs."""
-    assert_one_way("forward", out.forward, x, x if y is None else y, p, precision)
+    """Every metric and spectrum in ``out`` against the oracle fed the same inputs; ``eps`` in place of the CPU's ε."""
+    eps = bounds.projection(output_dtype(*x), precision) if eps is None else eps
+    assert_one_way("forward", out.forward, x, x if y is None else y, p, eps)
     assert (out.backward is None) == (y is None)
     if y is not None:
-        assert_one_way("backward", out.backward, y, x, p, precision)
+        assert_one_way("backward", out.backward, y, x, p, eps)
 
 
 def assert_one_way(
-    way: str, got: dict[str, Tensor], source: LowRankSVD, target: LowRankSVD, p: float | None, precision: str
+    way: str, got: dict[str, Tensor], source: LowRankSVD, target: LowRankSVD, p: float | None, eps: float
 ) -> None:
     assert got, f"{way} holds nothing"
     dtype = output_dtype(*source, *target)
     names = set(bounds.METRICS) - {"entropy"} - ({"lp"} if p is None else set())
     want = reference.one_way(source, target, sorted(names), True, p)
-    context = pair_bounds(source, target, want, dtype, p, precision)
+    context = pair_bounds(source, target, want, dtype, p, eps)
     for name, values in got.items():
         assert values.dtype == dtype and values.is_contiguous(), f"{way} {name}: {values.dtype}"
         if name == "residual":
@@ -100,9 +107,8 @@ def assert_one_way(
 
 
 def pair_bounds(
-    source: LowRankSVD, target: LowRankSVD, want: dict[str, Tensor], dtype: torch.dtype, p: float | None, precision: str
+    source: LowRankSVD, target: LowRankSVD, want: dict[str, Tensor], dtype: torch.dtype, p: float | None, eps: float
 ) -> bounds.Pairs:
-    eps = bounds.projection(dtype, precision)
     s1, s_target = source.S.double(), target.S.double()
     return bounds.Pairs(
         u=bounds.unit(dtype),

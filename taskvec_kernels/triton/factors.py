@@ -15,7 +15,8 @@ RUN = 512  # positions that are summed in a row
 
 @triton.jit
 def project_pairs(
-    U, u_offsets, u_m, u_k, V, v_offsets, v_k, v_n, b, b_offsets, b_m, b_r, a, a_offsets, a_r, a_n, scale, out, m, n, k, r,
+    U, u_offsets, u_m, u_k, V, v_offsets, v_k, v_n, b, b_offsets, b_m, b_r, a, a_offsets, a_r, a_n,
+    scale, out, m, n, k, r,
     CLIP: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK: tl.constexpr, RUN: tl.constexpr,
 ):  # fmt: skip
     """One block of a pair's directions: U [m, k], V [k, n], b [m, r], a [r, n]."""

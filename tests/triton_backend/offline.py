@@ -1,6 +1,6 @@
 """Compile every variant of the Triton kernels for sm_80, sm_90 and sm_100, with no GPU, and read the result.
 
-    python -m tests.triton.offline [words that a variant's name must contain]
+    python -m tests.triton_backend.offline [words that a variant's name must contain]
 
 Prints one line a kernel and exits 1 when one of them breaks a promise: spills, too much shared memory, no matrix
 instructions or serialised ones, TF32 where docs/NUMERICS.md has none.
