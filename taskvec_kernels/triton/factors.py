@@ -70,6 +70,6 @@ def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bo
         project_pairs[(scales.numel() * ceil_div(k, block_k),)](
             *arguments, scales, out, m, n, k, r,
             CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=32, RUN=RUN,
-            num_warps=2 if block_k * block_r < 1024 else 4,
+            num_warps=2 if block_k * block_r < 1024 and b.element_size() == 4 else 4,  # else it spills
         )  # fmt: skip
     return out

@@ -1,8 +1,8 @@
 """The fused cross-Gram kernel: d of both directions and the overlaps from one pass over X = [U | V].
 
 A tile's two Gram blocks, G of U and H of V, are computed one after the other in one loop over the phases, so that a
-full tile of accumulators fits the registers; both are parked in a scratch of this program that stays in the L2 cache and
-are read back in column chunks, where P = G ∘ H is reduced along either side.
+full tile of accumulators fits the registers; both are parked in a scratch of this program that stays in the L2 cache
+and are read back in column chunks, where P = G ∘ H is reduced along either side.
 """
 
 from __future__ import annotations

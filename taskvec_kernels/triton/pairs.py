@@ -127,10 +127,13 @@ def pairwise(
     forward = allocate(metrics, spectra, (*batch, zoo.count, other.count), zoo.k, dtype, device)
     backward = {} if y is None else allocate(metrics, spectra, (*batch, other.count, zoo.count), other.k, dtype, device)
     if batch.numel() and forward:
-        ways = [{name: t.flatten(0, len(batch) - 1) if batch else t[None] for name, t in out.items()}
-                for out in (forward, backward)]  # fmt: skip
-        run(call, batch.numel(), *ways, p)
+        run(call, batch.numel(), by_module(forward, len(batch)), by_module(backward, len(batch)), p)
     return [*forward.values(), *backward.values()]
+
+
+def by_module(out: dict[str, Tensor], lead: int) -> dict[str, Tensor]:
+    """Views with one leading dimension in place of ``lead``."""
+    return {name: t.flatten(0, lead - 1) if lead else t[None] for name, t in out.items()}
 
 
 def run(call: Call, modules: int, forward: dict[str, Tensor], backward: dict[str, Tensor], p: float | None) -> None:

@@ -1,8 +1,8 @@
 """Which tile a step of a persistent kernel works on: closed forms, no table.
 
 A module's Gram matrix is cut into tiles of BM × RATIO·BM. Row tiles come in groups of GROUP, and a group is walked
-column by column, so that the tiles in flight at one time share their strips of X in the L2 cache. The symmetric schedule
-keeps the tiles that reach the diagonal or lie below it.
+column by column, so that the tiles in flight at one time share their strips of X in the L2 cache. The symmetric
+schedule keeps the tiles that reach the diagonal or lie below it.
 """
 
 from __future__ import annotations
