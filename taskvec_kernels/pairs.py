@@ -35,7 +35,8 @@ def pairwise(
         y: M adapters of k_y directions to compare x with; None compares x with itself.
         metrics: names among l1 l2 linf lp rec entropy_projected cosine residual energy excess overlap_u overlap_v.
         spectra: adds "spectra" (S₂) and "d" (before clipping), (..., N, M, k_x) forward, (..., M, N, k_y) backward.
-        precision: "highest" (fp32 products); "high" and "medium" allow more error, which the CPU does not use.
+        precision: "highest" (fp32 products, or an equal); "high" and "medium" allow more error, which the CPU does not
+            use (docs/NUMERICS.md).
         p: the p of ``lp``.
         backend: forces one; None picks.
 
@@ -49,8 +50,8 @@ def pairwise(
             backend that cannot run.
 
     Cost:
-        2 k_x k_y (m + n) flop an unordered pair. Peak memory: inputs + outputs + a few tiles (64 MiB on the CPU), plus
-        a copy of an input that is not stored by direction.
+        2 k_x k_y (m + n) flop an unordered pair. Peak memory: inputs + outputs + a few tiles (64 MiB on the CPU,
+        256 MiB on a GPU), plus a copy of an input that is not stored by direction.
     """
     names = check_metrics("pairwise", metrics, PAIRWISE, p)
     expect(

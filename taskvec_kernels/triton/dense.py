@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..arguments import result_dtype
-from .launch import Strided, ceil_div, next_power_of_2
+from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2
 
 ROWS, COLUMNS = 64, 1024  # of τ, that a program sums
 BN = 32
@@ -54,6 +54,7 @@ def project_part(
 def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
     (m, n), k = tau.shape[-2:], U.shape[-1]
     dtype = result_dtype(U, Vh, tau)
+    check_dtype("project_dense", dtype, machine(U.device))
     batch = tau.shape[:-2]
     K = min(32, max(16, next_power_of_2(k)))
     rows, columns = ceil_div(m, ROWS), ceil_div(n, COLUMNS)

@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..arguments import result_dtype
-from .launch import Strided, ceil_div, next_power_of_2
+from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2
 
 RUN = 512  # positions that are summed in a row
 
@@ -62,6 +62,7 @@ def cross(
 def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
     k, (m, r), n = U.shape[-1], b.shape[-2:], a.shape[-1]
     out = torch.empty(*U.shape[:-2], k, dtype=result_dtype(U, Vh, b, a), device=U.device)
+    check_dtype("project", out.dtype, machine(U.device))
     parts = [Strided.of(t, 2) for t in (U, Vh, b, a)]
     scales = scale.reshape(-1).contiguous()
     block_k, block_r = (min(32, max(16, next_power_of_2(size))) for size in (k, r))

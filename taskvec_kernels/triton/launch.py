@@ -34,6 +34,15 @@ def machine(device: torch.device) -> Machine:
     return Machine((properties.major, properties.minor), properties.multi_processor_count)
 
 
+def check_dtype(function: str, dtype: torch.dtype, on: Machine) -> None:
+    """Triton's products of fp64 tiles do not compile for the tensor cores of compute capability 10."""
+    if dtype == torch.float64 and on.capability[0] == 10:
+        raise ValueError(
+            f"{function}: backend 'triton' has no fp64 on a GPU of compute capability {on.capability[0]}."
+            f"{on.capability[1]}; pass float32, or backend='reference' for fp64"
+        )
+
+
 @dataclass(frozen=True)
 class Scheme:
     """How Gram entries are computed: docs/NUMERICS.md."""

@@ -18,6 +18,7 @@ from .launch import (
     Strided,
     Tile,
     ceil_div,
+    check_dtype,
     machine,
     operand,
     padded_rank,
@@ -121,6 +122,7 @@ def pairwise(
     zoo = Zoo.of(x, dtype)
     other = zoo if y is None else Zoo.of(y, dtype)
     on, how = machine(device), scheme(x.U.dtype, precision)
+    check_dtype("pairwise", dtype, on)
     overlaps = any(name.startswith("overlap") for name in metrics)
     m, n = x.U.shape[-2], x.Vh.shape[-1]
     call = Call(zoo, other, y is None, on, how, tile(on, how), m, n, dtype, overlaps)

@@ -60,6 +60,12 @@ def test_the_tiles_of_fp64() -> None:
     check(zoo(9, 20, 33, 16, dtype=torch.float64))
 
 
+def test_no_fp64_where_it_does_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "machine", lambda device: Machine((10, 0), 2))
+    with pytest.raises(ValueError, match=r"no fp64 on a GPU of compute capability 10.0; pass float32, or backend="):
+        compute(zoo(2, 5, 4, 2, dtype=torch.float64))
+
+
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 4, 9, 2), (5, 20, 3, 8), (12, 3, 7, 9)], ids=name_of)
 def test_x_against_y(shape: tuple[int, int, int, int]) -> None:
