@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 # torch's own index has smaller CPU builds; TORCH may name one
 TORCH ?= torch==2.13.0
+# what torch 2.11 brings on a GPU; its interpreter needs this NumPy (3.9 takes any)
+TRITON ?= triton==3.6.0 numpy<2.4
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 RUN = $(VENV)/bin/python -m
 NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml -type f)
 
-.PHONY: demo test check lint types native-check stub-check cuda-check dist-check bench gpu zoo clean
+.PHONY: demo test check lint types native-check stub-check cuda-check triton-check dist-check bench gpu zoo clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
@@ -16,7 +18,7 @@ demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 test: $(VENV)/.test  ## every test
 	$(RUN) pytest
 
-check: lint types stub-check native-check cuda-check dist-check  ## what a change must pass besides the tests
+check: lint types stub-check native-check cuda-check triton-check dist-check  ## what a change must pass besides the tests
 
 lint: $(VENV)/.dev
 	$(RUN) ruff check .
@@ -40,6 +42,10 @@ native-check: $(VENV)/.dev
 # the CUDA kernels compile for every promised architecture, without spills; needs nvcc and no GPU
 cuda-check:
 	$(PYTHON) scripts/cuda_check.py
+
+# every variant of the Triton kernels compiled for sm_80, sm_90 and sm_100, and the result read; needs no GPU
+triton-check: $(VENV)/.dev
+	TRITON_CACHE_DIR=$(CURDIR)/build/triton-cache $(RUN) tests.triton_backend.offline
 
 # a wheel built from the sdist imports and runs in an environment of its own
 dist-check: $(VENV)/.dev
@@ -72,7 +78,7 @@ $(VENV)/.installed: $(VENV)/.torch $(NATIVE)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.torch $(NATIVE)
-	$(PIP) install -e '.[test]'
+	$(PIP) install $(foreach p,$(TRITON),'$(p)') -e '.[test]'
 	touch $(VENV)/.installed $@
 
 $(VENV)/.bench: $(VENV)/.torch $(NATIVE)
@@ -80,7 +86,7 @@ $(VENV)/.bench: $(VENV)/.torch $(NATIVE)
 	touch $(VENV)/.installed $@
 
 $(VENV)/.dev: $(VENV)/.torch $(NATIVE)
-	$(PIP) install -e '.[test,dev]'
+	$(PIP) install $(foreach p,$(TRITON),'$(p)') -e '.[test,dev]'
 	touch $(VENV)/.installed $(VENV)/.test $@
 
 clean:

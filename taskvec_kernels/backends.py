@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import warnings
 from collections.abc import Callable
@@ -12,23 +13,25 @@ from typing import Any
 import torch
 
 # in the order in which an automatic choice tries them; one module of this package each
-BACKENDS = ("cpu", "cuda", "reference")
-MODULES = {"cpu": "native", "cuda": "cuda", "reference": "oracle"}
-PLANNED = {"triton": "the Triton kernels are not part of this version"}
+BACKENDS = ("cpu", "cuda", "triton", "reference")
+MODULES = {"cpu": "native", "cuda": "cuda", "triton": "triton", "reference": "oracle"}
 # what a backend has, where it has not everything
-FUNCTIONS = {"cuda": ("lowrank_svd",)}
+FUNCTIONS = {
+    "cuda": ("lowrank_svd",),
+    "triton": ("project", "project_dense", "pairwise", "sparsify", "compare_spectra"),
+}
 
 
 def usable(backend: str, device: torch.device | None = None, function: str | None = None) -> tuple[bool, str]:
     """Whether ``backend`` can run (``function``, on ``device``; None: at all), and why or why not."""
-    if backend in PLANNED:
-        return False, PLANNED[backend]
     if function is not None and function not in FUNCTIONS.get(backend, (function,)):
         return False, f"has {', '.join(FUNCTIONS[backend])} alone"
     if backend == "reference":
         return True, "fp64, slow, any device"
     if backend == "cuda":
         return cuda_device(device)
+    if backend == "triton":
+        return triton(device)
     ok, reason = native()
     if ok and device is not None and device.type != "cpu":
         return False, f"takes CPU tensors, got {device}"
@@ -64,13 +67,30 @@ def native() -> tuple[bool, str]:
     return True, f"compiled core, SIMD level {core.simd_level()}"
 
 
+def triton(device: torch.device | None) -> tuple[bool, str]:
+    """Whether the Triton kernels run on ``device``, or on any GPU here; imports neither Triton nor its kernels."""
+    if importlib.util.find_spec("triton") is None:
+        return False, "Triton is not installed; pip install 'triton>=3.6'"
+    version = importlib.metadata.version("triton")
+    if tuple(map(int, version.split(".")[:2])) < (3, 6):
+        return False, f"needs Triton 3.6 or newer, found {version}; pip install 'triton>=3.6'"
+    if not torch.cuda.is_available():
+        return False, f"torch {torch.__version__} sees no CUDA GPU"
+    if device is not None and device.type != "cuda":
+        return False, f"takes CUDA tensors, got {device}; move them with .cuda()"
+    capability = torch.cuda.get_device_capability(device)
+    if capability < (8, 0):
+        return False, f"needs a GPU of compute capability 8.0, {torch.cuda.get_device_name(device)} has {capability}"
+    return True, f"Triton {version}, {torch.cuda.get_device_name(device)}"
+
+
 def implementation(function: str, backend: str | None, device: torch.device) -> Callable[..., Any]:
     """The function of the chosen backend.
 
     Raises:
         ValueError: ``backend`` is unknown or cannot run here; the message lists what can and why the rest cannot.
     """
-    if backend is not None and backend not in (*BACKENDS, *PLANNED):
+    if backend is not None and backend not in BACKENDS:
         raise ValueError(f"{function}: unknown backend {backend!r}; {choices(device, function)}")
     if backend is not None and not usable(backend, device, function)[0]:
         reason = usable(backend, device, function)[1]
@@ -86,7 +106,7 @@ def implementation(function: str, backend: str | None, device: torch.device) -> 
 
 def choices(device: torch.device | None = None, function: str | None = None) -> str:
     """One line: the backends that can run on ``device``, and why the others cannot."""
-    names = (*BACKENDS, *PLANNED)
+    names = BACKENDS
     can = [name for name in names if usable(name, device, function)[0]]
     cannot = [f"{name} ({usable(name, device, function)[1]})" for name in names if name not in can]
     return f"can run: {', '.join(can)}; cannot: {', '.join(cannot)}"
@@ -94,7 +114,7 @@ def choices(device: torch.device | None = None, function: str | None = None) -> 
 
 def backend_report() -> list[dict[str, Any]]:
     """Every backend with ``name``, ``usable`` and ``reason``, for ``taskvec env`` and bug reports."""
-    return [{"name": name, "usable": usable(name)[0], "reason": usable(name)[1]} for name in (*BACKENDS, *PLANNED)]
+    return [{"name": name, "usable": usable(name)[0], "reason": usable(name)[1]} for name in BACKENDS]
 
 
 def simd_level() -> str | None:

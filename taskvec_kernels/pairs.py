@@ -43,8 +43,9 @@ def pairwise(
         y: M adapters of k_y directions to compare x with; None compares x with itself.
         metrics: names among l1 l2 linf lp rec entropy_projected cosine residual energy excess overlap_u overlap_v.
         spectra: adds "spectra" (S₂) and "d" (before clipping), (..., N, M, k_x) forward, (..., M, N, k_y) backward.
-        precision: "highest" (fp32 products); "medium" lets a CPU with AVX512-VNNI round directions to 16-bit fixed
-            point. Else, and for "high", the CPU computes "highest".
+        precision: "highest" (fp32 products, or an equal); "medium" lets a CPU with AVX512-VNNI round directions to
+            16-bit fixed point, and a GPU to fp16; "high" lies between on a GPU and is "highest" on a CPU
+            (docs/NUMERICS.md).
         p: the p of ``lp``.
         lam: the weight λ ≥ 0 of the sparse projection; a list or vector of L adds a leading axis to all but "d".
         method: "exact" or "adam", as in ``sparsify``.
@@ -65,8 +66,8 @@ def pairwise(
 
     Cost:
         2 k_x k_y (m + n) flop an unordered pair, whatever the number of λ's, and for each λ what ``sparsify`` costs.
-        Peak memory: inputs + outputs + a few tiles (64 MiB on the CPU), plus a copy of an input that is not stored by
-        direction.
+        Peak memory: inputs + outputs + a few tiles (64 MiB on the CPU, 256 MiB on a GPU), plus a copy of an input that
+        is not stored by direction.
     """
     names = check_metrics("pairwise", metrics, PAIRWISE, p)
     expect(

@@ -199,6 +199,8 @@ def adam_loop(
         S = torch.where(stopped[..., None], S, clip_negative(moved))
         steps += ~stopped
     loss = objective(S, d, tau_norm, lam, solver.norm)
+    if solver.tol > 0:
+        converged = converged | (~stopped & ((loss - last).abs() <= solver.tol * unit[..., 0]))
     return torch.where(loss.isnan()[..., None], torch.nan, S), loss, steps, converged
 
 

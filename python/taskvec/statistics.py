@@ -102,7 +102,8 @@ class RecZ:
     @property
     def value(self) -> NDArray[np.float64]:
         spread = np.sqrt(self.variance)
-        return np.divide(self.above, spread, out=np.full_like(self.above, np.nan), where=spread > 0)
+        z: NDArray[np.float64] = np.divide(self.above, spread, out=np.full_like(self.above, np.nan), where=spread > 0)
+        return z
 
 
 def nan_mean(values: Floats) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

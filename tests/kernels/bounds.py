@@ -34,6 +34,23 @@ def aligned_projection(dtype: torch.dtype, length: int) -> float:
     return 2 * (min(length, run) + length / run + 4) * unit(dtype)
 
 
+def triton_projection(dtype: torch.dtype, precision: str, length: int) -> float:
+    """ε of the Triton backend for fp32 inputs; ``length`` is the larger one of m and n.
+
+    Any sum of ``length`` products in tensor cores that truncate once in 16 positions, and operands in fp16 ("medium")
+    or in two fp16 halves.
+    """
+    if dtype == torch.float64 or precision == "highest":
+        return projection(dtype, precision)
+    operands = 3 * 2.0**-22 if precision == "high" else 2.0**-10
+    return 2 * (operands + length * 2.0**-27 + 8 * 2.0**-24)
+
+
+def triton_aligned_projection(length: int) -> float:
+    """ε of "highest" on the Triton backend for any input whatever: runs of 256 positions."""
+    return 2 * (3 * 2.0**-22 + 16 * 2.0**-23 + (length / 256 + 8) * 2.0**-24)
+
+
 def orthogonality(dtype: torch.dtype, r: int, condition: float) -> float:
     """‖UᵀU − I‖_max on the numerical rank; ``condition`` is the larger one of the two factors.
 

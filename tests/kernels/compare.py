@@ -78,10 +78,15 @@ def assert_pairs(
     *,
     p: float | None = None,
     precision: str = "highest",
+    eps: float | None = None,
     lam: float | list[float] = 0.0,
     norm: str = "frobenius",
 ) -> None:
-    """Every metric and spectrum in ``out`` against the oracle fed the same inputs; several λ's one by one."""
+    """Every metric and spectrum in ``out`` against the oracle fed the same inputs; several λ's one by one.
+
+    ``eps`` stands in place of the CPU's ε.
+    """
+    eps = bounds.projection(output_dtype(*x), precision) if eps is None else eps
     assert (out.backward is None) == (y is None)
     for i, one in enumerate(lam if isinstance(lam, list) else [lam]):
         for way, got, source, target in (
@@ -92,7 +97,7 @@ def assert_pairs(
                 continue
             if isinstance(lam, list):
                 got = {name: t if name == "d" else t[i] for name, t in got.items()}
-            assert_one_way(f"λ {one:g} {way}", got, source, target, p, precision, one, norm)
+            assert_one_way(f"λ {one:g} {way}", got, source, target, p, eps, one, norm)
 
 
 def assert_one_way(
@@ -101,7 +106,7 @@ def assert_one_way(
     source: LowRankSVD,
     target: LowRankSVD,
     p: float | None,
-    precision: str,
+    eps: float,
     lam: float = 0.0,
     norm: str = "frobenius",
 ) -> None:
@@ -111,7 +116,7 @@ def assert_one_way(
     weights = Weights((lam,), Solver(norm=norm))
     want = reference.one_way(source, target, sorted(names), True, p, weights)
     want = {name: t if name == "d" else t[0] for name, t in want.items()}
-    context = pair_bounds(source, target, want, dtype, p, precision, lam, norm)
+    context = pair_bounds(source, target, want, dtype, p, eps, lam, norm)
     for name, values in got.items():
         assert values.dtype == dtype and values.is_contiguous(), f"{way} {name}: {values.dtype}"
         if name == "residual":
@@ -132,11 +137,10 @@ def pair_bounds(
     want: dict[str, Tensor],
     dtype: torch.dtype,
     p: float | None,
-    precision: str,
+    eps: float,
     lam: float = 0.0,
     norm: str = "frobenius",
 ) -> bounds.Pairs:
-    eps = bounds.projection(dtype, precision)
     s1, s_target = source.S.double(), target.S.double()
     tau_norm = s_target.norm(dim=-1)[..., None, :].expand(want["l1"].shape)
     eta = eta_d = eps * tau_norm

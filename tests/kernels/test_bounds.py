@@ -111,7 +111,7 @@ def test_the_bounds_leave_most_pairs_to_compare() -> None:
     x = zoo(30, 60, 50, 8)
     out = pairwise(x, metrics=["l1", "rec", "excess"], spectra=True).forward
     want = {name: values.double() for name, values in out.items()}
-    c = pair_bounds(x, x, want, torch.float32, None, "highest")
+    c = pair_bounds(x, x, want, torch.float32, None, bounds.projection(torch.float32))
     assert c.noise.double().mean() < 0.01
     assert (bounds.rec(c) < 1e-3).double().mean() > 0.95 and (bounds.entropy_projected(c) < 1e-2).double().mean() > 0.95
 

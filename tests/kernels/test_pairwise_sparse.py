@@ -59,7 +59,7 @@ def test_the_bounds_leave_most_pairs_to_compare() -> None:
     for lam in (0.05, 0.3):
         want = {name: t.double() for name, t in reference.pairwise(x, lam=lam, spectra=True).forward.items()}
         want |= {name: t.double() for name, t in reference.pairwise(x, metrics=["residual"], lam=lam).forward.items()}
-        c = pair_bounds(x, x, want, torch.float32, None, "highest", lam)
+        c = pair_bounds(x, x, want, torch.float32, None, bounds.projection(torch.float32), lam)
         norm = x.S.double().norm(dim=-1)
         assert (c.eta / norm)[apart].median() < 1e-5 and (c.eta / norm)[apart].quantile(0.9) < 1e-4
         assert (c.eta / norm).max() < 0.02

@@ -1,0 +1,164 @@
+"""The fused cross-Gram kernel: d of both directions and the overlaps from one pass over X = [U | V].
+
+A tile's two Gram blocks, G of U and H of V, are computed one after the other in one loop over the phases, so that a
+full tile of accumulators fits the registers; both are parked in a scratch of this program that stays in the L2 cache
+and are read back in column chunks, where P = G ∘ H is reduced along either side.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from .schedule import rectangle, triangle
+
+
+@triton.jit(do_not_specialize=["rows_x", "rows_y", "row_tiles", "column_tiles", "module_tiles", "tiles", "programs"])
+def gram(
+    x,  # [modules · rows_x, width]: a descriptor with blocks [BM, BK], or its address without TMA
+    y,  # [modules · rows_y, width], blocks [BN, BK]
+    sx,  # [modules, rows_x]
+    sy,  # [modules, rows_y]
+    scratch,  # [programs, 2, BM, BN]
+    forward,  # d of x→y, [modules, rows_y / RY, rows_x]
+    backward,  # d of y→x, [modules, rows_x / RX, rows_y]; the same memory as forward when SYMMETRIC
+    overlap_u,  # ‖U_iᵀU_j‖² of blocks, [modules, rows_x / RX, rows_y / RY]
+    overlap_v,
+    rows_x,
+    rows_y,
+    depth_u,  # columns of X that hold U, a multiple of BK
+    depth_v,
+    scale_u,  # what undoes the scale of X in G
+    scale_v,
+    width,
+    row_tiles,
+    column_tiles,
+    module_tiles,
+    tiles,
+    programs,
+    SYMMETRIC: tl.constexpr,
+    TERMS: tl.constexpr,  # 1: X holds hi; 3: hi and lo, lo·hi + hi·lo + hi·hi
+    RUN: tl.constexpr,  # columns summed by the tensor cores before fp32 takes over; 0: all
+    OVERLAPS: tl.constexpr,
+    BM: tl.constexpr,
+    BN: tl.constexpr,
+    BK: tl.constexpr,
+    BC: tl.constexpr,
+    RX: tl.constexpr,
+    RY: tl.constexpr,
+    DTYPE: tl.constexpr,  # of sums
+    TMA: tl.constexpr,
+):
+    program = tl.program_id(0)
+    NI: tl.constexpr = BM // RX
+    NC: tl.constexpr = BC // RY
+    parked = scratch + program.to(tl.int64) * (2 * BM * BN)
+    om = tl.arange(0, BM)
+    on = tl.arange(0, BN)
+    blocks_x = rows_x // RX
+    blocks_y = rows_y // RY
+    lo = depth_u + depth_v
+    for step in tl.range(program, tiles, programs):
+        t = step + tl.full((), 0, tl.int32)
+        module = t // module_tiles
+        if SYMMETRIC:
+            i, j = triangle(t - module * module_tiles, row_tiles, BN // BM)
+        else:
+            i, j = rectangle(t - module * module_tiles, row_tiles, column_tiles)
+        xrow = module * rows_x + i * BM
+        yrow = module * rows_y + j * BN
+        for phase in tl.range(0, 2, num_stages=1):
+            start = phase * depth_u
+            depth = depth_u + phase * (depth_v - depth_u)
+            if RUN > 0:
+                total = tl.zeros((BM, BN), dtype=DTYPE)
+                for k in tl.range(0, depth, RUN, num_stages=1):
+                    length = tl.minimum(depth - k, RUN)
+                    total += products(x, y, xrow, yrow, start + k, length, lo, width, TERMS, BM, BN, BK, DTYPE, TMA)
+            else:
+                total = products(x, y, xrow, yrow, start, depth, lo, width, TERMS, BM, BN, BK, DTYPE, TMA)
+            tl.store(parked + phase * (BM * BN) + om[:, None] * BN + on[None, :], total)
+        tl.debug_barrier()
+
+        ri = i * BM + om  # [BM] directions of x in this module
+        gi = i * NI + tl.arange(0, NI)  # and their blocks of RX
+        si = tl.load(sx + module.to(tl.int64) * rows_x + ri, mask=ri < rows_x, other=0.0)
+        out_f = forward + module.to(tl.int64) * blocks_y * rows_x
+        out_b = backward + module.to(tl.int64) * blocks_x * rows_y
+        for c in tl.range(0, BN, BC, num_stages=1):
+            oc = c + tl.arange(0, BC)
+            G = tl.load(parked + om[:, None] * BN + oc[None, :]) * scale_u
+            H = tl.load(parked + BM * BN + om[:, None] * BN + oc[None, :]) * scale_v
+            rj = j * BN + oc
+            gj = j * (BN // RY) + c // RY + tl.arange(0, NC)
+            sj = tl.load(sy + module.to(tl.int64) * rows_y + rj, mask=rj < rows_y, other=0.0)
+            P = G * H
+            d = tl.sum(tl.reshape(P * sj[None, :], (BM, NC, RY)), axis=2)  # [BM, NC]
+            e = tl.sum(tl.reshape(P * si[:, None], (NI, RX, BC)), axis=1)  # [NI, BC]
+            keep_f = (ri[:, None] < rows_x) & (gj[None, :] < blocks_y)
+            keep_b = (gi[:, None] < blocks_x) & (rj[None, :] < rows_y)
+            if SYMMETRIC:  # each ordered pair once: the diagonal belongs to forward
+                keep_f = keep_f & (gj[None, :] <= ri[:, None] // RX)
+                keep_b = keep_b & (rj[None, :] // RY < gi[:, None])
+            tl.store(out_f + gj[None, :].to(tl.int64) * rows_x + ri[:, None], d, mask=keep_f)
+            tl.store(out_b + gi[:, None].to(tl.int64) * rows_y + rj[None, :], e, mask=keep_b)
+            if OVERLAPS:
+                square_u = tl.sum(tl.sum(tl.reshape(G * G, (NI, RX, NC, RY)), axis=3), axis=1)
+                square_v = tl.sum(tl.sum(tl.reshape(H * H, (NI, RX, NC, RY)), axis=3), axis=1)
+                keep = (gi[:, None] < blocks_x) & (gj[None, :] < blocks_y)
+                first = module.to(tl.int64) * blocks_x
+                here = (first + gi[:, None]) * blocks_y + gj[None, :]
+                if SYMMETRIC:
+                    keep = keep & (gj[None, :] <= gi[:, None])
+                    mirror = (first + gj[None, :]) * blocks_y + gi[:, None]
+                    above = keep & (gj[None, :] < gi[:, None])
+                    tl.store(overlap_u + mirror, square_u, mask=above)
+                    tl.store(overlap_v + mirror, square_v, mask=above)
+                tl.store(overlap_u + here, square_u, mask=keep)
+                tl.store(overlap_v + here, square_v, mask=keep)
+        tl.debug_barrier()
+
+
+@triton.jit
+def products(
+    x,
+    y,
+    xrow,
+    yrow,
+    start,
+    length,
+    lo,  # column at which the low halves begin
+    width,
+    TERMS: tl.constexpr,
+    BM: tl.constexpr,
+    BN: tl.constexpr,
+    BK: tl.constexpr,
+    DTYPE: tl.constexpr,
+    TMA: tl.constexpr,
+):
+    """Rows of x times rows of y over columns [start, start + length): one accumulator, the small terms first."""
+    sums = tl.zeros((BM, BN), dtype=DTYPE)
+    if TERMS == 1:
+        for k in tl.range(start, start + length, BK):
+            a = strip(x, xrow, k, width, BM, BK, TMA)
+            b = strip(y, yrow, k, width, BN, BK, TMA)
+            sums = tl.dot(a, b.T, sums, out_dtype=DTYPE)
+    else:
+        for q in tl.range(0, 3 * length, BK):
+            third = (q >= length).to(tl.int32) + (q >= 2 * length).to(tl.int32)
+            k = start + q - third * length
+            a = strip(x, xrow, k + tl.where(third == 0, lo, 0), width, BM, BK, TMA)
+            b = strip(y, yrow, k + tl.where(third == 1, lo, 0), width, BN, BK, TMA)
+            sums = tl.dot(a, b.T, sums, out_dtype=DTYPE)
+    return sums
+
+
+@triton.jit
+def strip(x, row, k, width, ROWS: tl.constexpr, BK: tl.constexpr, TMA: tl.constexpr):
+    """[ROWS, BK] of X; rows beyond the last are whatever lies there, and their results are not stored."""
+    if TMA:
+        block = x.load([row, k])
+    else:
+        rows = row + tl.arange(0, ROWS)
+        block = tl.load(x + rows[:, None].to(tl.int64) * width + (k + tl.arange(0, BK))[None, :])
+    return block

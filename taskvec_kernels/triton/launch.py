@@ -1,0 +1,137 @@
+"""What the launchers share: the machine they run on, tile shapes, and tensors with any strides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a kernel needs to know of a device."""
+
+    capability: tuple[int, int]
+    processors: int
+
+    @property
+    def tma(self) -> bool:
+        """Descriptors, wgmma or tcgen05, and more than 200 KiB of shared memory a block."""
+        return self.capability[0] in (9, 10)
+
+
+INTERPRETER = Machine(capability=(9, 0), processors=3)
+
+
+def machine(device: torch.device) -> Machine:
+    """Of a CUDA device; any other runs under Triton's interpreter. Whether that is wanted is the backend's choice."""
+    if device.type != "cuda":
+        return INTERPRETER
+    properties = torch.cuda.get_device_properties(device)
+    return Machine((properties.major, properties.minor), properties.multi_processor_count)
+
+
+def check_dtype(function: str, dtype: torch.dtype, on: Machine) -> None:
+    """Triton's products of fp64 tiles do not compile for the tensor cores of compute capability 10."""
+    if dtype == torch.float64 and on.capability[0] == 10:
+        raise ValueError(
+            f"{function}: backend 'triton' has no fp64 on a GPU of compute capability {on.capability[0]}."
+            f"{on.capability[1]}; pass float32, or backend='reference' for fp64"
+        )
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How Gram entries are computed: docs/NUMERICS.md."""
+
+    dtype: torch.dtype  # of X
+    terms: int  # 1: hi·hi; 3: lo·hi + hi·lo + hi·hi
+    run: int  # columns summed in a row by the tensor cores; 0: all
+
+    @property
+    def copies(self) -> int:
+        return 2 if self.terms == 3 else 1
+
+
+def scheme(dtype: torch.dtype, precision: str) -> Scheme:
+    """fp16 and bf16 inputs are exact in scaled fp16, so that one product is enough for them."""
+    if dtype == torch.float64:
+        return Scheme(torch.float64, 1, 0)
+    split = dtype == torch.float32 and precision != "medium"
+    return Scheme(torch.float16, 3 if split else 1, 256 if precision == "highest" else 0)
+
+
+@dataclass(frozen=True)
+class Tile:
+    BM: int
+    BN: int
+    BK: int
+    warps: int
+    stages: int
+
+
+def tile(on: Machine, how: Scheme) -> Tile:
+    """The largest tile that compiles without spills; where sums are promoted there are two accumulators."""
+    if how.dtype == torch.float64:
+        return Tile(64, 64, 16, 8, 3)
+    if not on.tma:
+        return Tile(128, 128, 32, 8, 4)
+    wide = on.capability[0] == 9 and not how.run
+    return Tile(128, 256 if wide else 128, 64, 8, 4)
+
+
+def padded_rank(k: int) -> tuple[int, int]:
+    """(R, blocks): k directions in blocks of R = 8, 16, 32, 64 or 128."""
+    R = min(128, max(8, next_power_of_2(k)))
+    return R, ceil_div(k, R)
+
+
+def power_of_two(length: int, terms: int) -> float:
+    """The scale of unit vectors in fp16: entries near 1, or near 16 where low halves must stay normal."""
+    return 2.0 ** (round(math.log2(length) / 2) + (4 if terms == 3 else 0))
+
+
+def operand(t: Tensor, rows: int, columns: int, tma: bool) -> Tensor | TensorDescriptor:
+    return TensorDescriptor.from_tensor(t, [rows, columns]) if tma else t
+
+
+@dataclass(frozen=True)
+class Strided:
+    """A tensor whose leading dimensions are reached through a table of offsets: no copy, whatever was broadcast."""
+
+    data: Tensor
+    offsets: Tensor  # int64, elements, one an entry of the leading dimensions
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]  # of the other dimensions
+
+    @classmethod
+    def of(cls, t: Tensor, dims: int) -> Strided:
+        """The last ``dims`` dimensions keep their strides."""
+        lead = t.dim() - dims
+        offsets = torch.zeros(1, dtype=torch.int64, device=t.device)
+        for size, stride in zip(t.shape[:lead], t.stride()[:lead], strict=True):
+            steps = torch.arange(size, dtype=torch.int64, device=t.device) * stride
+            offsets = (offsets[:, None] + steps).flatten()
+        return cls(t, offsets, (len(offsets), *t.shape[lead:]), t.stride()[lead:])
+
+    def part(self, modules: slice, adapters: slice) -> Strided:
+        """Some modules and adapters (dimensions 0 and 1)."""
+        first = adapters.start * self.strides[0]
+        offsets = self.offsets[modules] + first
+        count = adapters.stop - adapters.start
+        return Strided(self.data, offsets, (len(offsets), count, *self.shape[2:]), self.strides)
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def round_up(a: int, b: int) -> int:
+    return ceil_div(a, b) * b
+
+
+def next_power_of_2(a: int) -> int:
+    return 1 << (a - 1).bit_length()

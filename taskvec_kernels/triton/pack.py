@@ -1,0 +1,84 @@
+"""Directions of a panel of adapters as rows of X = [U | V]: scaled, rounded to fp16 halves, padded with zeros."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from .launch import Strided, ceil_div
+
+
+@triton.jit
+def pack_rows(
+    source,
+    offsets,  # of each module's first adapter, [modules]
+    out,  # [rows, width]
+    rows,
+    adapters,
+    k,
+    length,  # m or n
+    adapter_stride,
+    direction_stride,
+    element_stride,
+    width,
+    column,  # of X at which this factor begins
+    lo,  # columns from a high half to its low half
+    scale,
+    PADDED: tl.constexpr,  # rows of an adapter
+    TERMS: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_COLUMNS: tl.constexpr,
+):
+    row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
+    c = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
+    adapter = row // PADDED
+    direction = row % PADDED
+    module = adapter // adapters
+    first = tl.load(offsets + module, mask=row < rows, other=0)
+    first += (adapter % adapters).to(tl.int64) * adapter_stride + direction.to(tl.int64) * direction_stride
+    live = (row < rows) & (direction < k)
+    value = tl.load(
+        source + first[:, None] + c[None, :].to(tl.int64) * element_stride,
+        mask=live[:, None] & (c[None, :] < length),
+        other=0.0,
+    )
+    place = out + row[:, None].to(tl.int64) * width + (column + c[None, :])
+    inside = row[:, None] < rows
+    if out.dtype.element_ty == tl.float16:
+        value = value.to(tl.float32) * scale
+        hi = value.to(tl.float16)
+        tl.store(place, hi, mask=inside)
+        if TERMS == 3:
+            tl.store(place + lo, (value - hi.to(tl.float32)).to(tl.float16), mask=inside)
+    else:
+        tl.store(place, value.to(out.dtype.element_ty), mask=inside)
+
+
+def pack(
+    out: Tensor,
+    U: Strided,  # [modules, adapters, k, m]
+    V: Strided,  # [modules, adapters, k, n]
+    depths: tuple[int, int],
+    scales: tuple[float, float],
+    padded: int,
+    terms: int,
+) -> None:
+    """Fill ``out`` [modules · adapters · padded, terms > 1 ? 2 width : width]."""
+    modules, adapters, k = U.shape[:3]
+    rows = modules * adapters * padded
+    block_rows, block_columns = 16, 64
+    for factor, depth, column, scale in zip((U, V), depths, (0, depths[0]), scales, strict=True):
+        grid = (ceil_div(rows, block_rows), depth // block_columns)
+        pack_rows[grid](
+            factor.data, factor.offsets, out, rows, adapters, k, factor.shape[3], *factor.strides, out.stride(0),
+            column, sum(depths), scale,
+            PADDED=padded, TERMS=terms, BLOCK_ROWS=block_rows, BLOCK_COLUMNS=block_columns,
+        )  # fmt: skip
+
+
+def pad_spectra(S: Tensor, padded: int, dtype: torch.dtype) -> Tensor:
+    """S (..., N, k) as [modules, N, padded] with zeros."""
+    flat = S.reshape(-1, *S.shape[-2:]).to(dtype)
+    return torch.nn.functional.pad(flat, (0, padded - S.shape[-1])).contiguous()
