@@ -40,8 +40,7 @@ def normal(seed, place):
     square = x * x
     series = tl.full(x.shape, 1.0, tl.float64)
     for n in tl.static_range(TERMS):
-        order: tl.constexpr = 2 * (TERMS - n)
-        series = 1.0 - square * series / (order * (order + 1))
+        series = 1.0 - square * series / (2 * (TERMS - n) * (2 * (TERMS - n) + 1))
     return tl.sqrt(-2.0 * tl.log(u)) * x * series
 
 

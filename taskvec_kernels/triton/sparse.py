@@ -102,6 +102,6 @@ def sparsify(
         out = [t[i] if info else t for t in (objective, steps, converged)]
         sparsify_rows[(ceil_div(count, rows),)](
             d, tau_norm, weight.contiguous(), d if seed is None else seed, S[i], *out, count, k, solver.steps,
-            **constants(solver), INFO=info, ROWS=rows, K=K,
+            **constants(solver), INFO=info, ROWS=rows, K=K, num_warps=4, maxnreg=255,
         )  # fmt: skip
     return S, objective, steps, converged.bool()

@@ -38,6 +38,7 @@ DTYPE = {
     torch.float16: "fp16",
     torch.bfloat16: "bf16",
     torch.int64: "i64",
+    torch.int8: "i8",
 }
 
 
