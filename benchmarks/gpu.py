@@ -82,17 +82,53 @@ def lowrank_rows(count: int, m: int, r: int, dtype: torch.dtype, bandwidth: floa
     return rows
 
 
-def pairwise_rows(adapters: int, m: int, r: int, precision: str) -> list[Row]:
-    """By whatever backend has ``pairwise`` on a GPU; nothing when that is the reference."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        if backends.implementation("pairwise", None, GPU).__module__.endswith(".oracle"):
-            return []
-    b, a = torch.randn(adapters, m, r, device=GPU), torch.randn(adapters, r, m, device=GPU)
+def matmul_rate() -> Row:
+    """What the tensor cores reach in torch: fp16, 8192³, random data."""
+    a, b = (torch.randn(8192, 8192, device=GPU, dtype=torch.float16) for _ in range(2))
+    times = timed(lambda: a @ b, 20)
+    return Row("torch.mm fp16 8192³", "torch", times, "flop a second", 2 * 8192**3 / min(times))
+
+
+def pairwise_rows(
+    modules: int, adapters: int, m: int, r: int, precision: str, matmul: float, target: str = ""
+) -> list[Row]:
+    """By whatever backend has ``pairwise`` on a GPU; nothing for the reference. One half of the pairs counts."""
+    if absent("pairwise"):
+        return []
+    b, a = torch.randn(modules, adapters, m, r, device=GPU), torch.randn(modules, adapters, r, m, device=GPU)
     svd = tk.lowrank_svd(b, a, 1 / m, backend="cuda")
     times = timed(lambda: tk.pairwise(svd, metrics=METRICS, precision=precision), 5)
-    flop = adapters**2 * r * r * 2 * m
-    return [Row(f"pairwise N={adapters} m=n={m} r={r} {precision}", "ours", times, "flop a second", flop / min(times))]
+    share = modules * adapters**2 * r * r * 2 * m / min(times) / matmul
+    name = f"pairwise {modules} × N={adapters} m=n={m} r={r} {precision}"
+    return [Row(name, "ours", times, "share of torch.mm fp16 8192³", share, target)]
+
+
+def dense_rows(dtype: torch.dtype, bandwidth: float) -> list[Row]:
+    if absent("project_dense"):
+        return []
+    tau = torch.randn(64, 4096, 4096, device=GPU, dtype=dtype)
+    U, V = (torch.randn(64, 4096, 16, device=GPU, dtype=dtype) / 64 for _ in range(2))
+    times = timed(lambda: tk.project_dense(U, V.mT, tau), 10)
+    share = tau.nbytes / min(times) / bandwidth
+    return [
+        Row(f"project_dense 64 × (4096×4096) r=16 {dtype}", "ours", times, "share of copy bandwidth", share, "≥ 0.8")
+    ]
+
+
+def sparse_rows(method: str, pairs: int) -> list[Row]:
+    if absent("sparsify"):
+        return []
+    d = torch.randn(pairs, 8, device=GPU)
+    norm = d.norm(dim=-1) + 1
+    settings: dict[str, Any] = {"method": "adam", "steps": 500} if method == "adam" else {}
+    times = timed(lambda: tk.sparsify(d, norm, 0.05, **settings), 5)
+    return [Row(f"sparsify {method} r=8", "ours", times, "pairs a second", pairs / min(times))]
+
+
+def absent(function: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return backends.implementation(function, None, GPU).__module__.endswith(".oracle")
 
 
 def cases() -> list[Row]:
@@ -108,8 +144,15 @@ def cases() -> list[Row]:
         (1, 4096, 16, torch.float32, 0),
     ):
         rows += lowrank_rows(count, m, r, dtype, bandwidth, theirs)
-    for precision in ("highest", "medium"):
-        rows += pairwise_rows(1024, 4096, 16, precision)
+    rows.append(matmul_rate())
+    matmul = float(rows[-1].value or 0)
+    for precision, target in (("medium", "≥ 0.65"), ("high", ""), ("highest", "≥ 0.18")):
+        rows += pairwise_rows(1, 2048, 4096, 16, precision, matmul, target)
+    rows += pairwise_rows(1, 2048, 768, 8, "medium", matmul, "≥ 0.4")
+    rows += pairwise_rows(224, 64, 4096, 16, "medium", matmul, "≥ 0.5")
+    for dtype in (torch.float32, torch.bfloat16):
+        rows += dense_rows(dtype, bandwidth)
+    rows += [*sparse_rows("exact", 10_000_000), *sparse_rows("adam", 1_000_000)]
     return rows
 
 

@@ -6,6 +6,8 @@ of dispatch (microseconds) vanishes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -142,6 +144,17 @@ def fake_pairwise(
     return one_way(N, M, kx) + ([] if yS is None else one_way(M, N, ky))
 
 
+def on_its_device(run: Callable[..., Any]) -> Callable[..., Any]:
+    """``run`` with the first tensor's GPU as the current one, which is where Triton launches."""
+
+    @wraps(run)
+    def guarded(first: Tensor, *rest: Any) -> Any:
+        with torch.cuda.device(first.device):
+            return run(first, *rest)
+
+    return guarded
+
+
 for schema in SCHEMAS:
     LIBRARY.define(schema)  # type: ignore[no-untyped-call]
 for run, fake in (
@@ -152,6 +165,6 @@ for run, fake in (
     (sparsify, fake_sparsify),
     (pairwise, fake_pairwise),
 ):
-    for device in ("CPU", "CUDA"):
-        LIBRARY.impl(run.__name__, run, device)  # type: ignore[no-untyped-call]
+    LIBRARY.impl(run.__name__, run, "CPU")  # type: ignore[no-untyped-call]
+    LIBRARY.impl(run.__name__, on_its_device(run), "CUDA")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"taskvec::{run.__name__}", fake, lib=LIBRARY)

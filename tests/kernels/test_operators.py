@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from taskvec_kernels import compare_spectra, lowrank_svd, pairwise, project, project_dense, sparsify
+from taskvec_kernels import compare_spectra, lowrank_svd, operators, pairwise, project, project_dense, sparsify
 from taskvec_kernels.solver import Solver
 
 from .cases import factors, zoo
@@ -97,3 +97,21 @@ def test_meta_tensors_give_shapes() -> None:
     )
     forward, backward = [[1, 4, 2], [1, 4, 2], [1, 4, 2, 3], [4, 2, 3]], [[1, 2, 4], [1, 2, 4], [1, 2, 4, 2], [2, 4, 2]]
     assert [list(t.shape) for t in out] == forward + backward
+
+
+def test_a_gpu_call_makes_its_device_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[torch.device] = []
+
+    class Guard:
+        def __init__(self, device: torch.device) -> None:
+            self.device = device
+
+        def __enter__(self) -> None:
+            entered.append(self.device)
+
+        def __exit__(self, *error: object) -> None:
+            entered.append(torch.device("meta"))
+
+    monkeypatch.setattr(torch.cuda, "device", Guard)
+    run = operators.on_its_device(lambda first, *rest: (list(entered), rest))
+    assert run(b, 1, 2) == ([b.device], (1, 2)) and entered[1:] == [torch.device("meta")]
