@@ -199,7 +199,7 @@ def reduce(
         NAMES=" ".join("linf" if name == "lp" and infinite else name for name in names), COUNT=len(names),
         SPECTRA=spectra, OVERLAPS=any(name.startswith("overlap") for name in names), PADDED=padded,
         SOURCE_BLOCKS=blocks[0], TARGET_BLOCKS=blocks[1], BI=BI, BJ=TARGETS, K=K,
-        num_warps=8 if anything.element_size() * TARGETS * K > room else 4, maxnreg=255 if K > 128 else None,
+        num_warps=8 if anything.element_size() * TARGETS * K > room else 4, maxnreg=255,
     )  # fmt: skip
 
 
