@@ -9,12 +9,14 @@ from .backends import backend_report, simd_level
 from .lowrank import lowrank_svd
 from .pairs import pairwise
 from .projection import project, project_dense
+from .solver import AdamSettings
 from .sparse import sparsify
 from .spectra import compare_spectra
 from .types import LowRankSVD, Pairwise, SparseInfo
 from .version import __version__
 
 __all__ = [
+    "AdamSettings",
     "LowRankSVD",
     "Pairwise",
     "SparseInfo",

@@ -57,7 +57,7 @@ def solver_options(command: Callable[..., None]) -> Callable[..., None]:
 
 Lambda = Annotated[
     list[float],
-    Option("--lambda", help="Weight of the sparse projection; may be given several times.", show_default="0"),
+    Option("--lambda", help="Weight of the sparse projection; may be given several times. [0]", show_default=False),
 ]
 Seed = Annotated[int, Option(help="Adam: seed of random starts.")]
 
