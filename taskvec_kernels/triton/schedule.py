@@ -16,7 +16,7 @@ GROUP = tl.constexpr(8)
 @triton.jit
 def rectangle(t, rows, columns):
     """(row tile, column tile) of step t of a rows × columns grid of tiles."""
-    group = t // (GROUP * columns)
+    group = t // (columns * GROUP)
     height = tl.minimum(rows - group * GROUP, GROUP)
     step = t - group * GROUP * columns
     return group * GROUP + step % height, step // height
@@ -37,7 +37,8 @@ def below(i, RATIO: tl.constexpr):
 def before(group, RATIO: tl.constexpr):
     """Tiles in the first groups of the triangle: full ones left of the diagonal block, and the block's own."""
     own = below(GROUP, RATIO)
-    return GROUP * (GROUP // RATIO) * (group * (group - 1) // 2) + own * group
+    # tensors first: 3.9's interpreter takes a constant times a tensor for a constant
+    return (group * (group - 1) // 2) * (GROUP * (GROUP // RATIO)) + group * own
 
 
 @triton.jit

@@ -36,7 +36,7 @@ def normal(seed, place):
     bits = mix(mix(seed) + place.to(tl.uint64))
     u = ((bits >> 32).to(tl.float64) + 1.0) * (1.0 / 4294967296.0)
     v = (bits & 0xFFFFFFFF).to(tl.float64) * (1.0 / 4294967296.0)
-    x = TURN * (tl.abs(v - 0.5) - 0.25)  # cos(2 π v) = sin(x), |x| ≤ π/2
+    x = (tl.abs(v - 0.5) - 0.25) * TURN  # cos(2 π v) = sin(x), |x| ≤ π/2
     square = x * x
     series = tl.full(x.shape, 1.0, tl.float64)
     for n in tl.static_range(TERMS):
