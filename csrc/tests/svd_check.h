@@ -44,4 +44,41 @@ inline void check_svd(const LowRankSVD& task, const Stored& b, const Stored& a, 
 
 enum class Content { gaussian, duplicated, zero, not_finite };
 
+// Factors with their scales 2, −½, 2, …; of the first matrix B has an odd content, or A one that is not finite.
+struct SvdProblem {
+  Stored b, a;
+  std::vector<double> scale;
+  LowRankSVD task;  // its results are null
+
+  SvdProblem(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool transposed, Content content)
+      : b(random_stored(dtype, batch * m * r)), a(random_stored(dtype, batch * r * n)), scale(batch) {
+    for (int64_t i = 0; i < batch; ++i) scale[i] = i % 2 ? -0.5 : 2.0;
+    task = {dtype, batch, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(), nullptr, nullptr, nullptr};
+    if (transposed) {
+      task.b.direction_stride = m, task.b.position_stride = 1;
+      task.a.direction_stride = 1, task.a.position_stride = r;
+    }
+    for (int64_t i = 0; i < m && content == Content::duplicated && r > 1; ++i) {
+      b.set(i * task.b.position_stride + task.b.direction_stride, b.values[i * task.b.position_stride]);
+    }
+    for (int64_t i = 0; i < m * r && content == Content::zero; ++i) b.set(i, 0);
+    if (content == Content::not_finite) a.set(r * n - 1, quiet_nan);
+  }
+  SvdProblem(const SvdProblem&) = delete;
+  SvdProblem& operator=(const SvdProblem&) = delete;
+};
+
+// Every matrix of a problem; the first is NaN where its content is not finite.
+inline void check_problem(const SvdProblem& problem, Content content, const Output& u, const Output& s, const Output& v, double unit) {
+  const int64_t n = problem.task.a.length, k = std::min({problem.task.r, problem.task.b.length, n});
+  for (int64_t index = 0; index < problem.task.batch; ++index) {
+    if (index == 0 && content == Content::not_finite) {
+      CHECK(std::isnan(s[0]) && std::isnan(u[0]) && std::isnan(v[k * n - 1]));
+    } else {
+      check_svd(problem.task, problem.b, problem.a, u, s, v, index, unit);
+    }
+  }
+  if (content == Content::zero) CHECK(s[0] == 0 && u[0] == 0);
+}
+
 }  // namespace taskvec::testing

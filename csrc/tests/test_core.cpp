@@ -26,31 +26,12 @@ void test_lowrank_svd(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t 
             "x" + std::to_string(n) + (transposed ? " transposed" : "") + " content " + std::to_string(int(content));
   const bool f64 = dtype == DType::f64;
   const int64_t k = std::min({r, m, n});
-  Stored b = random_stored(dtype, batch * m * r), a = random_stored(dtype, batch * r * n);
-  std::vector<double> scale(batch);
-  for (int64_t i = 0; i < batch; ++i) scale[i] = i % 2 ? -0.5 : 2.0;
-  LowRankSVD task{dtype,   batch,   r,      {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(),
-                  nullptr, nullptr, nullptr};
-  if (transposed) {
-    task.b.direction_stride = m, task.b.position_stride = 1;
-    task.a.direction_stride = 1, task.a.position_stride = r;
-  }
-  for (int64_t i = 0; i < m && content == Content::duplicated && r > 1; ++i) {
-    b.set(i * task.b.position_stride + task.b.direction_stride, b.values[i * task.b.position_stride]);
-  }
-  for (int64_t i = 0; i < m * r && content == Content::zero; ++i) b.set(i, 0);
-  if (content == Content::not_finite) a.set(r * n - 1, quiet_nan);
+  SvdProblem problem(dtype, batch, m, r, n, transposed, content);
+  LowRankSVD& task = problem.task;
   Output u(f64, batch * k * m), s(f64, batch * k), v(f64, batch * k * n);
   task.u_t = u.data(), task.s = s.data(), task.vh = v.data();
   lowrank_svd(task, threads);
-  for (int64_t index = 0; index < batch; ++index) {
-    if (index == 0 && content == Content::not_finite) {
-      CHECK(std::isnan(s[0]) && std::isnan(u[0]) && std::isnan(v[k * n - 1]));
-    } else {
-      check_svd(task, b, a, u, s, v, index, f64 ? 1e-11 : 1e-6);
-    }
-  }
-  if (content == Content::zero) CHECK(s[0] == 0 && u[0] == 0);
+  check_problem(problem, content, u, s, v, f64 ? 1e-11 : 1e-6);
 }
 
 struct Zoo {

@@ -79,15 +79,9 @@ void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, Options o
             std::to_string(int(options.content)) + " condition " + std::to_string(options.condition);
   const bool f64 = dtype == DType::f64;
   const int64_t k = std::min({r, m, n});
-  Stored b = random_stored(dtype, batch * m * r), a = random_stored(dtype, batch * r * n);
-  std::vector<double> scale(batch);
-  for (int64_t i = 0; i < batch; ++i) scale[i] = i % 2 ? -0.5 : 2.0;
-  LowRankSVD task{dtype,   batch,   r,      {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(),
-                  nullptr, nullptr, nullptr};
-  if (options.transposed) {
-    task.b.direction_stride = m, task.b.position_stride = 1;
-    task.a.direction_stride = 1, task.a.position_stride = r;
-  }
+  SvdProblem problem(dtype, batch, m, r, n, options.transposed, Content::gaussian);
+  Stored &b = problem.b, &a = problem.a;
+  const LowRankSVD& task = problem.task;
   auto place = [&](int64_t matrix, int64_t i, int64_t l) {
     return matrix * task.b.batch_stride + i * task.b.position_stride + l * task.b.direction_stride;
   };

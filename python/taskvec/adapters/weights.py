@@ -94,9 +94,12 @@ def _check_zip(path: Path, size: int) -> None:
     try:
         with reading(path), zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        what = "is not a torch.save file (no zip archive; torch before 1.6 wrote another kind)"
+    except zipfile.BadZipFile as error:
+        what = f"is not a torch.save file (no zip archive: {error}; torch before 1.6 wrote another kind)"
         raise TaskvecError(what, where=path, cure=CONVERT) from error
+    except (ValueError, NotImplementedError) as error:
+        # a table of contents that leads out of the file, or of a kind of zip that torch.save never writes
+        raise TaskvecError(f"is a zip archive that cannot be read ({error})", where=path, cure=CONVERT) from error
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or _total(entries) > size:
         raise TaskvecError("is a compressed archive, which torch.save never writes", where=path, cure=CONVERT)
 
