@@ -56,7 +56,7 @@ dist-check: $(VENV)/.dev
 	cd build && PYTHONPATH=$$(../$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 	  dist-venv/bin/python -c 'import taskvec_kernels as t; print(t.simd_level(), t.__file__); assert "dist-venv" in t.__file__'
 
-bench: $(VENV)/.bench  ## first figures: three fresh processes, the minimum of each case
+bench: $(VENV)/.bench
 	$(RUN) benchmarks.run
 
 # needs nothing from the network: the machine's own Python with torch, pytest, pybind11, cmake and nvcc

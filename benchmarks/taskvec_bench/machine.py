@@ -1,0 +1,102 @@
+"""What a row says of the machine, the versions and the kernels it was measured with."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import hashlib
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+import taskvec_kernels as tk
+
+# the kernels that a row of a CPU depends on; docstrings, comments and formatting aside
+SOURCES = ("csrc/include", "csrc/cpu", "csrc/numerics", "csrc/bindings", "taskvec_kernels")
+
+
+def processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def machine_name() -> str:
+    """Of a CSV: intel-xeon-2.50ghz-2-cores."""
+    words = re.sub(r"\((R|TM)\)|\bCPU\b|\bProcessor\b|@", " ", processor())
+    return re.sub(r"[^a-z0-9.]+", "-", f"{words} {os.cpu_count()} cores".lower()).strip("-")
+
+
+def described() -> dict[str, str]:
+    """The columns that all rows of a run share."""
+    return {
+        "simd": tk.simd_level() or "",
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "version": tk.__version__,
+        "commit": commit(),
+        "kernels": fingerprint(source_tree()),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def source_tree() -> Path | None:
+    """The tree that the kernels were built from, where this is a checkout."""
+    root = Path(tk.__file__).parents[1]
+    return root if (root / "csrc").is_dir() else None
+
+
+def commit() -> str:
+    root = source_tree()
+    if root is None:
+        return ""
+    run = subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.stdout.strip()
+
+
+def fingerprint(root: Path | None) -> str:
+    """Twelve hex digits of the kernels' code in ``root``; empty without a source tree."""
+    if root is None:
+        return ""
+    digest = hashlib.sha256()
+    for path in kernel_files(root):
+        digest.update(f"{path.relative_to(root)}\n{code(path)}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def kernel_files(root: Path) -> Iterator[Path]:
+    for folder in SOURCES:
+        for path in sorted((root / folder).rglob("*")):
+            gpu = path.parent.name == "triton" or path.name == "cuda.py"
+            if path.suffix in (".h", ".cpp", ".py") and not gpu and path.name != "version.py":
+                yield path
+
+
+def code(path: Path) -> str:
+    """A file without what changes nothing."""
+    text = path.read_text()
+    if path.suffix != ".py":
+        return re.sub(r"//[^\n]*|/\*.*?\*/|\s+", "", text, flags=re.DOTALL)
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
+            del body[0]
+    return ast.dump(tree)
