@@ -4,7 +4,7 @@ The compiled core of taskvec_kernels: plain addresses, no checks. Call it throug
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['available_simd_levels', 'compare_spectra', 'cuda_built', 'cuda_problem', 'cuda_workspace', 'lowrank_svd', 'lowrank_svd_cuda', 'pairwise', 'simd_level', 'sparsify']
+__all__: list[str] = ['available_simd_levels', 'compare_spectra', 'cuda_built', 'cuda_problem', 'cuda_workspace', 'lowrank_svd', 'lowrank_svd_cuda', 'pairwise', 'project', 'project_dense', 'simd_level', 'sparsify']
 def available_simd_levels() -> str:
     """
     Names of the levels this CPU can run, best first.
@@ -36,6 +36,14 @@ def lowrank_svd_cuda(dtype: str, batch: typing.SupportsInt | typing.SupportsInde
 def pairwise(dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, m: typing.SupportsInt | typing.SupportsIndex, n: typing.SupportsInt | typing.SupportsIndex, x: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], y: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], symmetric: bool, p: typing.SupportsFloat | typing.SupportsIndex, reduced: bool, lam: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], solver: tuple[str, str, str, bool, bool, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], forward: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex], backward: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex], threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     x and y are (count, k, u_t, s, vh, seed); forward and backward map names of metrics, "spectra" and "d" to addresses.
+    """
+def project(f64: bool, batch: typing.SupportsInt | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, r: typing.SupportsInt | typing.SupportsIndex, u: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], vh: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], b: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], a: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], scale: typing.SupportsInt | typing.SupportsIndex, clip: bool, d: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Writes d (batch, k). An operand is (dtype, address, length, strides of batch, direction and position).
+    """
+def project_dense(f64: bool, batch: typing.SupportsInt | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, u: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], vh: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], tau: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], clip: bool, d: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Writes d (batch, k); the directions of tau are its rows.
     """
 def simd_level() -> str:
     """

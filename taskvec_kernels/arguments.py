@@ -34,10 +34,11 @@ def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], bool]:
                 f"{function}: {name} has dtype {value.dtype}, expected float64, float32, float16 or bfloat16; "
                 f"convert it, e.g. {name}.float()"
             )
-        tensors.append(value.detach())
+        tensors.append(value.detach() if value.requires_grad else value)
     if len(kinds) > 1:
         raise TypeError(f"{function}: {', '.join(arrays)} mix NumPy arrays and torch tensors; pass one kind")
-    if len({t.device for t in tensors}) > 1:
+    device = tensors[0].device
+    if any(t.device != device for t in tensors):
         where = ", ".join(f"{name} on {t.device}" for name, t in zip(arrays, tensors, strict=True))
         raise ValueError(f"{function}: all tensors must be on one device, got {where}; move them with .to(device)")
     return tensors, kinds == {True}
@@ -101,6 +102,9 @@ def check_factors(function: str, b: Tensor, a: Tensor) -> None:
 
 def batch_shape(function: str, **parts: tuple[int, ...]) -> tuple[int, ...]:
     """The common leading shape, broadcast; ValueError that names the arguments when there is none."""
+    first, *others = parts.values()
+    if all(size == first for size in others):
+        return tuple(first)
     try:
         return np.broadcast_shapes(*(tuple(size) for size in parts.values()))  # torch's own imports sympy first
     except ValueError as error:
@@ -113,12 +117,18 @@ def result_dtype(*tensors: Tensor) -> torch.dtype:
     return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
 
 
+def expanded(t: Tensor, batch: tuple[int, ...], dims: int) -> Tensor:
+    """``t`` with the leading shape ``batch`` before its last ``dims`` dimensions."""
+    return t if t.shape[:-dims] == batch else t.expand(*batch, *t.shape[-dims:])
+
+
 def common_dtype(*tensors: Tensor) -> list[Tensor]:
     """The tensors in their promoted dtype; no copy where it is theirs already."""
     dtype = tensors[0].dtype
     for t in tensors[1:]:
-        dtype = torch.promote_types(dtype, t.dtype)
-    return [t.to(dtype) for t in tensors]
+        if t.dtype != dtype:
+            dtype = torch.promote_types(dtype, t.dtype)
+    return [t if t.dtype == dtype else t.to(dtype) for t in tensors]
 
 
 def give_back(result: Tensor, numpy: bool) -> Array:

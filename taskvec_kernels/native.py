@@ -39,26 +39,37 @@ def strides(t: Tensor) -> tuple[int, int, int]:
     return batch, row, column
 
 
+def operand(t: Tensor) -> tuple[str, int, int, tuple[int, int, int]]:
+    """A (..., directions, positions) tensor of any strides for the core; its leading dimensions must be one or none."""
+    batch = t.stride(0) if t.dim() == 3 else 0
+    return dtype_name(t), t.data_ptr(), t.shape[-1], (batch, t.stride(-2), t.stride(-1))
+
+
+def one_batch(t: Tensor) -> Tensor:
+    """Leading dimensions as one; a copy only where no stride can say so."""
+    return t if t.dim() <= 3 else t.flatten(0, -3)
+
+
 def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
-    dtype = result_dtype(U, Vh, b, a)
-    left = U.to(dtype).mT @ b.to(dtype)  # [..., k, r]
-    right = Vh.to(dtype) @ a.to(dtype).mT  # [..., k, r]
-    return clipped((left * right).sum(-1) * scale[..., None].to(dtype), clip)
+    batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, b, a)
+    d = torch.empty(*batch, k, dtype=dtype)
+    scale = scale.contiguous()
+    sides = [one_batch(t) for t in (U.mT, Vh, b.mT, a)]
+    _C.project(
+        dtype == torch.float64, scale.numel(), k, b.shape[-1], *map(operand, sides),
+        scale.data_ptr(), clip, d.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip
+    return d
 
 
 def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
-    dtype = result_dtype(U, Vh, tau)
-    m, n = tau.shape[-2:]
-    V = Vh.to(dtype).mT
-    rows = max(1, 2**20 // n)  # a few MiB of τ at a time, so that half precision is never copied whole
-    d = torch.zeros(*tau.shape[:-2], U.shape[-1], dtype=dtype)
-    for i in range(0, m, rows):
-        d += (U[..., i : i + rows, :].to(dtype) * (tau[..., i : i + rows, :].to(dtype) @ V)).sum(-2)
-    return clipped(d, clip)
-
-
-def clipped(d: Tensor, clip: bool) -> Tensor:
-    return d.clamp_(min=0) if clip else d  # clamp keeps NaN
+    batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, tau)
+    d = torch.empty(*batch, k, dtype=dtype)
+    sides = [one_batch(t) for t in (U.mT, Vh, tau)]
+    _C.project_dense(
+        dtype == torch.float64, batch.numel(), k, *map(operand, sides), clip, d.data_ptr(), torch.get_num_threads()
+    )
+    return d
 
 
 def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None) -> list[Tensor]:

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import torch
 
-from .arguments import Array, batch_shape, common_dtype, expect, give_back, shape, to_tensors
+from .arguments import Array, batch_shape, common_dtype, expanded, expect, give_back, shape, to_tensors
 from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics
 from .solver import AdamSettings, choose_solver
 from .types import LowRankSVD, Pairwise
@@ -83,9 +83,7 @@ def pairwise(
         check_adapters("y", *tensors[3:])
     dims = {name: PARTS[name[2:]] for name in arrays}
     batch = batch_shape("pairwise", **{name: t.shape[: -dims[name]] for name, t in zip(arrays, tensors, strict=True)})
-    tensors = common_dtype(
-        *(t.expand(*batch, *t.shape[-dims[name] :]) for name, t in zip(arrays, tensors, strict=True))
-    )
+    tensors = common_dtype(*(expanded(t, batch, dims[name]) for name, t in zip(arrays, tensors, strict=True)))
     if y is not None:
         expect(
             tensors[0].shape[-2] == tensors[3].shape[-2] and tensors[2].shape[-1] == tensors[5].shape[-1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .arguments import Array, batch_shape, check_factors, expect, give_back, scale_tensor, shape, to_tensors
+from .arguments import Array, batch_shape, check_factors, expanded, expect, give_back, scale_tensor, shape, to_tensors
 
 
 def project(
@@ -47,7 +47,7 @@ def project(
         ),
     )
     batch = batch_shape("project", U=U.shape[:-2], Vh=Vh.shape[:-2], b=b.shape[:-2], a=a.shape[:-2])
-    U, Vh, b, a = (t.expand(*batch, *t.shape[-2:]) for t in (U, Vh, b, a))
+    U, Vh, b, a = (expanded(t, batch, 2) for t in (U, Vh, b, a))
     scales = scale_tensor("project", scale, batch, b)
     return give_back(torch.ops.taskvec.project(U, Vh, b, a, scales, clip, backend), numpy)
 
@@ -79,7 +79,7 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
         lambda: f"project_dense: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, tau is {shape(tau)}",
     )
     batch = batch_shape("project_dense", U=U.shape[:-2], Vh=Vh.shape[:-2], tau=tau.shape[:-2])
-    U, Vh, tau = (t.expand(*batch, *t.shape[-2:]) for t in (U, Vh, tau))
+    U, Vh, tau = (expanded(t, batch, 2) for t in (U, Vh, tau))
     return give_back(torch.ops.taskvec.project_dense(U, Vh, tau, clip, backend), numpy)
 
 

@@ -35,7 +35,7 @@ def lowrank_svd(b: Tensor, a: Tensor, scale: float | Tensor = 1.0) -> LowRankSVD
     live = S > max(m, n) * EPS * S[..., :1]
     # the sum Σ b_l a_l rounds at eps · Σ ‖b_l‖‖a_l‖, which may be above eps · S_max
     terms = (norm_last(b.double().mT) * norm_last(a.double())).sum(-1)
-    live &= S > 8 * EPS * (torch.as_tensor(scale).abs().to(S) * terms)[..., None]
+    live &= S > 8 * EPS * (torch.as_tensor(scale, dtype=torch.float64).abs().to(S) * terms)[..., None]
     live = live.double().masked_fill(broken, torch.nan)
     return LowRankSVD(U * live[..., None, :], S * live, Vh * live[..., :, None])
 
@@ -333,7 +333,7 @@ def normalised_entropy(s: Tensor, rank: Tensor) -> Tensor:
 
 def dense(b: Tensor, a: Tensor, scale: float | Tensor) -> Tensor:
     """τ = scale · b · a in fp64, (..., m, n)."""
-    return torch.as_tensor(scale, device=b.device).double()[..., None, None] * (b.double() @ a.double())
+    return torch.as_tensor(scale, dtype=torch.float64, device=b.device)[..., None, None] * (b.double() @ a.double())
 
 
 def frobenius(t: Tensor) -> Tensor:

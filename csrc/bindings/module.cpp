@@ -15,6 +15,7 @@
 #include "taskvec/cuda.h"
 #include "taskvec/lowrank_svd.h"
 #include "taskvec/pairwise.h"
+#include "taskvec/project.h"
 #include "taskvec/simd.h"
 #include "taskvec/sparsify.h"
 
@@ -108,6 +109,14 @@ std::int64_t bind_cuda_workspace(const std::string& dtype, std::int64_t batch, s
   return lowrank_svd_cuda_workspace(lowrank_task(dtype, batch, m, r, n, 0, {}, 0, {}, 0, 0, 0, 0), device);
 }
 
+// An operand as Python gives it: dtype, address, length, strides of batch, direction and position
+using OperandTuple = std::tuple<std::string, Address, std::int64_t, Strides>;
+
+Operand operand(const OperandTuple& given) {
+  const auto& [dtype, address, length, strides] = given;
+  return {dtype_of(dtype), {pointer(address), length, std::get<0>(strides), std::get<1>(strides), std::get<2>(strides)}};
+}
+
 Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x,
                        const AdaptersTuple& y, bool symmetric, double p, bool reduced, const std::vector<double>& lam,
                        const SolverTuple& solver, const Addresses& forward, const Addresses& backward) {
@@ -160,6 +169,28 @@ PYBIND11_MODULE(_C, module) {
       py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("n"), py::arg("x"), py::arg("y"), py::arg("symmetric"), py::arg("p"),
       py::arg("reduced"), py::arg("lam"), py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
       "x and y are (count, k, u_t, s, vh, seed); forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
+  module.def(
+      "project",
+      [](bool f64, std::int64_t batch, std::int64_t k, std::int64_t r, const OperandTuple& u, const OperandTuple& vh, const OperandTuple& b,
+         const OperandTuple& a, Address scale, bool clip, Address d, int threads) {
+        const Project task{batch, k,   r,         operand(u), operand(vh), operand(b), operand(a), pointer<const double>(scale),
+                           clip,  f64, pointer(d)};
+        const py::gil_scoped_release release;
+        project(task, threads);
+      },
+      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("r"), py::arg("u"), py::arg("vh"), py::arg("b"), py::arg("a"),
+      py::arg("scale"), py::arg("clip"), py::arg("d"), py::arg("threads"),
+      "Writes d (batch, k). An operand is (dtype, address, length, strides of batch, direction and position).");
+  module.def(
+      "project_dense",
+      [](bool f64, std::int64_t batch, std::int64_t k, const OperandTuple& u, const OperandTuple& vh, const OperandTuple& tau, bool clip,
+         Address d, int threads) {
+        const ProjectDense task{batch, k, operand(u), operand(vh), operand(tau), clip, f64, pointer(d)};
+        const py::gil_scoped_release release;
+        project_dense(task, threads);
+      },
+      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("u"), py::arg("vh"), py::arg("tau"), py::arg("clip"), py::arg("d"),
+      py::arg("threads"), "Writes d (batch, k); the directions of tau are its rows.");
   module.def(
       "compare_spectra",
       [](bool f64, std::int64_t batch, std::int64_t k, Address s1, Address s2, double p, const Addresses& metrics, int threads) {

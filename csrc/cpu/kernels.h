@@ -6,6 +6,7 @@
 #include "taskvec/compare_spectra.h"
 #include "taskvec/lowrank_svd.h"
 #include "taskvec/pairwise.h"
+#include "taskvec/project.h"
 #include "taskvec/sparsify.h"
 
 namespace taskvec {
@@ -21,6 +22,9 @@ struct SpectrumStats {
   const double *sum, *norm, *live;  // of S, ‖S‖₂, number of non-zero S
 };
 
+// Rows of a dense target that are projected at a time.
+constexpr std::int64_t dense_rows = 128;
+
 struct Kernels {
   const char* name;
   std::int64_t (*lowrank_scratch)(const LowRankSVD&);  // bytes a worker
@@ -31,6 +35,11 @@ struct Kernels {
   void (*compare_spectra)(const CompareSpectra&, std::int64_t first, std::int64_t last, void* scratch);
   // scratch: 5 k vectors of 64 bytes, aligned to 64
   bool (*sparsify)(const Sparsify&, std::int64_t first, std::int64_t last, void* scratch);
+  std::int64_t (*project_scratch)(const Project&);  // bytes a worker
+  void (*project)(const Project&, std::int64_t index, void* scratch);
+  std::int64_t (*project_dense_scratch)(const ProjectDense&);  // bytes a worker
+  // sum: what rows [row0, row1) of τ add to d, [k]
+  void (*project_rows)(const ProjectDense&, std::int64_t index, std::int64_t row0, std::int64_t row1, double* sum, void* scratch);
 };
 
 const Kernels& kernels();

@@ -11,7 +11,8 @@ namespace taskvec {
 
 void lowrank_svd(const LowRankSVD& task, int threads) {
   if (task.batch == 0) return;
-  const int workers = int(std::min<std::int64_t>(threads, task.batch));
+  const double r = double(task.r), products = double(task.batch) * r * r * (3 * (task.b.length + task.a.length) + 20 * r);
+  const int workers = worth(threads, task.batch, products);
   const Scratch scratch(kernels().lowrank_scratch(task), workers);
   const std::int64_t k = std::min({task.r, task.b.length, task.a.length}), size = task.dtype == DType::f64 ? 8 : 4;
   prefer_large_pages(task.u_t, task.batch * k * task.b.length * size);

@@ -4,6 +4,7 @@
 
 #include "gram.h"
 #include "kernels.h"
+#include "small_gram.h"
 #include "sparsify-inl.h"
 #include "spectra.h"
 
@@ -17,6 +18,8 @@ struct Columns {
   int64_t groups() const { return (adapters + group - 1) / group; }
   int64_t size(int64_t g) const { return smaller(group, adapters - g * group); }
   int64_t offset(int64_t g) const { return g * group * k; }
+  // Where the directions of adapter j are.
+  Place place(int64_t j) const { return {offset(j / group) + j % group, size(j / group)}; }
   // Row of [adapter][direction] storage that column c holds.
   int64_t source(int64_t c) const {
     const int64_t g = c / (group * k), within = c % (group * k);
@@ -75,7 +78,7 @@ struct TileScratch {
     take(gram_u, n_rows * ld);
     take(gram_v, n_rows * ld);
     take(rows, row_block * depth<T>);
-    take(columns, round_up(n_columns, tile_columns<T>) * depth<T>);
+    take(columns, larger(round_up(n_columns, tile_columns<T>) * depth<T>, dot_columns * dot_depth));
     take(source, n_columns);
     take(squares_x, n_rows);
     take(squares_y, n_columns);
@@ -315,11 +318,29 @@ void tile_epilogue(const Pairwise& task, const SpectrumStats& stats_x, const Spe
   }
 }
 
+// Narrow groups on the diagonal waste less below it, and more lanes: of long spectra the products are what costs.
+template <class T>
+int64_t group_size(const Tile& tile, int64_t k) {
+  const int64_t widest = smaller(8, lanes<T>), adapters = tile.j1 - tile.j0;
+  if (!tile.diagonal) return lanes<T>;
+  return k < 32 ? widest : larger<int64_t>(1, smaller(widest, adapters / 8));
+}
+
+// What small_gram leaves out and the lanes of an epilogue nevertheless read.
+template <class T>
+void clear_below_diagonal(int64_t n_rows, int64_t k_x, const Columns& columns, T* gram, int64_t ld) {
+  for (int64_t j = 0; j < columns.adapters; ++j) {
+    const Place place = columns.place(j);
+    const int64_t group = j / columns.group, stop = smaller(n_rows, (group * columns.group + columns.size(group)) * k_x);
+    for (int64_t row = (j + 1) * k_x; row < stop; ++row) {
+      for (int64_t l = 0; l < columns.k; ++l) gram[row * ld + place.first + l * place.step] = T(0);
+    }
+  }
+}
+
 template <class T, class Src>
 void pair_tile(const Pairwise& task, const SpectrumStats& stats_x, const SpectrumStats& stats_y, const Tile& tile, void* memory) {
-  // narrow groups on the diagonal waste less below it
-  const int64_t group = tile.diagonal ? smaller(8, lanes<T>) : lanes<T>;
-  const Columns columns{tile.j1 - tile.j0, task.y.k, group};
+  const Columns columns{tile.j1 - tile.j0, task.y.k, group_size<T>(tile, task.y.k)};
   TileScratch<T> scratch;
   char* base = static_cast<char*>(memory);
   scratch.layout(base + (64 - reinterpret_cast<std::uintptr_t>(base) % 64) % 64, task, tile.i1 - tile.i0, columns.adapters);
@@ -328,8 +349,15 @@ void pair_tile(const Pairwise& task, const SpectrumStats& stats_x, const Spectru
     const Src* x = static_cast<const Src*>(u) + (tile.module * task.x.count + tile.i0) * task.x.k * length;
     const Src* y = static_cast<const Src*>(v) + (tile.module * task.y.count + tile.j0) * task.y.k * length;
     const int64_t n_rows = (tile.i1 - tile.i0) * task.x.k;
+    bool fixed = false;
+    if constexpr (fixed_compiled && std::is_same_v<T, float>) fixed = task.reduced && length <= fixed_length && fixed_runnable();
+    if (few_directions(task, fixed)) {
+      if (tile.diagonal) clear_below_diagonal(n_rows, task.x.k, columns, to, scratch.ld);
+      return small_gram(
+          x, n_rows, task.x.k, y, columns.adapters, columns.k, length, tile.diagonal, [&](int64_t j) { return columns.place(j); },
+          scratch.rows, row_block * depth<T> / dot_depth, scratch.columns, to, scratch.ld);
+    }
     if constexpr (fixed_compiled && std::is_same_v<T, float>) {
-      const bool fixed = task.reduced && length <= fixed_length && fixed_runnable();
       if (fixed && fixed_gram(x, y, length, n_rows, task.x.k, columns, tile.diagonal, scratch, to)) return;
     }
     tile_gram<T>(x, y, length, n_rows, task.x.k, columns, tile.diagonal, scratch, to);

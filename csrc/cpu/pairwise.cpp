@@ -85,7 +85,9 @@ void pairwise(const Pairwise& task, int threads) {
   const auto tiles = cover(task, size);
   if (tiles.empty()) return;
   const Stats x(task, task.x), y(task, task.y);
-  const int workers = int(std::min<std::int64_t>(threads, std::int64_t(tiles.size())));
+  const double products =
+      double(task.batch) * task.x.count * task.x.k * task.y.count * task.y.k * (task.m + task.n) / (task.symmetric ? 2 : 1);
+  const int workers = worth(threads, std::int64_t(tiles.size()), products);
   const Scratch scratch(pairwise_scratch(task, 1), workers);
   parallel_for(std::int64_t(tiles.size()), workers,
                [&](std::int64_t item, int worker) { kernels().pair_tile(task, x.view(), y.view(), tiles[item], scratch.of(worker)); });

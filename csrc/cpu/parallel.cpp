@@ -32,4 +32,9 @@ void parallel_for(std::int64_t count, int threads, const std::function<void(std:
   if (failure) std::rethrow_exception(failure);
 }
 
+int worth(int threads, std::int64_t items, double products) {
+  const double most = std::min(double(items), 1 + products / 1e6);
+  return int(std::max(1.0, std::min(double(threads), most)));
+}
+
 }  // namespace taskvec

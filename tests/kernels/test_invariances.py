@@ -20,6 +20,10 @@ def everything(x: LowRankSVD, y: LowRankSVD | None = None) -> Any:
     return pairwise(x, y, metrics=ALL_PAIRWISE, spectra=True, p=3.0)
 
 
+def few_directions(x: LowRankSVD) -> bool:
+    return x.S.shape[-2:].numel() <= 128
+
+
 @pytest.mark.parametrize("shape", [(20, 30, 4), (65, 40, 16)], ids=name_of)
 def test_gauges(shape: tuple[int, int, int]) -> None:
     """(B G, G⁻¹ A) is the same τ, for every G that rounds nothing: sizes, signs, order."""
@@ -55,13 +59,17 @@ def test_signs_of_singular_vectors() -> None:
 
 @pytest.mark.parametrize("shape", ZOOS, ids=name_of)
 def test_other_adapters(shape: tuple[int, int, int, int]) -> None:
-    """The pairs of a part of a zoo are the part of its pairs, to the last bit, wherever the tiles are cut."""
+    """The pairs of a part of a zoo are the part of its pairs, wherever the tiles are cut: to the last bit, but across
+    the number of directions up to which no panels are packed."""
     x = zoo(*shape)
     whole = everything(x).forward
     adapters = shape[0]
     for part in ([0], [adapters - 1], list(range(1, adapters, 2)), list(range(adapters // 3, adapters))):
-        alone = everything(pick(x, part)).forward
-        assert_same_bits(alone, {name: values[part][:, part] for name, values in whole.items()})
+        alone = everything(pick(x, part))
+        if few_directions(pick(x, part)) == few_directions(x):
+            assert_same_bits(alone.forward, {name: values[part][:, part] for name, values in whole.items()})
+        else:
+            assert_pairs(alone, pick(x, part), p=3.0)
 
 
 @pytest.mark.parametrize(("n_x", "n_y"), [(3, 5), (17, 40), (150, 70)])
@@ -82,7 +90,7 @@ def test_swapping_the_sides() -> None:
     assert_pairs(other, y, x, p=3.0)
 
 
-@pytest.mark.parametrize("shape", [(150, 9, 8, 8), (5, 40, 36, 33)], ids=name_of)
+@pytest.mark.parametrize("shape", [(9, 9, 8, 8), (130, 9, 8, 8), (150, 9, 8, 8), (5, 40, 36, 33)], ids=name_of)
 def test_order_of_the_adapters(shape: tuple[int, int, int, int]) -> None:
     x = zoo(*shape)
     order = torch.randperm(shape[0], generator=torch.Generator().manual_seed(0)).tolist()

@@ -199,7 +199,7 @@ def test_seeds_belong_to_adapters(threads: Any) -> None:
     whole = pairwise(x, lam=[0.1, 0.3], seed=seed, **ALL, **ADAM).forward
     threads(3)
     assert_same_bits(pairwise(x, lam=[0.1, 0.3], seed=seed, **ALL, **ADAM).forward, whole)
-    for part in ([149], list(range(1, 150, 7)), list(range(50, 150))):
+    for part in (list(range(130, 150)), list(range(1, 150, 7)), list(range(50, 150))):
         alone = pairwise(pick(x, part), lam=[0.1, 0.3], seed=seed[part], **ALL, **ADAM).forward
         for name, values in alone.items():
             want = whole[name][part][:, part] if name == "d" else whole[name][:, part][:, :, part]

@@ -4,17 +4,11 @@
 #include <cstdint>
 
 #include "taskvec/dtype.h"
+#include "taskvec/factor.h"
 
 namespace taskvec {
 
-// One factor seen as r directions of `length` positions: element (direction, position) of matrix `index` is at
-// data + (index * batch_stride + direction * direction_stride + position * position_stride) * size_of(dtype).
-struct Factor {
-  const void* data;
-  std::int64_t length;  // m for B, n for A
-  std::int64_t batch_stride, direction_stride, position_stride;
-};
-
+// b has r directions of m positions, a r directions of n.
 struct LowRankSVD {
   // inputs
   DType dtype;

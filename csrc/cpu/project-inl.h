@@ -1,0 +1,173 @@
+// d = diag(Uᴴ τ V) of one target: from its factors, or from some rows of a dense one. Part of one SIMD level, see vec.h.
+#pragma once
+
+#include "dots.h"
+#include "kernels.h"
+
+namespace taskvec::TASKVEC_LEVEL {
+
+// dst[direction][ld] from directions [d0, d0 + directions) and positions [p0, p0 + positions) of a factor, zeros up to
+// a whole vector.
+template <class T, class Src>
+inline void pack_directions(const Factor& f, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst,
+                            int64_t ld) {
+  constexpr int N = lanes<double>;
+  const Src* from = static_cast<const Src*>(f.data) + index * f.batch_stride + d0 * f.direction_stride + p0 * f.position_stride;
+  const int64_t padded = round_up(positions, lanes<T>);
+  for (int64_t d = 0; d < directions; ++d) {
+    for (int64_t p = positions; p < padded; ++p) dst[d * ld + p] = T(0);
+  }
+  if (f.position_stride == 1) {
+    for (int64_t d = 0; d < directions; ++d) convert_row(from + d * f.direction_stride, positions, dst + d * ld);
+    return;
+  }
+  int64_t d = 0;
+  for (; f.direction_stride == 1 && d + N <= directions; d += N) {
+    int64_t p = 0;
+    for (; p + N <= positions; p += N) {
+      if constexpr (std::is_same_v<T, Src>) {
+        transpose_block<T, N>(from + d + p * f.position_stride, f.position_stride, dst + d * ld + p, ld);
+      } else {
+        alignas(64) T block[N * N];
+        for (int i = 0; i < N; ++i) convert_row(from + d + (p + i) * f.position_stride, N, block + i * N);
+        transpose_block<T, N>(block, N, dst + d * ld + p, ld);
+      }
+    }
+    for (; p < positions; ++p) {
+      for (int i = 0; i < N; ++i) dst[(d + i) * ld + p] = T(from[d + i + p * f.position_stride]);
+    }
+  }
+  for (; d < directions; ++d) {
+    for (int64_t p = 0; p < positions; ++p) dst[d * ld + p] = T(from[d * f.direction_stride + p * f.position_stride]);
+  }
+}
+
+// The same for any storage type.
+template <class T>
+inline void pack(const Operand& x, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst, int64_t ld) {
+  with_storage(x.dtype, [&](const auto* null) {
+    using Src = std::remove_cv_t<std::remove_reference_t<decltype(*null)>>;
+    pack_directions<T, Src>(x.factor, index, d0, directions, p0, positions, dst, ld);
+  });
+}
+
+// A block of dot_columns rows of y, [dot_columns][dot_depth]: those that are not there are zero.
+template <class T>
+inline Rows<T> pack_block(const Operand& y, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst) {
+  pack(y, index, d0, directions, p0, positions, dst, dot_depth);
+  for (int64_t at = directions * dot_depth; at < dot_columns * dot_depth; ++at) dst[at] = T(0);
+  return {dst, dot_depth};
+}
+
+// Rows of x where they lie if they can be multiplied there, else packed to `dst`, [directions][ld].
+template <class T>
+inline Rows<T> rows_of(const Operand& x, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst, int64_t ld) {
+  const Factor& f = x.factor;
+  if (x.dtype == (sizeof(T) == 8 ? DType::f64 : DType::f32) && f.position_stride == 1 && positions % lanes<T> == 0) {
+    return {static_cast<const T*>(f.data) + index * f.batch_stride + d0 * f.direction_stride + p0, f.direction_stride};
+  }
+  pack(x, index, d0, directions, p0, positions, dst, ld);
+  return {dst, ld};
+}
+
+inline int64_t padded_columns(int64_t columns) { return round_up(columns, dot_columns); }
+
+inline int64_t project_scratch(const Project& task) {
+  return int64_t(sizeof(double)) * ((task.k + dot_columns) * dot_depth + 2 * task.k * padded_columns(task.r));
+}
+
+// gram[k][padded r] = x_k · y_r, over runs of dot_depth positions.
+template <class T>
+void cross_gram(const Operand& x, int64_t k, const Operand& y, int64_t r, int64_t index, T* packed, T* gram) {
+  const int64_t ld = padded_columns(r);
+  T* const packed_y = packed + k * dot_depth;
+  for (int64_t at = 0; at < k * ld; ++at) gram[at] = T(0);
+  for (int64_t p0 = 0; p0 < x.factor.length; p0 += dot_depth) {
+    const int64_t positions = smaller(dot_depth, x.factor.length - p0);
+    const Rows<T> left = rows_of(x, index, 0, k, p0, positions, packed, dot_depth);
+    for (int64_t r0 = 0; r0 < r; r0 += dot_columns) {
+      const int64_t columns = smaller<int64_t>(dot_columns, r - r0);
+      const Rows<T> right = pack_block(y, index, r0, columns, p0, positions, packed_y);
+      dots(left, k, right, columns, round_up(positions, lanes<T>), [&](int64_t i, auto sums) {
+        T* const to = gram + i * ld + r0;
+        auto so_far = sums;
+        std::memcpy(&so_far, to, sizeof so_far);
+        so_far += sums;
+        std::memcpy(to, &so_far, sizeof so_far);
+      });
+    }
+  }
+}
+
+template <class T>
+void project_one(const Project& task, int64_t index, void* memory) {
+  T* const packed = static_cast<T*>(memory);
+  T* const left = packed + (task.k + dot_columns) * dot_depth;
+  const int64_t ld = padded_columns(task.r);
+  T* const right = left + task.k * ld;
+  cross_gram(task.u, task.k, task.b, task.r, index, packed, left);
+  cross_gram(task.vh, task.k, task.a, task.r, index, packed, right);
+  for (int64_t i = 0; i < task.k; ++i) {
+    double sum = 0;
+    for (int64_t l = 0; l < task.r; ++l) sum += double(left[i * ld + l]) * double(right[i * ld + l]);
+    const double d = sum * task.scale[index];
+    static_cast<T*>(task.d)[index * task.k + i] = T(task.clip && d < 0 ? 0 : d);  // NaN stays
+  }
+}
+
+void project_entry(const Project& task, int64_t index, void* scratch) {
+  task.f64 ? project_one<double>(task, index, scratch) : project_one<float>(task, index, scratch);
+}
+
+// Rows of a dense target that are converted at a time, where they are.
+constexpr int64_t converted_rows = 2 * dot_rows;
+
+inline int64_t project_dense_scratch(const ProjectDense& task) {
+  return int64_t(sizeof(double)) * ((dot_columns + converted_rows) * dot_depth + dense_rows * (padded_columns(task.k) + task.k));
+}
+
+// sum[k] = Σ over rows [row0, row1) of τ of U_ik (τ V)_ik; the sums over rows in double.
+template <class T>
+void project_rows(const ProjectDense& task, int64_t index, int64_t row0, int64_t row1, double* sum, void* memory) {
+  const int64_t ld = padded_columns(task.k), n = task.tau.factor.length, rows = row1 - row0;
+  double* const u = static_cast<double*>(memory);  // [row][padded k]
+  double* const by_direction = u + dense_rows * ld;
+  T* const packed_v = reinterpret_cast<T*>(by_direction + dense_rows * task.k);
+  T* const packed_tau = packed_v + dot_columns * dot_depth;
+  pack(task.u, index, 0, task.k, row0, rows, by_direction, dense_rows);
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t k = 0; k < ld; ++k) u[i * ld + k] = k < task.k ? by_direction[k * dense_rows + i] : 0;
+  }
+  for (int64_t k = 0; k < task.k; ++k) sum[k] = 0;
+  for (int64_t p0 = 0; p0 < n; p0 += dot_depth) {
+    const int64_t positions = smaller(dot_depth, n - p0), count = round_up(positions, lanes<T>);
+    const Rows<T> lying = rows_of(task.tau, index, row0, 1, p0, positions, packed_tau, dot_depth);
+    const bool in_place = lying.data != packed_tau;
+    for (int64_t k0 = 0; k0 < task.k; k0 += dot_columns) {
+      const int64_t columns = smaller<int64_t>(dot_columns, task.k - k0);
+      const Rows<T> v = pack_block(task.vh, index, k0, columns, p0, positions, packed_v);
+      alignas(64) double total[dot_columns] = {};
+      for (int64_t i0 = 0; i0 < rows; i0 += in_place ? rows : converted_rows) {
+        const int64_t now = in_place ? rows : smaller(converted_rows, rows - i0);
+        const Rows<T> tau = in_place ? lying : rows_of(task.tau, index, row0 + i0, now, p0, positions, packed_tau, dot_depth);
+        auto add = [&](int64_t i, auto t) {
+          constexpr int C = int(sizeof(t) / sizeof(T));
+          Dots<double, C> weight, so_far, wide;
+          for (int c = 0; c < C; ++c) wide[c] = double(t[c]);
+          std::memcpy(&weight, u + (i0 + i) * ld + k0, sizeof weight);
+          std::memcpy(&so_far, total, sizeof so_far);
+          so_far += weight * wide;
+          std::memcpy(total, &so_far, sizeof so_far);
+        };
+        (in_place && k0 == 0 ? dots<T, true, decltype(add)&> : dots<T, false, decltype(add)&>)(tau, now, v, columns, count, add);
+      }
+      for (int64_t c = 0; c < columns; ++c) sum[k0 + c] += total[c];
+    }
+  }
+}
+
+void project_rows_entry(const ProjectDense& task, int64_t index, int64_t row0, int64_t row1, double* sum, void* scratch) {
+  (task.f64 ? project_rows<double> : project_rows<float>)(task, index, row0, row1, sum, scratch);
+}
+
+}  // namespace taskvec::TASKVEC_LEVEL
