@@ -9,6 +9,7 @@ from .case import Case
 from .limits import copy_case, matmul_case
 from .lowrank import lowrank_case
 from .pairs import pairwise_case
+from .peers import peer_cases
 from .projections import project_case, project_dense_case, spectra_case
 from .shapes import MODELS, Model
 from .sparse import adam_case, algorithm1_case, exact_case, fused_case
@@ -90,7 +91,7 @@ def sparse_cases() -> Iterator[Case]:
 
 
 def declared() -> dict[str, Case]:
-    cases = [*limit_cases(), *pairwise_cases(), *lowrank_cases(), *projection_cases(), *sparse_cases()]
+    cases = [*limit_cases(), *pairwise_cases(), *lowrank_cases(), *projection_cases(), *sparse_cases(), *peer_cases()]
     by_name = {case.name: case for case in cases}
     assert len(by_name) == len(cases), "two cases have one name"
     return by_name
