@@ -9,7 +9,7 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 RUN = $(VENV)/bin/python -m
 NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml -type f)
 
-.PHONY: demo test check lint types native-check stub-check cuda-check triton-check dist-check bench gpu zoo clean
+.PHONY: demo test check lint types native-check stub-check cuda-check triton-check dist-check bench plot gpu zoo clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
@@ -58,6 +58,9 @@ dist-check: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(RUN) benchmarks.run
+
+plot: $(VENV)/.bench  ## pictures and tables of README.md and docs/PERFORMANCE.md from the rows
+	$(RUN) taskvec_bench.publish
 
 # needs nothing from the network: the machine's own Python with torch, pytest, pybind11, cmake and nvcc
 gpu:  ## on a machine with a GPU: build, gpu tests, compute-sanitizer, benchmarks to benchmarks/data/gpu

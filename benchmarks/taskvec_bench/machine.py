@@ -86,17 +86,24 @@ def kernel_files(root: Path) -> Iterator[Path]:
 
 def code(path: Path) -> str:
     """A file without what changes nothing."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         return re.sub(r"//[^\n]*|/\*.*?\*/|\s+", "", text, flags=re.DOTALL)
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-        ):
-            del body[0]
-    return ast.dump(tree)
+    return syntax(ast.parse(text))
+
+
+def syntax(node: object) -> str:
+    """A tree in words, without docstrings. Unlike ``ast.dump`` it is the same in every version of Python."""
+    if isinstance(node, list):
+        return f"[{' '.join(map(syntax, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    parts = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
+    body = parts.get("body")
+    if isinstance(body, list) and is_text(body[0]):
+        parts["body"] = body[1:]
+    return f"{type(node).__name__}({' '.join(f'{name}={syntax(value)}' for name, value in parts.items())})"
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

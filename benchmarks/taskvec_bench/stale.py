@@ -1,0 +1,37 @@
+"""Rows that say nothing of today's tree: measured with other kernels, or of a case that is no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .case import Case
+from .registry import CASES
+from .rows import Row
+
+MARK = "†"
+
+
+def stale(rows: Iterable[Row], kernels: str) -> list[Row]:
+    """Rows measured with kernels whose fingerprint is not ``kernels``."""
+    return [row for row in rows if row.kernels != kernels]
+
+
+def mark(row: Row, kernels: str) -> str:
+    return f" {MARK}" if stale([row], kernels) else ""
+
+
+def footnote(rows: Iterable[Row], kernels: str) -> str:
+    """What the mark means; empty where every row is of today's kernels."""
+    commits = sorted({row.commit or "unknown" for row in stale(rows, kernels)})
+    if not commits:
+        return ""
+    return f"{MARK} measured before the kernels changed: commit {', '.join(commits)}; run `make bench`."
+
+
+def undeclared(rows: Iterable[Row], registry: Mapping[str, Case] = CASES) -> list[str]:
+    """``case: provider`` of each row that the registry would not make."""
+    return [
+        f"{row.case}: {row.provider}"
+        for row in rows
+        if row.case not in registry or row.provider not in registry[row.case].providers
+    ]
