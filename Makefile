@@ -9,7 +9,7 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 RUN = $(VENV)/bin/python -m
 NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml -type f)
 
-.PHONY: demo test check lint types native-check stub-check cuda-check triton-check dist-check bench plot gpu zoo clean
+.PHONY: demo test check lint types native-check stub-check cuda-check triton-check dist-check bench bench-quick bench-compare plot gpu zoo clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
@@ -56,8 +56,11 @@ dist-check: $(VENV)/.dev
 	cd build && PYTHONPATH=$$(../$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 	  dist-venv/bin/python -c 'import taskvec_kernels as t; print(t.simd_level(), t.__file__); assert "dist-venv" in t.__file__'
 
-bench: $(VENV)/.bench
-	$(RUN) benchmarks.run
+bench: $(VENV)/.bench  ## every case beside what one would do instead, to benchmarks/data/<machine>.csv
+	$(VENV)/bin/taskvec bench --csv benchmarks/data
+
+bench-quick: $(VENV)/.bench  ## the few cases that say most, printed
+	$(VENV)/bin/taskvec bench --quick
 
 plot: $(VENV)/.bench  ## pictures and tables of README.md and docs/PERFORMANCE.md from the rows
 	$(RUN) taskvec_bench.publish
@@ -85,7 +88,7 @@ $(VENV)/.test: $(VENV)/.torch $(NATIVE)
 	touch $(VENV)/.installed $@
 
 $(VENV)/.bench: $(VENV)/.torch $(NATIVE)
-	$(PIP) install -e '.[bench]'
+	$(PIP) install -e '.[bench,peers]'
 	touch $(VENV)/.installed $@
 
 $(VENV)/.dev: $(VENV)/.torch $(NATIVE)

@@ -53,10 +53,10 @@ def one_batch(t: Tensor) -> Tensor:
 def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
     batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, b, a)
     d = torch.empty(*batch, k, dtype=dtype)
+    u, v, left, right = (operand(one_batch(t)) for t in (U.mT, Vh, b.mT, a))
     scale = scale.contiguous()
-    sides = [one_batch(t) for t in (U.mT, Vh, b.mT, a)]
     _C.project(
-        dtype == torch.float64, scale.numel(), k, b.shape[-1], *map(operand, sides),
+        dtype == torch.float64, scale.numel(), k, b.shape[-1], u, v, left, right,
         scale.data_ptr(), clip, d.data_ptr(), torch.get_num_threads(),
     )  # fmt: skip
     return d
@@ -65,10 +65,8 @@ def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bo
 def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
     batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, tau)
     d = torch.empty(*batch, k, dtype=dtype)
-    sides = [one_batch(t) for t in (U.mT, Vh, tau)]
-    _C.project_dense(
-        dtype == torch.float64, batch.numel(), k, *map(operand, sides), clip, d.data_ptr(), torch.get_num_threads()
-    )
+    u, v, rows = (operand(one_batch(t)) for t in (U.mT, Vh, tau))
+    _C.project_dense(dtype == torch.float64, batch.numel(), k, u, v, rows, clip, d.data_ptr(), torch.get_num_threads())
     return d
 
 

@@ -98,6 +98,9 @@ def test_case(name: str, provider: str, benchmark: Any, request: pytest.FixtureR
         except DisagreementError as error:
             say(refused=str(error))
             pytest.fail(f"{provider} is refused: {error}", pytrace=False)
+        except Exception as error:  # no result is no better than a wrong one
+            say(refused=f"{type(error).__name__}: {error}")
+            raise
         benchmark.group = name
         budget = options.seconds
         if first < budget:  # the first call pays for pages and caches: the second says what one takes

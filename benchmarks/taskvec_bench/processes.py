@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from .rows import Sample
@@ -19,7 +19,7 @@ class ProcessFailedError(Exception):
     """The harness stopped for another reason than a provider's result; the message ends with what it printed."""
 
 
-def samples(only: str = "", *, quick: bool = False, seconds: float = 0.5) -> Iterator[Sample]:
+def samples(only: str = "", *, quick: bool = False, seconds: float = 0.5) -> Generator[Sample]:
     """Samples of one fresh process, each when its provider is done. Closing the iterator ends the process.
 
     Raises:

@@ -16,6 +16,8 @@ from taskvec_kernels import _C
 ROOT = Path(__file__).parents[2]
 KERNELS = sorted((ROOT / "taskvec_kernels").rglob("*.py"))
 CORE = sorted(p for part in ("include", "cpu", "numerics", "cuda") for p in (ROOT / "csrc" / part).rglob("*.*"))
+TASKVEC = sorted((ROOT / "python/taskvec").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks/taskvec_bench").rglob("*.py"))
 BINDINGS = sorted((ROOT / "csrc/bindings").rglob("*.*"))
 
 
@@ -23,16 +25,36 @@ def includes(path: Path) -> list[str]:
     return re.findall(r'#\s*include\s*[<"]([^>"]+)', path.read_text())
 
 
+def imports(tree: ast.AST) -> set[str]:
+    """Packages that are imported by name anywhere in ``tree``."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.append(node.module or "")
+    return {name.split(".")[0] for name in names}
+
+
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_kernels_import_only_torch_and_numpy(path: Path) -> None:
     allowed = {"torch", "numpy", "taskvec_kernels", *sys.stdlib_module_names}
     if path.parent.name == "triton":
         allowed.add("triton")
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        assert {name.split(".")[0] for name in names} <= allowed, f"{path.name} imports {names}"
+    names = imports(ast.parse(path.read_text()))
+    assert names <= allowed, f"{path.name} imports {names - allowed}"
+
+
+def test_only_the_command_imports_the_benchmarks_and_only_when_it_runs() -> None:
+    trees = {path.relative_to(ROOT / "python/taskvec").as_posix(): ast.parse(path.read_text()) for path in TASKVEC}
+    assert {name for name, tree in trees.items() if "taskvec_bench" in imports(tree)} == {"cli/bench.py"}
+    at_import = ast.Module([n for n in trees["cli/bench.py"].body if isinstance(n, ast.Import | ast.ImportFrom)], [])
+    assert not imports(at_import) & {"taskvec_bench", "taskvec_kernels", "torch"}
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.name)
+def test_of_the_benchmarks_only_real_adapters_are_read_by_taskvec(path: Path) -> None:
+    assert path.name == "real.py" or "taskvec" not in imports(ast.parse(path.read_text()))
 
 
 def test_an_import_brings_torch_and_numpy_alone() -> None:

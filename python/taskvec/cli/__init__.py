@@ -10,7 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from ..errors import TaskvecError, printable
-from . import env, inspect, lambda_path, project, sweep
+from . import bench, env, inspect, lambda_path, project, sweep
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("inspect")(inspect.inspect)
@@ -18,6 +18,7 @@ app.command("project")(project.project)
 app.command("sweep")(sweep.sweep)
 app.command("lambda-path")(lambda_path.lambda_path)
 app.command("env")(env.env)
+app.command("bench")(bench.bench)
 
 # what wrong usage raises, wherever this version of typer keeps it
 ClickException = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
@@ -25,7 +26,8 @@ CtrlC = (KeyboardInterrupt, typer.Abort)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status is 0, 2 for bad input or wrong usage, 130 for Ctrl-C.
+    """Run the command line; the exit status is 0, 1 for a benchmark that failed, 2 for bad input or wrong usage,
+    130 for Ctrl-C.
 
     Whatever goes wrong for a reason that lies in the input is one line on stderr.
     """
