@@ -9,7 +9,7 @@ PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 RUN = $(VENV)/bin/python -m
 NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml -type f)
 
-.PHONY: demo test check lint types native-check stub-check cuda-check triton-check dist-check bench gpu zoo clean
+.PHONY: demo test check lint types native-check stub-check cuda-check triton-check dist-check bench bench-compare gpu zoo clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
@@ -58,6 +58,10 @@ dist-check: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(RUN) benchmarks.run
+
+# REF: any revision, by default where this branch left main; OPTIONS: those of `python -m taskvec_bench.compare --help`
+bench-compare: $(VENV)/.bench  ## today's kernels and those of REF, timed alternately in one run
+	$(RUN) taskvec_bench.compare $(if $(REF),--ref '$(REF)') $(OPTIONS)
 
 # needs nothing from the network: the machine's own Python with torch, pytest, pybind11, cmake and nvcc
 gpu:  ## on a machine with a GPU: build, gpu tests, compute-sanitizer, benchmarks to benchmarks/data/gpu
