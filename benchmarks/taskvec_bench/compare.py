@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -158,4 +159,5 @@ def failed(message: str, status: int = 2) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # files and processes are cleared as after Ctrl-C
     sys.exit(main())
