@@ -28,8 +28,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    parser = Parser("bench-compare", description=__doc__, epilog=f"A case counts as slower or faster if 80 %% of its "
-                    f"rounds are so by more than {MARGIN:.0%}%.")  # fmt: skip
+    parser = Parser(
+        "bench-compare",
+        description="Today's kernels and those of another revision, timed alternately in one run.",
+        epilog=f"A case is called slower or faster if 80 % of its rounds are so by more than {MARGIN:.0%}.",
+    )
     parser.add_argument("--ref", default="", help="any git revision (default: where this branch left main)")
     parser.add_argument("--only", default="", metavar="REGEX", help="cases whose name has this")
     amount = parser.add_mutually_exclusive_group()

@@ -85,11 +85,11 @@ def compared(case: Case, trees: Trees, rounds: int) -> Iterator[Outcome | LeftOu
     with tempfile.TemporaryDirectory(prefix="taskvec-compare-") as folder:
         file = Path(folder) / "inputs.pt"
         save(case, names, file)
-        for _ in range(SITTINGS):
+        for number in range(SITTINGS):
             with trees.processes() as pair:
                 for name in [name for name in names if name not in left_out]:
                     try:
-                        for version in pair:
+                        for version in pair if number % 2 else reversed(pair):  # neither always first
                             version.ask(do="load", case=case.name, file=str(file))
                         for all_times, more in zip(times[name], sitting(name, pair, rounds), strict=True):
                             all_times += more
