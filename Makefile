@@ -65,6 +65,10 @@ bench-quick: $(VENV)/.bench  ## the few cases that say most, printed
 plot: $(VENV)/.bench  ## pictures and tables of README.md and docs/PERFORMANCE.md from the rows
 	$(RUN) taskvec_bench.publish
 
+# REF: any revision, by default where this branch left main; OPTIONS: those of `python -m taskvec_bench.compare --help`
+bench-compare: $(VENV)/.bench  ## today's kernels and those of REF, timed alternately in one run
+	$(RUN) taskvec_bench.compare $(if $(REF),--ref '$(REF)') $(OPTIONS)
+
 # needs nothing from the network: the machine's own Python with torch, pytest, pybind11, cmake and nvcc
 gpu:  ## on a machine with a GPU: build, gpu tests, compute-sanitizer, benchmarks to benchmarks/data/gpu
 	scripts/gpu
