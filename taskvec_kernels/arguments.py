@@ -58,14 +58,13 @@ def from_numpy(function: str, name: str, array: np.ndarray) -> Tensor:
 
 def scale_tensor(function: str, scale: float | Array, batch: tuple[int, ...], like: Tensor) -> Tensor:
     """``scale`` as an fp64 tensor of the batch's shape; it may be a number or have any shape that broadcasts to it."""
+    if not isinstance(scale, Tensor | np.ndarray):
+        return torch.full(batch, float(scale), dtype=torch.float64, device=like.device)
     if isinstance(scale, np.ndarray):
         scale = torch.from_numpy(np.ascontiguousarray(scale))
-    if isinstance(scale, Tensor):
-        if scale.device != like.device and scale.dim() > 0:
-            raise ValueError(f"{function}: scale is on {scale.device}, the factors on {like.device}")
-        values = scale.detach().to(device=like.device, dtype=torch.float64)
-    else:
-        values = torch.full((), float(scale), dtype=torch.float64, device=like.device)
+    if scale.device != like.device and scale.dim() > 0:
+        raise ValueError(f"{function}: scale is on {scale.device}, the factors on {like.device}")
+    values = scale.detach().to(device=like.device, dtype=torch.float64)
     try:
         return values.expand(batch)
     except RuntimeError as error:

@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 
 from . import _C
-from .arguments import result_dtype
+from .arguments import DTYPES, result_dtype
 from .solver import Solver
 from .sparse import check_values
 from .types import LowRankSVD, Weights
 
 
+NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES}
+
+
 def dtype_name(t: Tensor) -> str:
-    return str(t.dtype).removeprefix("torch.")
+    return NAMES[t.dtype]
 
 
 def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,24 +42,24 @@ def strides(t: Tensor) -> tuple[int, int, int]:
     return batch, row, column
 
 
-def operand(t: Tensor) -> tuple[str, int, int, tuple[int, int, int]]:
-    """A (..., directions, positions) tensor of any strides for the core; its leading dimensions must be one or none."""
-    batch = t.stride(0) if t.dim() == 3 else 0
-    return dtype_name(t), t.data_ptr(), t.shape[-1], (batch, t.stride(-2), t.stride(-1))
-
-
 def one_batch(t: Tensor) -> Tensor:
-    """Leading dimensions as one; a copy only where no stride can say so."""
+    """Leading dimensions as one; a copy only where no stride can name them."""
     return t if t.dim() <= 3 else t.flatten(0, -3)
+
+
+def operand(t: Tensor) -> tuple[str, int, int, tuple[int, int, int]]:
+    """How the core is told of a (directions, positions) tensor or a batch of them, of any strides."""
+    *batch, row, column = t.stride()
+    return NAMES[t.dtype], t.data_ptr(), t.shape[-1], (batch[0] if batch else 0, row, column)
 
 
 def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
     batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, b, a)
     d = torch.empty(*batch, k, dtype=dtype)
-    u, v, left, right = (operand(one_batch(t)) for t in (U.mT, Vh, b.mT, a))
-    scale = scale.contiguous()
+    u, v, left, right, scale = one_batch(U.mT), one_batch(Vh), one_batch(b.mT), one_batch(a), scale.contiguous()
     _C.project(
-        dtype == torch.float64, scale.numel(), k, b.shape[-1], u, v, left, right,
+        dtype == torch.float64, scale.numel(), k, b.shape[-1],
+        operand(u), operand(v), operand(left), operand(right),
         scale.data_ptr(), clip, d.data_ptr(), torch.get_num_threads(),
     )  # fmt: skip
     return d
@@ -65,8 +68,11 @@ def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bo
 def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
     batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, tau)
     d = torch.empty(*batch, k, dtype=dtype)
-    u, v, rows = (operand(one_batch(t)) for t in (U.mT, Vh, tau))
-    _C.project_dense(dtype == torch.float64, batch.numel(), k, u, v, rows, clip, d.data_ptr(), torch.get_num_threads())
+    u, v, rows = one_batch(U.mT), one_batch(Vh), one_batch(tau)
+    _C.project_dense(
+        dtype == torch.float64, batch.numel(), k, operand(u), operand(v), operand(rows),
+        clip, d.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip
     return d
 
 

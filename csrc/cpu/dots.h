@@ -117,4 +117,45 @@ inline void dots(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t colum
   }
 }
 
+// to[i][c] += Σ_p x_i[p] · y[p][c] over `count` positions for rows of y that are positions, V vectors of columns wide.
+template <class T, int R, int V>
+inline void outer_tile(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t count, T* to, int64_t ld) {
+  constexpr int L = lanes<T>;
+  const T* left[R];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) left[i] = x[smaller<int64_t>(i, rows - 1)];
+  Vec<T> acc[R][V] = {};
+  for (int64_t p = 0; p < count; ++p) {
+    Vec<T> b[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) b[v] = load(y[p] + v * L);
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+      const T a = left[i][p];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[i][v] += a * b[v];
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) {
+    if (i >= rows) break;
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store(to + i * ld + v * L, load(to + i * ld + v * L) + acc[i][v]);
+  }
+}
+
+// The same for `columns` columns, whole vectors.
+template <class T>
+inline void outer_products(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t columns, int64_t count, T* to, int64_t ld) {
+  constexpr int R = TASKVEC_TILE_ROWS, V = TASKVEC_TILE_VECTORS, L = lanes<T>;
+  for (int64_t c0 = 0; c0 < columns;) {
+    const bool wide = columns - c0 >= V * L;
+    for (int64_t i = 0; i < rows; i += R) {
+      const Rows<T> from{x[i], x.ld}, with{y.data + c0, y.ld};
+      (wide ? outer_tile<T, R, V> : outer_tile<T, R, 1>)(from, rows - i, with, count, to + i * ld + c0, ld);
+    }
+    c0 += wide ? V * L : L;
+  }
+}
+
 }  // namespace taskvec::TASKVEC_LEVEL

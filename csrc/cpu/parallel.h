@@ -1,4 +1,4 @@
-// A loop over independent items on a few threads, started and joined within the call.
+// A loop over independent items on a few threads of its own.
 #pragma once
 
 #include <cstdint>

@@ -59,11 +59,14 @@ inline Rows<T> pack_block(const Operand& y, int64_t index, int64_t d0, int64_t d
   return {dst, dot_depth};
 }
 
+template <class T>
+constexpr DType stored = sizeof(T) == 8 ? DType::f64 : DType::f32;
+
 // Rows of x where they lie if they can be multiplied there, else packed to `dst`, [directions][ld].
 template <class T>
 inline Rows<T> rows_of(const Operand& x, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst, int64_t ld) {
   const Factor& f = x.factor;
-  if (x.dtype == (sizeof(T) == 8 ? DType::f64 : DType::f32) && f.position_stride == 1 && positions % lanes<T> == 0) {
+  if (x.dtype == stored<T> && f.position_stride == 1 && positions % lanes<T> == 0) {
     return {static_cast<const T*>(f.data) + index * f.batch_stride + d0 * f.direction_stride + p0, f.direction_stride};
   }
   pack(x, index, d0, directions, p0, positions, dst, ld);
@@ -76,6 +79,12 @@ inline int64_t project_scratch(const Project& task) {
   return int64_t(sizeof(double)) * ((task.k + dot_columns) * dot_depth + 2 * task.k * padded_columns(task.r));
 }
 
+// Whether y's directions lie side by side in whole vectors, as those of a row-major B do: they are multiplied there.
+template <class T>
+inline bool by_position(const Operand& y, int64_t r) {
+  return y.dtype == stored<T> && y.factor.direction_stride == 1 && r % lanes<T> == 0;
+}
+
 // gram[k][padded r] = x_k · y_r, over runs of dot_depth positions.
 template <class T>
 void cross_gram(const Operand& x, int64_t k, const Operand& y, int64_t r, int64_t index, T* packed, T* gram) {
@@ -85,16 +94,24 @@ void cross_gram(const Operand& x, int64_t k, const Operand& y, int64_t r, int64_
   for (int64_t p0 = 0; p0 < x.factor.length; p0 += dot_depth) {
     const int64_t positions = smaller(dot_depth, x.factor.length - p0);
     const Rows<T> left = rows_of(x, index, 0, k, p0, positions, packed, dot_depth);
+    if (by_position<T>(y, r)) {
+      const Factor& f = y.factor;
+      const Rows<T> right{static_cast<const T*>(f.data) + index * f.batch_stride + p0 * f.position_stride, f.position_stride};
+      outer_products(left, k, right, r, positions, gram, ld);
+      continue;
+    }
     for (int64_t r0 = 0; r0 < r; r0 += dot_columns) {
       const int64_t columns = smaller<int64_t>(dot_columns, r - r0);
       const Rows<T> right = pack_block(y, index, r0, columns, p0, positions, packed_y);
-      dots(left, k, right, columns, round_up(positions, lanes<T>), [&](int64_t i, auto sums) {
+      auto add = [&](int64_t i, auto sums) {
         T* const to = gram + i * ld + r0;
         auto so_far = sums;
         std::memcpy(&so_far, to, sizeof so_far);
         so_far += sums;
         std::memcpy(to, &so_far, sizeof so_far);
-      });
+      };
+      (r0 == 0 ? dots<T, true, decltype(add)&> : dots<T, false, decltype(add)&>)(left, k, right, columns, round_up(positions, lanes<T>),
+                                                                                 add);
     }
   }
 }

@@ -15,9 +15,11 @@ inline V sqrt_of(V x) {
 }
 
 inline double dot(const double* x, const double* y, int64_t n) {  // n a multiple of L
-  V sum{};
-  for (int64_t i = 0; i < n; i += L) sum += load(x + i) * load(y + i);
-  return horizontal_sum<double>(sum);
+  V sum{}, other{};                                               // two, so that one addition need not wait for the last
+  int64_t i = 0;
+  for (; i + 2 * L <= n; i += 2 * L) sum += load(x + i) * load(y + i), other += load(x + i + L) * load(y + i + L);
+  if (i < n) sum += load(x + i) * load(y + i);
+  return horizontal_sum<double>(sum + other);
 }
 
 inline void axpy(double alpha, const double* x, double* y, int64_t n) {
@@ -71,33 +73,69 @@ inline double invert_lower(const double* C, double* inverse, int64_t n, int64_t 
   return squares;
 }
 
-// One-sided Jacobi: rotates the rows of X, and those of Z with them, until the rows of X are orthogonal.
-inline void orthogonalise_rows(double* X, double* Z, int64_t n, int64_t ld) {
-  const double tolerance = orthogonal_square(n);
+// The rows of X whose products are driven to zero, those of Z that turn with them, and the squares of the first, [n].
+struct Turning {
+  double *X, *Z, *squares;
+  int64_t n, ld;
+  double tolerance, negligible;
+};
+
+// Orthogonalises `count` disjoint pairs (p[k], q[k]), all roots before all rotations, so that a core waits for none.
+template <int most>
+inline bool turn_pairs(const Turning& t, const int64_t* p, const int64_t* q, int count) {
+  double g[most], c[most], s[most];
+  bool due[most], any = false;
+  for (int k = 0; k < count; ++k) g[k] = dot(t.X + p[k] * t.ld, t.X + q[k] * t.ld, t.ld);
+  for (int k = 0; k < count; ++k) {
+    const double a = t.squares[p[k]], b = t.squares[q[k]];
+    due[k] = a > t.negligible && b > t.negligible && g[k] * g[k] > t.tolerance * a * b;
+    any |= due[k];
+    const Rotation turn = rotation(a, b, g[k]);
+    c[k] = turn.c, s[k] = turn.s;
+  }
+  for (int k = 0; k < count; ++k) {
+    if (!due[k]) continue;
+    for (double* matrix : {t.X, t.Z}) {
+      double *u = matrix + p[k] * t.ld, *v = matrix + q[k] * t.ld;
+      for (int64_t i = 0; i < t.ld; i += L) {
+        const V old_u = load(u + i), old_v = load(v + i);
+        store(u + i, c[k] * old_u - s[k] * old_v);
+        store(v + i, s[k] * old_u + c[k] * old_v);
+      }
+    }
+    double &a = t.squares[p[k]], &b = t.squares[q[k]];
+    const double both = a + b, twice = 2 * c[k] * s[k] * g[k], cc = c[k] * c[k], ss = s[k] * s[k], new_a = cc * a - twice + ss * b;
+    b = ss * a + twice + cc * b, a = new_a;
+    // of what cancelled no digit is known
+    if (a < 0.01 * both) a = dot(t.X + p[k] * t.ld, t.X + p[k] * t.ld, t.ld);
+    if (b < 0.01 * both) b = dot(t.X + q[k] * t.ld, t.X + q[k] * t.ld, t.ld);
+  }
+  return any;
+}
+
+// One-sided Jacobi: rotates until the rows of X are orthogonal, by blocks of rows, whose pairs come in disjoint sets.
+inline void orthogonalise_rows(double* X, double* Z, double* squares, int64_t n, int64_t ld) {
+  constexpr int few = 4;
+  Turning t{X, Z, squares, n, ld, orthogonal_square(n), 0};
   for (int sweep = 0; sweep < most_sweeps; ++sweep) {
     double largest = 0;
-    for (int64_t i = 0; i < n; ++i) largest = larger(largest, dot(X + i * ld, X + i * ld, ld));
-    const double negligible = largest * negligible_square;
+    for (int64_t i = 0; i < n; ++i) squares[i] = dot(X + i * ld, X + i * ld, ld), largest = larger(largest, squares[i]);
+    t.negligible = largest * negligible_square;
     bool rotated = false;
-    for (int64_t p = 0; p + 1 < n; ++p) {
-      for (int64_t q = p + 1; q < n; ++q) {
-        double *x = X + p * ld, *y = X + q * ld;
-        V xx{}, yy{}, xy{};
-        for (int64_t i = 0; i < ld; i += L) {
-          const V u = load(x + i), v = load(y + i);
-          xx += u * u, yy += v * v, xy += u * v;
-        }
-        const double a = horizontal_sum<double>(xx), b = horizontal_sum<double>(yy), g = horizontal_sum<double>(xy);
-        if (a <= negligible || b <= negligible || g * g <= tolerance * a * b) continue;
-        rotated = true;
-        const auto [c, s] = rotation(a, b, g);
-        for (double* matrix : {X, Z}) {
-          double *u = matrix + p * ld, *v = matrix + q * ld;
-          for (int64_t i = 0; i < ld; i += L) {
-            const V old_u = load(u + i), old_v = load(v + i);
-            store(u + i, c * old_u - s * old_v);
-            store(v + i, s * old_u + c * old_v);
+    for (int64_t p0 = 0; p0 < n; p0 += few) {
+      const int64_t p1 = smaller(p0 + few, n);
+      for (int64_t p = p0; p < p1; ++p) {
+        for (int64_t q = p + 1; q < p1; ++q) rotated |= turn_pairs<1>(t, &p, &q, 1);
+      }
+      for (int64_t q0 = p1; q0 < n; q0 += few) {
+        for (int shift = 0; shift < few; ++shift) {
+          int64_t p[few], q[few];
+          int count = 0;
+          for (int k = 0; k < few; ++k) {
+            p[count] = p0 + k, q[count] = q0 + (k + shift) % few;
+            count += q[count] < n;
           }
+          rotated |= turn_pairs<few>(t, p, q, count);
         }
       }
     }
@@ -149,7 +187,7 @@ inline void svd(double* M, double* left, double* right, double* sigma, double* w
   // R = V Σ Wᵀ: Jacobi on the rows of R, i.e. the columns of Rᵀ
   fill(Z, n * ld, 0);
   for (int64_t i = 0; i < n; ++i) Z[i * ld + i] = 1;
-  orthogonalise_rows(X, Z, n, ld);
+  orthogonalise_rows(X, Z, norms, n, ld);
   for (int64_t i = 0; i < n; ++i) norms[i] = __builtin_sqrt(dot(X + i * ld, X + i * ld, ld));
   fill(left, n * ld, 0), fill(right, n * ld, 0);
   for (int64_t k = 0; k < n; ++k) {

@@ -14,6 +14,7 @@
 #include "taskvec/pairwise.h"
 #include "taskvec/simd.h"
 #include "taskvec/sparsify.h"
+#include "test_project.h"
 #include "test_sparsify.h"
 
 using namespace taskvec;
@@ -267,11 +268,21 @@ int main() {
     test_lowrank_svd(dtype, 1, 70, 65, 68, false, Content::gaussian, 1);
     test_lowrank_svd(dtype, 1, 20, 40, 9, false, Content::gaussian, 1);
 
+    for (bool transposed : {false, true}) {
+      for (int64_t r : {1, 3, 4, 8, 9, 16, 17, 64}) test_project(dtype, dtype, 2, 17, 35, 5, r, transposed, 2);
+      for (int64_t k : {1, 4, 7, 8, 12, 33}) test_project(DType::f32, dtype, 1, 33, 64, k, 3, transposed, 1);
+      test_project(dtype, DType::f32, 1, 131, 1, 2, 2, transposed, 2);
+      test_project(dtype, DType::f64, 1, 3, 520, 9, 2, transposed, 1);
+      test_project(dtype, dtype, 1, 520, 16, 4, 16, transposed, 2);
+    }
     const bool wide = dtype == DType::f32;
     test_pairwise(dtype, 1, 1, 1, 0, 0, 1, 1, 1);
     test_pairwise(dtype, 2, 5, 3, 0, 0, 7, 9, 2);
     test_pairwise(dtype, 1, 17, 4, 0, 0, 15, 6, 2);
     test_pairwise(dtype, 1, 9, 8, 0, 0, 515, 3, 1);
+    for (int64_t k : {2, 4, 5, 8, 16, 19}) test_pairwise(dtype, 1, 6, k, 0, 0, 16, 529, 1);
+    test_pairwise(dtype, 1, 3, 41, 0, 0, 9, 20, 1);
+    test_pairwise(dtype, 1, 2, 9, 90, 3, 33, 5, 2);
     test_pairwise(dtype, 1, 3, 33, 0, 0, 9, 260, 1);
     test_pairwise(dtype, 1, wide ? 140 : 70, 8, 0, 0, 3, 5, 2);
     test_pairwise(dtype, 1, 3, 1, 5, 4, 6, 7, 1);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from taskvec_kernels import LowRankSVD, project, project_dense, reference
 
 from . import bounds
 from .cases import DTYPES, factors, name_of, random, zoo
-from .compare import assert_within, output_dtype
+from .compare import assert_same_bits, assert_within, output_dtype
 
 SHAPES = [(1, 1, 1, 1), (3, 7, 2, 1), (7, 3, 3, 5), (16, 17, 8, 9), (65, 33, 16, 3), (300, 513, 4, 8), (9, 8, 5, 64)]
 
@@ -77,6 +78,31 @@ def test_any_strides() -> None:
     b, a = factors(12, 10, 3, batch=(3,))
     want = project(U, Vh, b, a)
     assert torch.equal(project(U.contiguous(), Vh.mT.contiguous().mT, b.mT.contiguous().mT, a.mT.contiguous().mT), want)
+
+
+def test_leading_dimensions_that_no_stride_names() -> None:
+    U, _, Vh = zoo(4, 40, 33, 4, batch=(2,))
+    b, a = factors(40, 33, 16, batch=(2, 1))
+    check(U, Vh, b, a)
+    check(U.transpose(0, 1), Vh.transpose(0, 1), *factors(40, 33, 3, batch=(4, 2)))
+
+
+@pytest.mark.parametrize("shape", [(700, 40, 8, 8), (40, 700, 3, 16), (520, 530, 20, 32)], ids=name_of)
+def test_directions_of_one_sign(shape: tuple[int, int, int, int]) -> None:
+    """Rounding errors that add up instead of cancelling."""
+    m, n, k, r = shape
+    U, Vh = torch.full((1, m, k), m**-0.5), torch.full((1, k, n), n**-0.5)
+    check(U, Vh, torch.rand(1, m, r) + 1, torch.rand(1, r, n) + 1)
+
+
+def test_threads_change_no_bit(threads: Any) -> None:
+    U, _, Vh = source(300, 520, 8, torch.float32)
+    b, a = factors(300, 520, 8, batch=(3,))
+    results = []
+    for number in (1, 3):
+        threads(number)
+        results.append((project(U, Vh, b, a), project_dense(U, Vh, b @ a)))
+    assert_same_bits(*results)
 
 
 def test_nan_comes_out() -> None:

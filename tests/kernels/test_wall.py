@@ -93,6 +93,8 @@ def test_files_of_a_level_use_nothing_inline_of_the_standard_library() -> None:
             in (
                 "vec.h",
                 "small.h",
+                "small_gram.h",
+                "dots.h",
                 "gram.h",
                 "fixed.h",
                 "spectra.h",
