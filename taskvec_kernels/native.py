@@ -13,7 +13,6 @@ from .solver import Solver
 from .sparse import check_values
 from .types import LowRankSVD, Weights
 
-
 NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES}
 
 

@@ -21,7 +21,7 @@ from taskvec_bench.case import Case, DisagreementError
 from taskvec_bench.registry import CASES, selected
 from taskvec_bench.rows import SHAPE, Sample
 
-MOST_ROUNDS = 200
+SLOW, FEW_ROUNDS, MOST_ROUNDS = 0.3, 3, 200  # a call of more seconds is timed once a process
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -103,10 +103,10 @@ def test_case(name: str, provider: str, benchmark: Any, request: pytest.FixtureR
             raise
         benchmark.group = name
         budget = options.seconds
-        if first < budget:  # the first call pays for pages and caches: the second says what one takes
+        if first < SLOW:  # the first call pays for pages and caches: the second says what one takes
             start = time.perf_counter()
             way.run(inputs(name))
             first = time.perf_counter() - start
-        rounds = max(1, min(MOST_ROUNDS, int(budget / max(first, 1e-6))))
+        rounds = max(FEW_ROUNDS if first < SLOW else 1, min(MOST_ROUNDS, int(budget / max(first, 1e-6))))
         benchmark.pedantic(way.run, (inputs(name),), rounds=rounds)
         say(times=[time / way.part for time in benchmark.stats.stats.data])

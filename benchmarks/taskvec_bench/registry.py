@@ -11,6 +11,7 @@ from .lowrank import lowrank_case
 from .pairs import pairwise_case
 from .peers import peer_cases
 from .projections import project_case, project_dense_case, spectra_case
+from .real import real_cases
 from .shapes import MODELS, Model
 from .sparse import adam_case, algorithm1_case, exact_case, fused_case
 
@@ -91,7 +92,8 @@ def sparse_cases() -> Iterator[Case]:
 
 
 def declared() -> dict[str, Case]:
-    cases = [*limit_cases(), *pairwise_cases(), *lowrank_cases(), *projection_cases(), *sparse_cases(), *peer_cases()]
+    makers = (limit_cases, pairwise_cases, lowrank_cases, projection_cases, sparse_cases, peer_cases, real_cases)
+    cases = [case for make in makers for case in make()]
     by_name = {case.name: case for case in cases}
     assert len(by_name) == len(cases), "two cases have one name"
     return by_name
