@@ -9,7 +9,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -17,6 +17,24 @@ import torch
 import taskvec_kernels as tk
 
 # the kernels that a row of a CPU depends on; docstrings, comments and formatting aside
+WHOLE_JOB = "peers"  # a variant of ``pairwise`` that starts from the factors
+# files, by the starts of their names, of one function, and the functions that run them; the others are everyone's
+PARTS = {
+    "lowrank_svd": ("lowrank", "small.h", "svd.h", "dense.h", "team.h", "rules.h"),
+    "pairwise": ("pairwise", "gram.h", "fixed.h", "small_gram.h", "pairs.py", "zoo_weights.py"),
+    "project": ("project",),
+    "sparsify": ("sparsify", "random.h", "sparse.py", "solver.py", "seeding.py"),
+    "compare_spectra": ("compare_spectra", "spectra.py"),
+}
+USES: dict[str, tuple[str, ...]] = {
+    "limit": (),
+    "lowrank_svd": ("lowrank_svd",),
+    "pairwise": ("pairwise", "sparsify"),
+    "project": ("project",),
+    "project_dense": ("project",),
+    "sparsify": ("sparsify",),
+    "compare_spectra": ("compare_spectra",),
+}
 SOURCES = ("csrc/include", "csrc/cpu", "csrc/numerics", "csrc/bindings", "taskvec_kernels")
 
 
@@ -66,14 +84,28 @@ def commit() -> str:
     return run.stdout.strip()
 
 
-def fingerprint(root: Path | None) -> str:
-    """Twelve hex digits of the kernels' code in ``root``; empty without a source tree."""
+def fingerprint(root: Path | None, function: str = "") -> str:
+    """Twelve hex digits of the code in ``root`` that ``function`` runs, or of all kernels; empty without a tree."""
     if root is None:
         return ""
+    foreign = [
+        prefix for part, prefixes in PARTS.items() if part not in USES.get(function, PARTS) for prefix in prefixes
+    ]
     digest = hashlib.sha256()
     for path in kernel_files(root):
-        digest.update(f"{path.relative_to(root)}\n{code(path)}\n".encode())
+        if not path.name.startswith(tuple(foreign)):
+            digest.update(f"{path.relative_to(root)}\n{code(path)}\n".encode())
     return digest.hexdigest()[:12]
+
+
+def fingerprints(root: Path | None) -> dict[str, str]:
+    """By function; all kernels' own under the empty name, for what runs several of them."""
+    return {function: fingerprint(root, function) for function in ("", *USES)}
+
+
+def of_a_row(kernels: Mapping[str, str], function: str, variant: str) -> str:
+    """Of ``fingerprints`` the one that a row depends on."""
+    return kernels[""] if variant == WHOLE_JOB else kernels.get(function, kernels[""])
 
 
 def kernel_files(root: Path) -> Iterator[Path]:

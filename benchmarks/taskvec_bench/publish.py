@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import tables
-from .machine import fingerprint
+from .machine import fingerprints
 from .rows import Row, read_csv
+from .stale import Kernels
 
 DATA = Path("benchmarks/data")
 README, PERFORMANCE = Path("README.md"), Path("docs/PERFORMANCE.md")
@@ -60,10 +61,10 @@ def pictures(rows: Sequence[Row], csv: Path, folder: Path) -> list[str]:
     return drawn
 
 
-def documents(root: Path, csv: Path | None, kernels: str) -> dict[Path, str]:
+def documents(root: Path, csv: Path | None, kernels: Kernels) -> dict[Path, str]:
     """Each document of ``root`` with its blocks as they are to be; empty ones without a CSV.
 
-    ``kernels`` is the fingerprint of today's tree: rows of another are marked. Raises PublishError for a block that
+    ``kernels`` are the fingerprints of today's tree: rows of another are marked. Raises PublishError for a block that
     nobody knows how to fill, ValueError for a CSV that ``read_csv`` refuses.
     """
     rows = read_csv(csv) if csv else []
@@ -82,7 +83,7 @@ def filled(path: Path, blocks: dict[str, str]) -> str:
     return BLOCK.sub(lambda match: f"{match[1]}{blocks[match[2]] + chr(10) if blocks else ''}{match[4]}", text)
 
 
-def readme_blocks(root: Path, csv: Path, rows: Sequence[Row], kernels: str) -> dict[str, str]:
+def readme_blocks(root: Path, csv: Path, rows: Sequence[Row], kernels: Kernels) -> dict[str, str]:
     link = f"Rows of [{DATA.name}/{csv.name}]({(DATA / csv.name).as_posix()})."
     parts = (
         f"{tables.machine(rows)}\n{link}",
@@ -93,7 +94,7 @@ def readme_blocks(root: Path, csv: Path, rows: Sequence[Row], kernels: str) -> d
     return {"readme": tables.joined(*parts)}
 
 
-def performance_blocks(root: Path, csv: Path, rows: Sequence[Row], kernels: str) -> dict[str, str]:
+def performance_blocks(root: Path, csv: Path, rows: Sequence[Row], kernels: Kernels) -> dict[str, str]:
     link = f"Rows of [{DATA.name}/{csv.name}](../{(DATA / csv.name).as_posix()})."
     return {
         "machine": f"{tables.machine(rows)}\n{link}",
@@ -111,7 +112,7 @@ def picture(root: Path, name: str, folder: str = "") -> str:
     return f"![{CAPTIONS[name]}]({folder}{name})" if (root / "docs" / name).exists() else ""
 
 
-def publish(root: Path, csv: Path, kernels: str) -> list[Path]:
+def publish(root: Path, csv: Path, kernels: Kernels) -> list[Path]:
     """Draws the pictures and rewrites the documents of ``root``; paths of what was written."""
     rows = read_csv(csv)
     if not rows:
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         csv = options.csv or published(options.root)
         if csv is None:
             raise PublishError(f"{options.root / DATA}: no CSV; run make bench")
-        for path in publish(options.root, csv, fingerprint(options.root)):
+        for path in publish(options.root, csv, fingerprints(options.root)):
             print(path)
     except (PublishError, ValueError, OSError) as error:
         print(f"publish: {error}", file=sys.stderr)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from . import memory, processes
-from .machine import described
+from .machine import described, fingerprints, of_a_row, source_tree
 from .registry import CASES, selected
 from .rows import Row, Sample, to_rows
 
@@ -63,7 +63,7 @@ def run(
 
     Ctrl-C, or a process that fails, ends it early: the outcome then has what was done and says why it stopped.
     """
-    machine = described()  # before: the working tree may change meanwhile
+    machine, kernels = described(), fingerprints(source_tree())  # before: the working tree may change meanwhile
     samples: list[Sample] = []
     peaks: dict[memory.Pair, float | None] = {}
     stopped, interrupted = "", False
@@ -84,6 +84,7 @@ def run(
     kept = [replace(s, peak_memory=peaks.get((s.case, s.provider))) for s in whole(samples)]
     refused = {(s.case, s.provider): Refused(s.case, s.provider, s.refused) for s in reversed(kept) if s.refused}
     rows = to_rows((s for s in kept if (s.case, s.provider) not in refused), machine)
+    rows = [replace(row, kernels=of_a_row(kernels, row.function, row.variant)) for row in rows]
     if stopped:
         stopped += f"; {resting(rows, count)}"
     return Outcome(rows, list(refused.values())[::-1], missing(kept), machine, stopped, interrupted)

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .case import Case
+from .machine import of_a_row
 from .real import VARIANT
 from .registry import CASES
 from .rows import Row
 
 MARK = "†"
+Kernels = Mapping[str, str]  # ``machine.fingerprints`` of a tree
 
 
-def stale(rows: Iterable[Row], kernels: str) -> list[Row]:
-    """Rows measured with kernels whose fingerprint is not ``kernels``."""
-    return [row for row in rows if row.kernels != kernels]
+def stale(rows: Iterable[Row], kernels: Kernels) -> list[Row]:
+    """Rows measured with kernels whose fingerprint is not that of ``kernels``."""
+    return [row for row in rows if row.kernels != of_a_row(kernels, row.function, row.variant)]
 
 
-def mark(row: Row, kernels: str) -> str:
+def mark(row: Row, kernels: Kernels) -> str:
     return f" {MARK}" if stale([row], kernels) else ""
 
 
-def footnote(rows: Iterable[Row], kernels: str) -> str:
+def footnote(rows: Iterable[Row], kernels: Kernels) -> str:
     """What the mark means; empty where every row is of today's kernels."""
     commits = sorted({row.commit or "unknown" for row in stale(rows, kernels)})
     if not commits:

@@ -23,7 +23,7 @@ from .results import (
     spread,
 )
 from .rows import Row
-from .stale import footnote, mark
+from .stale import Kernels, footnote, mark
 
 NEAR = 0.8  # a row of at least this share is as near to its limit as kernels get
 MEDIUM = "ours/cpu medium"
@@ -65,7 +65,7 @@ def machine(rows: Sequence[Row]) -> str:
     )
 
 
-def telling(rows: Sequence[Row], kernels: str) -> str:
+def telling(rows: Sequence[Row], kernels: Kernels) -> str:
     cases, lines, shown = by_case(rows), [], []
     for name, provider in TELLING:
         ways = cases.get(name, {})
@@ -110,7 +110,7 @@ def slower_count(rows: Sequence[Row]) -> str:
     return f"In {count} of {len(cases)} cases torch is faster: [docs/PERFORMANCE.md](docs/PERFORMANCE.md) names them."
 
 
-def promised(rows: Sequence[Row], kernels: str) -> str:
+def promised(rows: Sequence[Row], kernels: Kernels) -> str:
     cases, lines, used = by_case(rows), [], []
     for target in targets.TARGETS:
         row = cases.get(target.case, {}).get(target.provider)
@@ -121,7 +121,7 @@ def promised(rows: Sequence[Row], kernels: str) -> str:
     return joined(table(("case", "figure", "target", "reached"), lines), footnote(used, kernels))
 
 
-def slower(rows: Sequence[Row], kernels: str) -> str:
+def slower(rows: Sequence[Row], kernels: Kernels) -> str:
     """Each case in which a torch provider is faster, with both times."""
     cases, lines, shown = by_case(rows), [], list[Row]()
     for ways in cases.values():
@@ -188,7 +188,7 @@ def slopes(rows: Sequence[Row]) -> str:
     return table(("against", "curve", "points", "ours: slope, of the upper half", "fastest torch"), lines)
 
 
-def everything(rows: Sequence[Row], kernels: str) -> str:
+def everything(rows: Sequence[Row], kernels: Kernels) -> str:
     """Every case, one line each, a table for each function."""
     groups: dict[str, list[Ways]] = {}
     for ways in by_case(rows).values():
@@ -200,7 +200,7 @@ def everything(rows: Sequence[Row], kernels: str) -> str:
     return joined(*parts, footnote(rows, kernels))
 
 
-def full_table(members: Sequence[Ways], kernels: str) -> str:
+def full_table(members: Sequence[Ways], kernels: Kernels) -> str:
     """Ours and its further providers, then the fastest and the slowest of the others and their times over ours."""
     further = list(dict.fromkeys(way for ways in members for way in ways if way.startswith("ours/") and way != OURS))
     lines = []

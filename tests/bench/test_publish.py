@@ -11,13 +11,14 @@ import pytest
 
 from taskvec_bench import plots, publish, stale, tables, targets
 from taskvec_bench.growth import curves, slope, upper
-from taskvec_bench.machine import fingerprint
+from taskvec_bench.machine import fingerprint, fingerprints, of_a_row
 from taskvec_bench.registry import CASES
 from taskvec_bench.results import by_case, figure, ratio, slower_than_torch, spread
 from taskvec_bench.rows import Row, read_csv, write_csv
 
 ROOT = Path(__file__).parents[2]
 TODAY = "0123456789ab"
+KERNELS = {"": TODAY}
 GPT2 = "pairwise gpt2-c_attn modules={} N={} m=2304 n=768 r=8"
 GPT2_MODULES = {2: 12, 8: 12, 64: 3, 256: 1}
 GEMM, COPY = "limit float32 m=4096 n=4096", "limit copy n=67108864"
@@ -57,7 +58,7 @@ def some_rows() -> list[Row]:
 def tree(tmp_path: Path) -> Path:
     """A tree with the project's documents, blocks empty, and a CSV of ``some_rows``."""
     (tmp_path / "docs").mkdir()
-    for path, text in publish.documents(ROOT, None, TODAY).items():
+    for path, text in publish.documents(ROOT, None, KERNELS).items():
         (tmp_path / path).write_text(text)
     write_csv(tmp_path / publish.DATA / "some-cpu.csv", some_rows())
     return tmp_path
@@ -67,7 +68,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_documents_are_what_the_rows_say() -> None:
-    wanted = publish.documents(ROOT, publish.published(ROOT), fingerprint(ROOT))
+    wanted = publish.documents(ROOT, publish.published(ROOT), fingerprints(ROOT))
     assert [str(path) for path, text in wanted.items() if (ROOT / path).read_text() != text] == [], PLOT
 
 
@@ -100,7 +101,7 @@ def test_named_cases_and_providers_are_declared() -> None:
 def test_publish_fills_the_documents_and_is_then_at_rest(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     csv = publish.published(tree)
     assert csv is not None
-    drawn = {path.name: path.read_bytes() for path in publish.publish(tree, csv, TODAY) if path.suffix == ".png"}
+    drawn = {path.name: path.read_bytes() for path in publish.publish(tree, csv, KERNELS) if path.suffix == ".png"}
     assert drawn.keys() == {"speed.png", "roofline.png", "growth.png"}  # nobody measured memory
     assert all(publish.digest(csv).encode() in data for data in drawn.values())
     readme, performance = ((tree / path).read_text() for path in (publish.README, publish.PERFORMANCE))
@@ -109,7 +110,7 @@ def test_publish_fills_the_documents_and_is_then_at_rest(tree: Path, monkeypatch
     assert "](growth.png)" in performance and "memory.png" not in performance
     assert stale.MARK not in readme + performance
     assert "**GPU.**" in readme and "## What limits `pairwise`" in performance
-    assert publish.documents(tree, csv, TODAY) == {publish.README: readme, publish.PERFORMANCE: performance}
+    assert publish.documents(tree, csv, KERNELS) == {publish.README: readme, publish.PERFORMANCE: performance}
     monkeypatch.setattr(plots, "PICTURES", {"speed.png": plots.speed})
     assert publish.pictures(read_csv(csv), csv, tree / "docs") == ["speed.png"]
     assert (tree / "docs/speed.png").read_bytes() == drawn["speed.png"]
@@ -128,13 +129,13 @@ def test_memory_is_drawn_where_it_was_measured() -> None:
 def test_other_kernels_mark_their_rows_and_the_documents_are_out_of_date(tree: Path) -> None:
     rows = some_rows()
     rows[-2] = dataclasses.replace(rows[-2], kernels="old", commit="0ldc0de")  # ours, one thread
-    text = tables.everything(rows, TODAY)
+    text = tables.everything(rows, KERNELS)
     assert "| 4096 × 4096, N = 256, r = 8, 1 thread | 400 ms † |" in text
     assert "| 4096 × 4096, N = 256, r = 8 | 200 ms |" in text
     assert "† measured before the kernels changed: commit 0ldc0de; run `make bench`." in text
     csv = publish.published(tree)
-    before = publish.documents(tree, csv, TODAY)
-    after = publish.documents(tree, csv, "ffffffffffff")
+    before = publish.documents(tree, csv, KERNELS)
+    after = publish.documents(tree, csv, {"": "ffffffffffff"})
     assert all(stale.MARK in after[path] and after[path] != text for path, text in before.items())
 
 
@@ -207,14 +208,14 @@ def test_ratios_are_of_one_process() -> None:
 def test_slower_than_torch_is_said_plainly() -> None:
     rows = some_rows()
     assert [name for name, ways in by_case(rows).items() if slower_than_torch(ways)] == [GPT2.format(1, 256)]
-    text = tables.slower(rows, TODAY)
+    text = tables.slower(rows, KERNELS)
     assert "1 of 6 cases" in text
     assert "| `pairwise` gpt2-c_attn 2304 × 768, N = 256, r = 8 | 65.5 ms | `torch/panels` 41 ms | 1.60 |" in text
-    assert tables.everything(rows, TODAY).count("**slower than torch**") == 1
+    assert tables.everything(rows, KERNELS).count("**slower than torch**") == 1
     assert "In 1 of 6 cases torch is faster" in tables.slower_count(rows)
     # what computes something else is never beside ours
     other = [dataclasses.replace(one, computes="less") if one.provider == "torch/panels" else one for one in rows]
-    assert tables.slower(other, TODAY) == "None of 6 cases."
+    assert tables.slower(other, KERNELS) == "None of 6 cases."
     assert tables.different(other) == (
         "| provider | computes | cases | times as long as ours |\n| --- | --- | --- | --- |\n"
         "| `torch/panels` | less | 6 | 0.63 to 7.1 |"
@@ -243,7 +244,7 @@ def test_targets_are_judged_by_the_worst_process() -> None:
     assert reached[sparse, "ours/cpu"] == "**missed**: 1.10 to 1.22"
     assert reached[targets.EXACT, "ours/cpu"] == "yes: 25 to 40"
     assert reached[targets.ADAM, "ours/cpu"] == "not measured"
-    assert "**missed**" in tables.promised(rows, TODAY)
+    assert "**missed**" in tables.promised(rows, KERNELS)
 
 
 # the fingerprint of the kernels
@@ -281,3 +282,15 @@ def test_fingerprint_is_of_code_alone(kernels: Path, file: str, text: str, same:
 
 def test_fingerprint_is_the_same_in_every_python(kernels: Path) -> None:
     assert fingerprint(kernels) == "57126fbec166"
+
+
+def test_a_function_depends_on_its_own_files_and_on_everyones(kernels: Path) -> None:
+    (kernels / "csrc/cpu/lowrank_svd.cpp").write_text("int one;")
+    before = fingerprints(kernels)
+    (kernels / "csrc/cpu/pairwise-inl.h").write_text("int other;")
+    after = fingerprints(kernels)
+    assert {name for name in before if before[name] != after[name]} == {"", "pairwise"}
+    assert of_a_row(after, "pairwise", "") == after["pairwise"] != after[""]
+    assert of_a_row(after, "pairwise", "peers") == of_a_row(after, "sweep", "real adapters") == after[""]
+    (kernels / "csrc/cpu/common.h").write_text("int all;")
+    assert not after.items() & fingerprints(kernels).items()
