@@ -94,7 +94,7 @@ def test_case(name: str, provider: str, benchmark: Any, request: pytest.FixtureR
             say(left_out=missing)
             pytest.skip(f"{missing} is not installed")
         try:
-            first = checked(case, provider)
+            seconds = checked(case, provider)
         except DisagreementError as error:
             say(refused=str(error))
             pytest.fail(f"{provider} is refused: {error}", pytrace=False)
@@ -103,10 +103,10 @@ def test_case(name: str, provider: str, benchmark: Any, request: pytest.FixtureR
             raise
         benchmark.group = name
         budget = options.seconds
-        if first < 3 * SLOW:  # the first call pays for pages and caches: the second says what one takes
+        if seconds < 3 * SLOW:  # the first call pays for pages and caches: the second says what one takes
             start = time.perf_counter()
             way.run(inputs(name))
-            first = time.perf_counter() - start
-        rounds = max(FEW_ROUNDS if first < SLOW else 1, min(MOST_ROUNDS, int(budget / max(first, 1e-6))))
+            seconds = time.perf_counter() - start
+        rounds = max(FEW_ROUNDS if seconds < SLOW else 1, min(MOST_ROUNDS, int(budget / max(seconds, 1e-6))))
         benchmark.pedantic(way.run, (inputs(name),), rounds=rounds)
         say(times=[time / way.part for time in benchmark.stats.stats.data])

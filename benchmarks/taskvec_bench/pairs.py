@@ -19,7 +19,6 @@ from .shapes import Model, zoo
 METRICS = ("l1", "l2", "rec", "entropy_projected", "cosine")
 LOOP_PAIRS = 1024  # as many of the ordered pairs are given to a Python loop, whose time does not depend on their number
 BLOCKS = 1 << 27  # elements of the r × r blocks of all pairs: above, einsum and the whole product want gigabytes
-COMPILED = 4  # modules · N at which torch.compile is worth showing; each shape costs it half a minute
 PANEL = 32
 
 Result = dict[str, Tensor]

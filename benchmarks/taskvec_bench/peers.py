@@ -18,10 +18,11 @@ import taskvec_kernels as tk
 
 from .agreement import all_close
 from .case import Case, DisagreementError, Provider
+from .fingerprints import WHOLE_JOB
 from .lowrank import qr_svd
 from .pairs import METRICS, Result, each_module, picked, row_panels
 from .peer_truths import agreement_and_overlap, cosine, factor_cosine, metrics
-from .shapes import MODELS, Model, factors, scale
+from .shapes import BY_NAME, Model, factors, scale
 
 FEW = 4  # adapters that are given to a peer of which every pair costs milliseconds
 HEADLINES = ("cosine", "directional_agreement")
@@ -262,7 +263,7 @@ def peer_case(model: Model, adapters: int, r: int, *, modules: int | None = None
     size = scale(m, n)
     return Case(
         function="pairwise",
-        variant="peers",
+        variant=WHOLE_JOB,
         shape={"model": model.name, "modules": modules, "N": adapters, "m": m, "n": n, "r": r},
         # pairs as in pairwise_case, and the SVDs as in lowrank_case; the share is of the fp32 rate, for both
         flop=modules * (adapters**2 * r * r * (m + n) + adapters * (3 * r * r * (m + n) + 26 * r**3)),
@@ -276,10 +277,9 @@ def peer_case(model: Model, adapters: int, r: int, *, modules: int | None = None
 
 
 def peer_cases() -> Iterator[Case]:
-    by_name = {model.name: model for model in MODELS}
-    yield peer_case(by_name["gpt2-c_attn"], 8, 8, quick=True)
-    yield peer_case(by_name["gpt2-c_attn"], 64, 8)
-    yield peer_case(by_name["llama3-mistral-query"], 8, 16)
+    yield peer_case(BY_NAME["gpt2-c_attn"], 8, 8, quick=True)
+    yield peer_case(BY_NAME["gpt2-c_attn"], 64, 8)
+    yield peer_case(BY_NAME["llama3-mistral-query"], 8, 16)
 
 
 def gauge_report(m: int = 96, n: int = 64, r: int = 8) -> dict[str, float]:

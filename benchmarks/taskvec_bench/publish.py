@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import tables
-from .machine import fingerprints
+from .fingerprints import fingerprints
 from .rows import Row, read_csv
 from .stale import Kernels
 

@@ -12,7 +12,7 @@ from .pairs import pairwise_case
 from .peers import peer_cases
 from .projections import project_case, project_dense_case, spectra_case
 from .real import real_cases
-from .shapes import MODELS, Model
+from .shapes import BY_NAME, MODELS, Model
 from .sparse import adam_case, algorithm1_case, exact_case, fused_case
 
 N_OF_ZOOS, RANKS = (2, 8, 64, 256, 1024), (4, 8, 16, 64, 128)
@@ -20,7 +20,6 @@ MOST_FLOP, MOST_BYTES = (
     60e9,
     3e8,
 )  # of one call: half a second on two cores, and inputs that fit beside everyone's copies
-BY_NAME = {model.name: model for model in MODELS}
 
 
 def square(m: int) -> Model:

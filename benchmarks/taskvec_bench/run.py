@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from . import memory, processes
-from .machine import described, fingerprints, of_a_row, source_tree
+from .fingerprints import fingerprints, of_a_row
+from .machine import described, source_tree
 from .registry import CASES, selected
 from .rows import Row, Sample, to_rows
 

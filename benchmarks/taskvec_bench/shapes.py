@@ -29,6 +29,7 @@ MODELS = (
     Model("flux-attention", 3072, 3072, 57),
     Model("flux-linear1", 21504, 3072, 38),
 )
+BY_NAME = {model.name: model for model in MODELS}
 
 
 def factors(count: tuple[int, ...], m: int, n: int, r: int) -> tuple[Tensor, Tensor]:

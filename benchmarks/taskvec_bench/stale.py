@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .case import Case
-from .machine import of_a_row
+from .fingerprints import of_a_row
 from .real import VARIANT
 from .registry import CASES
 from .rows import Row
 
 MARK = "†"
-Kernels = Mapping[str, str]  # ``machine.fingerprints`` of a tree
+Kernels = Mapping[str, str]  # ``fingerprints`` of a tree
 
 
 def stale(rows: Iterable[Row], kernels: Kernels) -> list[Row]:

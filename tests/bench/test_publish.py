@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from taskvec_bench import plots, publish, stale, tables, targets
+from taskvec_bench.fingerprints import fingerprint, fingerprints, of_a_row
 from taskvec_bench.growth import curves, slope, upper
-from taskvec_bench.machine import fingerprint, fingerprints, of_a_row
 from taskvec_bench.registry import CASES
 from taskvec_bench.results import by_case, figure, ratio, slower_than_torch, spread
 from taskvec_bench.rows import Row, read_csv, write_csv
