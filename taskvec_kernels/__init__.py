@@ -4,7 +4,6 @@
 and compares the spectra; ``project``, ``project_dense``, ``sparsify`` and ``compare_spectra`` are the single steps.
 """
 
-from . import operators as _operators  # noqa: F401  (registers torch.ops.taskvec)
 from .backends import backend_report, simd_level
 from .lowrank import lowrank_svd
 from .pairs import pairwise

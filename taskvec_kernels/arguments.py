@@ -22,30 +22,32 @@ def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], bool]:
         TypeError: something else than tensors or arrays, the two mixed, or a dtype that is not a real float.
         ValueError: tensors on more than one device.
     """
-    kinds = {isinstance(value, np.ndarray) for value in arrays.values()}
     tensors: list[Tensor] = []
+    converted = 0
     for name, value in arrays.items():
-        if isinstance(value, np.ndarray):
+        if not isinstance(value, Tensor):
             value = from_numpy(function, name, value)
-        elif not isinstance(value, Tensor):
-            raise TypeError(f"{function}: {name} must be a torch.Tensor or a numpy.ndarray, got {type(value).__name__}")
+            converted += 1
         if value.dtype not in DTYPES:
             raise TypeError(
                 f"{function}: {name} has dtype {value.dtype}, expected float64, float32, float16 or bfloat16; "
                 f"convert it, e.g. {name}.float()"
             )
         tensors.append(value.detach() if value.requires_grad else value)
-    if len(kinds) > 1:
+    if 0 < converted < len(tensors):
         raise TypeError(f"{function}: {', '.join(arrays)} mix NumPy arrays and torch tensors; pass one kind")
     device = tensors[0].device
-    if any(t.device != device for t in tensors):
-        where = ", ".join(f"{name} on {t.device}" for name, t in zip(arrays, tensors, strict=True))
-        raise ValueError(f"{function}: all tensors must be on one device, got {where}; move them with .to(device)")
-    return tensors, kinds == {True}
+    for t in tensors:
+        if t.device != device:
+            where = ", ".join(f"{name} on {t.device}" for name, t in zip(arrays, tensors, strict=True))
+            raise ValueError(f"{function}: all tensors must be on one device, got {where}; move them with .to(device)")
+    return tensors, converted > 0
 
 
-def from_numpy(function: str, name: str, array: np.ndarray) -> Tensor:
+def from_numpy(function: str, name: str, array: Array) -> Tensor:
     """``torch.from_numpy`` that takes read-only arrays in silence: no function here writes to its inputs."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{function}: {name} must be a torch.Tensor or a numpy.ndarray, got {type(array).__name__}")
     if any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array)
     with warnings.catch_warnings():
@@ -85,24 +87,28 @@ def shape(t: Tensor) -> str:
 
 def check_factors(function: str, b: Tensor, a: Tensor) -> None:
     """ValueError unless b is (..., m, r) and a (..., r, n) with every dimension at least 1."""
+    left, right = b.shape, a.shape
     expect(
-        b.dim() >= 2 and a.dim() >= 2,
+        len(left) >= 2 and len(right) >= 2,
         lambda: f"{function}: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
     )
     expect(
-        b.shape[-1] == a.shape[-2],
+        left[-1] == right[-2],
         lambda: f"{function}: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
     )
     expect(
-        min(*b.shape[-2:], a.shape[-1]) >= 1,
+        left[-2] >= 1 and left[-1] >= 1 and right[-1] >= 1,
         lambda: f"{function}: m, r and n must be at least 1, got {shape(b)} and {shape(a)}",
     )
 
 
 def batch_shape(function: str, **parts: tuple[int, ...]) -> tuple[int, ...]:
     """The common leading shape, broadcast; ValueError that names the arguments when there is none."""
-    first, *others = parts.values()
-    if all(size == first for size in others):
+    first = next(iter(parts.values()))
+    for size in parts.values():
+        if size != first:
+            break
+    else:
         return tuple(first)
     try:
         return np.broadcast_shapes(*(tuple(size) for size in parts.values()))  # torch's own imports sympy first
@@ -111,9 +117,23 @@ def batch_shape(function: str, **parts: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"{function}: leading batch dimensions do not broadcast, got {got}") from error
 
 
+def broadcast(function: str, dims: int, **tensors: Tensor) -> tuple[tuple[int, ...], list[Tensor]]:
+    """The common leading shape before the last ``dims`` dimensions, and the tensors expanded to it."""
+    values = list(tensors.values())
+    batch: tuple[int, ...] = values[0].shape[:-dims]
+    for t in values:
+        if t.shape[:-dims] != batch:
+            batch = batch_shape(function, **{name: t.shape[:-dims] for name, t in tensors.items()})
+            return batch, [expanded(t, batch, dims) for t in values]
+    return batch, values
+
+
 def result_dtype(*tensors: Tensor) -> torch.dtype:
     """fp64 when an input is fp64, else fp32."""
-    return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+    for t in tensors:
+        if t.dtype == torch.float64:
+            return torch.float64
+    return torch.float32
 
 
 def expanded(t: Tensor, batch: tuple[int, ...], dims: int) -> Tensor:

@@ -8,6 +8,7 @@ import importlib.util
 import warnings
 from collections.abc import Callable
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ FUNCTIONS = {
 
 def usable(backend: str, device: torch.device | None = None, function: str | None = None) -> tuple[bool, str]:
     """Whether ``backend`` can run (``function``, on ``device``; None: at all), and why or why not."""
-    if function is not None and function not in FUNCTIONS.get(backend, (function,)):
+    if function is not None and backend in FUNCTIONS and function not in FUNCTIONS[backend]:
         return False, f"has {', '.join(FUNCTIONS[backend])} alone"
     if backend == "reference":
         return True, "fp64, slow, any device"
@@ -100,8 +101,13 @@ def implementation(function: str, backend: str | None, device: torch.device) -> 
         others = [name for name in BACKENDS if name != "reference"]
         why = "; ".join(f"{name}: {usable(name, device, function)[1]}" for name in others)
         warnings.warn(f"{function} runs the slow fp64 reference on {device} ({why})", RuntimeWarning, stacklevel=2)
-    result: Callable[..., Any] = getattr(importlib.import_module(f"taskvec_kernels.{MODULES[chosen]}"), function)
+    result: Callable[..., Any] = getattr(loaded(chosen), function)
     return result
+
+
+@cache
+def loaded(backend: str) -> ModuleType:
+    return importlib.import_module(f"taskvec_kernels.{MODULES[backend]}")
 
 
 def choices(device: torch.device | None = None, function: str | None = None) -> str:

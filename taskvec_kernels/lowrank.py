@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
-from .arguments import Array, batch_shape, check_factors, common_dtype, give_back, scale_tensor, to_tensors
+from .arguments import Array, broadcast, check_factors, common_dtype, give_back, scale_tensor, to_tensors
+from .operators import call
 from .types import LowRankSVD
 
 
@@ -35,7 +34,7 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
     """
     (b, a), numpy = to_tensors("lowrank_svd", b=b, a=a)
     check_factors("lowrank_svd", b, a)
-    batch = batch_shape("lowrank_svd", b=b.shape[:-2], a=a.shape[:-2])
-    b, a = common_dtype(b.expand(*batch, *b.shape[-2:]), a.expand(*batch, *a.shape[-2:]))
-    Ut, S, Vh = torch.ops.taskvec.lowrank_svd(b, a, scale_tensor("lowrank_svd", scale, batch, b), backend)
+    batch, factors = broadcast("lowrank_svd", 2, b=b, a=a)
+    b, a = common_dtype(*factors)
+    Ut, S, Vh = call("lowrank_svd", b, a, scale_tensor("lowrank_svd", scale, batch, b), backend)
     return LowRankSVD(give_back(Ut.mT, numpy), give_back(S, numpy), give_back(Vh, numpy))

@@ -41,24 +41,28 @@ def strides(t: Tensor) -> tuple[int, int, int]:
     return batch, row, column
 
 
+def operand(t: Tensor, direction: int = -2, position: int = -1) -> tuple[str, int, int, tuple[int, int, int]]:
+    """How the core is told of a batch of factors of any strides, by the dimensions of directions and positions."""
+    strides = t.stride()
+    batch = strides[0] if len(strides) == 3 else 0
+    return NAMES[t.dtype], t.data_ptr(), t.shape[position], (batch, strides[direction], strides[position])
+
+
 def one_batch(t: Tensor) -> Tensor:
     """Leading dimensions as one; a copy only where no stride can name them."""
     return t if t.dim() <= 3 else t.flatten(0, -3)
 
 
-def operand(t: Tensor) -> tuple[str, int, int, tuple[int, int, int]]:
-    """How the core is told of a (directions, positions) tensor or a batch of them, of any strides."""
-    *batch, row, column = t.stride()
-    return NAMES[t.dtype], t.data_ptr(), t.shape[-1], (batch[0] if batch else 0, row, column)
-
-
 def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
-    batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, b, a)
+    *batch, k = *U.shape[:-2], U.shape[-1]
+    dtype = result_dtype(U, Vh, b, a)
     d = torch.empty(*batch, k, dtype=dtype)
-    u, v, left, right, scale = one_batch(U.mT), one_batch(Vh), one_batch(b.mT), one_batch(a), scale.contiguous()
+    if len(batch) > 1:
+        U, Vh, b, a = one_batch(U), one_batch(Vh), one_batch(b), one_batch(a)
+    scale = scale.contiguous()
     _C.project(
         dtype == torch.float64, scale.numel(), k, b.shape[-1],
-        operand(u), operand(v), operand(left), operand(right),
+        operand(U, -1, -2), operand(Vh), operand(b, -1, -2), operand(a),
         scale.data_ptr(), clip, d.data_ptr(), torch.get_num_threads(),
     )  # fmt: skip
     return d
@@ -67,9 +71,9 @@ def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bo
 def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
     batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, tau)
     d = torch.empty(*batch, k, dtype=dtype)
-    u, v, rows = one_batch(U.mT), one_batch(Vh), one_batch(tau)
+    U, Vh, tau = one_batch(U), one_batch(Vh), one_batch(tau)
     _C.project_dense(
-        dtype == torch.float64, batch.numel(), k, operand(u), operand(v), operand(rows),
+        dtype == torch.float64, batch.numel(), k, operand(U, -1, -2), operand(Vh), operand(tau),
         clip, d.data_ptr(), torch.get_num_threads(),
     )  # fmt: skip
     return d

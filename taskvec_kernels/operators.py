@@ -157,6 +157,7 @@ def on_its_device(run: Callable[..., Any]) -> Callable[..., Any]:
 
 for schema in SCHEMAS:
     LIBRARY.define(schema)  # type: ignore[no-untyped-call]
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
 for run, fake in (
     (lowrank_svd, fake_lowrank_svd),
     (project, fake_project),
@@ -165,6 +166,32 @@ for run, fake in (
     (sparsify, fake_sparsify),
     (pairwise, fake_pairwise),
 ):
-    LIBRARY.impl(run.__name__, run, "CPU")  # type: ignore[no-untyped-call]
-    LIBRARY.impl(run.__name__, on_its_device(run), "CUDA")  # type: ignore[no-untyped-call]
-    torch.library.register_fake(f"taskvec::{run.__name__}", fake, lib=LIBRARY)
+    name = run.__name__
+    LIBRARY.impl(name, run, "CPU")  # type: ignore[no-untyped-call]
+    LIBRARY.impl(name, on_its_device(run), "CUDA")  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"taskvec::{name}", fake, lib=LIBRARY)
+    FUNCTIONS[name] = run
+
+
+def call(name: str, first: Tensor, *rest: Any) -> Any:
+    """The operator ``name``; its function itself, on the CPU, where nobody would see the difference.
+
+    To go through torch's dispatcher takes as long as a small call does.
+    """
+    if first.is_cpu and not torch.compiler.is_compiling() and not observed(first, *rest):
+        return FUNCTIONS[name](first, *rest)
+    return getattr(torch.ops.taskvec, name).default(first, *rest)
+
+
+def observed(*arguments: Any) -> bool:
+    """Whether a subclass of Tensor, a mode, a transform, a trace or the profiler is to see an operator."""
+    for value in arguments:
+        if type(value) is not Tensor and isinstance(value, Tensor):
+            return True
+    return bool(
+        torch._C._len_torch_dispatch_stack()
+        or torch._C._is_torch_function_mode_enabled()
+        or torch._C._functorch.peek_interpreter_stack()
+        or torch._C._get_tracing_state()
+        or torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
+    )

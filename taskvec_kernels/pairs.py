@@ -9,6 +9,7 @@ import torch
 
 from .arguments import Array, batch_shape, common_dtype, expanded, expect, give_back, shape, to_tensors
 from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics
+from .operators import call
 from .solver import AdamSettings, choose_solver
 from .types import LowRankSVD, Pairwise
 from .zoo_weights import Seeds, zoo_weights
@@ -95,8 +96,18 @@ def pairwise(
     sides = LowRankSVD(*tensors[:3]), None if y is None else LowRankSVD(*tensors[3:])
     weights, several = zoo_weights(lam, choose_solver("pairwise", method, norm, adam), seed, *sides)
     both = tensors if y is not None else [*tensors, None, None, None]
-    values = torch.ops.taskvec.pairwise(
-        *both, list(names), spectra, precision, p, weights.lam, weights.x_seed, weights.y_seed, *weights.solver, backend
+    values = call(
+        "pairwise",
+        *both,
+        list(names),
+        spectra,
+        precision,
+        p,
+        weights.lam,
+        weights.x_seed,
+        weights.y_seed,
+        *weights.solver,
+        backend,
     )
     keys = (*names, "spectra", "d") if spectra else names
     results = [

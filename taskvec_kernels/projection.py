@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from .arguments import Array, batch_shape, check_factors, expanded, expect, give_back, scale_tensor, shape, to_tensors
+from .arguments import Array, broadcast, check_factors, expect, give_back, scale_tensor, shape, to_tensors
+from .operators import call
 
 
 def project(
@@ -40,16 +41,10 @@ def project(
     (U, Vh, b, a), numpy = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
     check_directions("project", U, Vh)
     check_factors("project", b, a)
-    expect(
-        b.shape[-2] == U.shape[-2] and a.shape[-1] == Vh.shape[-1],
-        lambda: (
-            f"project: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, b·a is {b.shape[-2]} × {a.shape[-1]}"
-        ),
-    )
-    batch = batch_shape("project", U=U.shape[:-2], Vh=Vh.shape[:-2], b=b.shape[:-2], a=a.shape[:-2])
-    U, Vh, b, a = (expanded(t, batch, 2) for t in (U, Vh, b, a))
+    check_size("project", U, Vh, b.shape[-2], a.shape[-1], "b·a")
+    batch, (U, Vh, b, a) = broadcast("project", 2, U=U, Vh=Vh, b=b, a=a)
     scales = scale_tensor("project", scale, batch, b)
-    return give_back(torch.ops.taskvec.project(U, Vh, b, a, scales, clip, backend), numpy)
+    return give_back(call("project", U, Vh, b, a, scales, clip, backend), numpy)
 
 
 def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend: str | None = None) -> Array:
@@ -74,21 +69,27 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
     (U, Vh, tau), numpy = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
     check_directions("project_dense", U, Vh)
     expect(tau.dim() >= 2, lambda: f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(tau)}")
-    expect(
-        tuple(tau.shape[-2:]) == (U.shape[-2], Vh.shape[-1]),
-        lambda: f"project_dense: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, tau is {shape(tau)}",
-    )
-    batch = batch_shape("project_dense", U=U.shape[:-2], Vh=Vh.shape[:-2], tau=tau.shape[:-2])
-    U, Vh, tau = (expanded(t, batch, 2) for t in (U, Vh, tau))
-    return give_back(torch.ops.taskvec.project_dense(U, Vh, tau, clip, backend), numpy)
+    check_size("project_dense", U, Vh, tau.shape[-2], tau.shape[-1], "tau")
+    _, (U, Vh, tau) = broadcast("project_dense", 2, U=U, Vh=Vh, tau=tau)
+    return give_back(call("project_dense", U, Vh, tau, clip, backend), numpy)
 
 
 def check_directions(function: str, U: torch.Tensor, Vh: torch.Tensor) -> None:
+    """ValueError unless U is (..., m, k) and Vh (..., k, n)."""
+    left, right = U.shape, Vh.shape
     expect(
-        U.dim() >= 2 and Vh.dim() >= 2,
+        len(left) >= 2 and len(right) >= 2,
         lambda: f"{function}: U (..., m, k) and Vh (..., k, n) need 2 dimensions, got {shape(U)} and {shape(Vh)}",
     )
     expect(
-        U.shape[-1] == Vh.shape[-2],
+        left[-1] == right[-2],
         lambda: f"{function}: U (..., m, k) and Vh (..., k, n) disagree on k, got {shape(U)} and {shape(Vh)}",
+    )
+
+
+def check_size(function: str, U: torch.Tensor, Vh: torch.Tensor, m: int, n: int, target: str) -> None:
+    """ValueError unless the m × n target is of the size that U and Vh are for."""
+    expect(
+        U.shape[-2] == m and Vh.shape[-1] == n,
+        lambda: f"{function}: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, {target} is {m} × {n}",
     )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .arguments import Array, batch_shape, expect, give_back, result_dtype, shape, to_tensors
+from .operators import call
 from .seeding import seeds
 from .solver import AdamSettings, check_lam, choose_solver
 from .types import SparseInfo
@@ -77,9 +78,7 @@ def sparsify(
     slack = max(SLACK, *(2 * torch.finfo(t.dtype).eps for t in (d, tau_norm)))  # half precision of either
     d, tau_norm = d.to(dtype).expand(*batch, d.shape[-1]), tau_norm.to(dtype).expand(batch)
     seed = pair_seeds(seed, batch, d.device) if solver.random else None
-    S, *info = torch.ops.taskvec.sparsify(
-        d, tau_norm, lams, seed, *solver, return_info, slack if look else None, backend
-    )
+    S, *info = call("sparsify", d, tau_norm, lams, seed, *solver, return_info, slack if look else None, backend)
     S, info = (S, info) if several else (S[0], [t[0] for t in info if return_info])
     if not return_info:
         return give_back(S, numpy)

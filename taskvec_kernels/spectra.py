@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
-from .arguments import Array, batch_shape, common_dtype, expect, give_back, shape, to_tensors
+from .arguments import Array, broadcast, common_dtype, expect, give_back, shape, to_tensors
 from .metrics import DEFAULT_SPECTRAL, SPECTRAL, check_metrics
+from .operators import call
 
 
 def compare_spectra(
@@ -44,7 +43,7 @@ def compare_spectra(
         s1.dim() >= 1 and s2.dim() >= 1 and s1.shape[-1] == s2.shape[-1] and s1.shape[-1] >= 1,
         lambda: f"compare_spectra: s1 and s2 must be (..., k) with the same k ≥ 1, got {shape(s1)} and {shape(s2)}",
     )
-    batch = batch_shape("compare_spectra", s1=s1.shape[:-1], s2=s2.shape[:-1])
-    s1, s2 = common_dtype(s1.expand(*batch, -1), s2.expand(*batch, -1))
-    values = torch.ops.taskvec.compare_spectra(s1, s2, list(names), p, backend)
+    _, spectra = broadcast("compare_spectra", 1, s1=s1, s2=s2)
+    s1, s2 = common_dtype(*spectra)
+    values = call("compare_spectra", s1, s2, list(names), p, backend)
     return {name: give_back(value, numpy) for name, value in zip(names, values, strict=True)}

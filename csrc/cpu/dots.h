@@ -118,17 +118,17 @@ inline void dots(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t colum
 }
 
 // to[i][c] += Σ_p x_i[p] · y[p][c] over `count` positions for rows of y that are positions, V vectors of columns wide.
-template <class T, int R, int V>
+template <class T, class V_t, int R, int V>
 inline void outer_tile(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t count, T* to, int64_t ld) {
-  constexpr int L = lanes<T>;
+  constexpr int L = sizeof(V_t) / sizeof(T);
   const T* left[R];
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i) left[i] = x[smaller<int64_t>(i, rows - 1)];
-  Vec<T> acc[R][V] = {};
+  V_t acc[R][V] = {};
   for (int64_t p = 0; p < count; ++p) {
-    Vec<T> b[V];
+    V_t b[V];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) b[v] = load(y[p] + v * L);
+    for (int v = 0; v < V; ++v) std::memcpy(&b[v], y[p] + v * L, sizeof b[v]);
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
       const T a = left[i][p];
@@ -140,22 +140,31 @@ inline void outer_tile(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t
   for (int i = 0; i < R; ++i) {
     if (i >= rows) break;
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) store(to + i * ld + v * L, load(to + i * ld + v * L) + acc[i][v]);
+    for (int v = 0; v < V; ++v) {
+      V_t so_far;
+      std::memcpy(&so_far, to + i * ld + v * L, sizeof so_far);
+      so_far += acc[i][v];
+      std::memcpy(to + i * ld + v * L, &so_far, sizeof so_far);
+    }
   }
 }
 
-// The same for `columns` columns, whole vectors.
+// Columns come in multiples of this: half a vector, where that is one of a smaller size.
+template <class T>
+constexpr int outer_columns = TASKVEC_VECTOR_BYTES > 16 ? lanes<T> / 2 : lanes<T>;
+
+// The same for `columns` columns, a multiple of outer_columns.
 template <class T>
 inline void outer_products(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t columns, int64_t count, T* to, int64_t ld) {
-  constexpr int R = TASKVEC_TILE_ROWS, V = TASKVEC_TILE_VECTORS, L = lanes<T>;
-  for (int64_t c0 = 0; c0 < columns;) {
-    const bool wide = columns - c0 >= V * L;
-    for (int64_t i = 0; i < rows; i += R) {
-      const Rows<T> from{x[i], x.ld}, with{y.data + c0, y.ld};
-      (wide ? outer_tile<T, R, V> : outer_tile<T, R, 1>)(from, rows - i, with, count, to + i * ld + c0, ld);
-    }
-    c0 += wide ? V * L : L;
-  }
+  constexpr int V = TASKVEC_TILE_VECTORS, L = lanes<T>;
+  auto strip = [&](auto tile, int64_t c0, int64_t R) {
+    for (int64_t i = 0; i < rows; i += R) tile(Rows<T>{x[i], x.ld}, rows - i, Rows<T>{y.data + c0, y.ld}, count, to + i * ld + c0, ld);
+  };
+  int64_t c0 = 0;
+  for (; columns - c0 >= V * L; c0 += V * L) strip(outer_tile<T, Vec<T>, TASKVEC_TILE_ROWS, V>, c0, TASKVEC_TILE_ROWS);
+  // eight rows, for as many sums as additions are under way
+  for (; columns - c0 >= L; c0 += L) strip(outer_tile<T, Vec<T>, 8, 1>, c0, 8);
+  if (c0 < columns) strip(outer_tile<T, Dots<T, outer_columns<T>>, 8, 1>, c0, 8);
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

@@ -2,6 +2,7 @@
 // TASKVEC_TILE_VECTORS, and includes this once.
 #pragma once
 
+#include "compare_spectra-inl.h"
 #include "lowrank_svd-inl.h"
 #include "pairwise-inl.h"
 #include "project-inl.h"

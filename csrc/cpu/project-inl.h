@@ -79,10 +79,10 @@ inline int64_t project_scratch(const Project& task) {
   return int64_t(sizeof(double)) * ((task.k + dot_columns) * dot_depth + 2 * task.k * padded_columns(task.r));
 }
 
-// Whether y's directions lie side by side in whole vectors, as those of a row-major B do: they are multiplied there.
+// Whether y's directions lie side by side in whole vectors or halves, as those of a row-major B do: they are multiplied there.
 template <class T>
 inline bool by_position(const Operand& y, int64_t r) {
-  return y.dtype == stored<T> && y.factor.direction_stride == 1 && r % lanes<T> == 0;
+  return y.dtype == stored<T> && y.factor.direction_stride == 1 && r % outer_columns<T> == 0;
 }
 
 // gram[k][padded r] = x_k · y_r, over runs of dot_depth positions.
@@ -102,7 +102,9 @@ void cross_gram(const Operand& x, int64_t k, const Operand& y, int64_t r, int64_
     }
     for (int64_t r0 = 0; r0 < r; r0 += dot_columns) {
       const int64_t columns = smaller<int64_t>(dot_columns, r - r0);
-      const Rows<T> right = pack_block(y, index, r0, columns, p0, positions, packed_y);
+      const bool whole = columns == dot_columns || columns == dot_columns / 2;
+      const Rows<T> right = whole ? rows_of(y, index, r0, columns, p0, positions, packed_y, dot_depth)
+                                  : pack_block(y, index, r0, columns, p0, positions, packed_y);
       auto add = [&](int64_t i, auto sums) {
         T* const to = gram + i * ld + r0;
         auto so_far = sums;

@@ -14,6 +14,7 @@
 #include "taskvec/pairwise.h"
 #include "taskvec/simd.h"
 #include "taskvec/sparsify.h"
+#include "test_parallel.h"
 #include "test_project.h"
 #include "test_sparsify.h"
 
@@ -308,6 +309,7 @@ int main() {
     test_compare_spectra(f64, 4100, 3);
     test_sparsify(f64);
   }
+  test_parallel();
   std::printf("%s: %d checks, %d failures\n", simd_level(), checks, failures);
   return failures == 0 ? 0 : 1;
 }

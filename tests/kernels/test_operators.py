@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from taskvec_kernels import compare_spectra, lowrank_svd, operators, pairwise, project, project_dense, sparsify
 from taskvec_kernels.solver import Solver
@@ -89,6 +91,75 @@ def test_compile_of_changing_shapes() -> None:
     for shape in ((9, 8, 3), (12, 7, 4), (30, 40, 5)):
         given = factors(*shape, batch=(2,))
         assert_same_bits(compiled(*given), lowrank_svd(*given))
+
+
+class Listener(TorchDispatchMode):
+    """Notes the operators of this package that torch runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace == "taskvec":
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_mode_sees_the_operators(name: str) -> None:
+    function, arguments = FUNCTIONS[name]
+    with Listener() as listener:
+        seen = function(*arguments)
+    assert listener.seen
+    assert_same_bits(seen, function(*arguments))
+
+
+def test_the_profiler_sees_the_operators() -> None:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        lowrank_svd(b, a)
+    assert "taskvec::lowrank_svd" in {event.key for event in profile.key_averages()}
+
+
+class Wrapped(torch.Tensor):
+    """A tensor without memory of its own: what it holds is known to its operators alone."""
+
+    seen: ClassVar[list[str]] = []
+    inner: torch.Tensor
+
+    @staticmethod
+    def __new__(cls, inner: torch.Tensor) -> Wrapped:
+        wrapped: Wrapped = torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
+        wrapped.inner = inner
+        return wrapped
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        cls.seen.append(str(func))
+        return func(*(t.inner if isinstance(t, Wrapped) else t for t in args), **(kwargs or {}))
+
+
+def test_a_subclass_sees_the_operators() -> None:
+    S = project(x.U, x.Vh, b, Wrapped(a))
+    assert "taskvec.project.default" in Wrapped.seen
+    assert_same_bits(S, project(x.U, x.Vh, b, a))
+
+
+def test_transforms_and_traces_see_the_operators() -> None:
+    assert_same_bits(torch.vmap(lambda *t: project(*t))(x.U, x.Vh, b, a), project(x.U, x.Vh, b, a))
+    traced = make_fx(lambda b, a: lowrank_svd(b, a).S)(b, a)
+    assert ops.lowrank_svd.default in {node.target for node in traced.graph.nodes}
+
+
+def test_another_default_device_changes_nothing() -> None:
+    with torch.device("meta"):
+        S = project(x.U, x.Vh, b, a, 2.0)
+    assert_same_bits(S, project(x.U, x.Vh, b, a, 2.0))
+
+
+def test_nothing_listens_to_a_plain_call() -> None:
+    assert not operators.observed(b, a, one, None) and not operators.observed(b.new_tensor(1), True, 0.5, [0.5])
+    assert operators.observed(None, torch.nn.Parameter(b))
 
 
 def test_meta_tensors_give_shapes() -> None:
