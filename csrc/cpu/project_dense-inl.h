@@ -12,6 +12,9 @@ inline bool few_directions(int64_t k) { return k <= dot_columns; }
 // Positions that are added up in T where the directions are in the lanes: their V fits in the L1 cache, and a lane of
 // `dots` adds as many at the most.
 constexpr int64_t dense_run = 128;
+// Directions that are multiplied at a time there.
+template <class T>
+constexpr int64_t panel_width = TASKVEC_TILE_VECTORS * lanes<T>;
 // Rows of few directions that are converted at a time, where they are.
 constexpr int64_t converted_rows = 2 * dot_rows;
 
@@ -19,7 +22,7 @@ constexpr int64_t converted_rows = 2 * dot_rows;
 template <class T>
 struct DenseScratch {
   int64_t ld;      // dot_columns for few directions, else all of them to a whole vector
-  T* v;            // of few [n to whole blocks of dot_depth][direction][dot_depth], else [n][ld]
+  T* v;            // of few [n to whole blocks of dot_depth][direction][dot_depth], else a panel_width after the other, [n][width]
   double* wide_u;  // of few [dense_rows][ld]
   T* u;            // else
   T* tau;          // rows that are converted
@@ -57,7 +60,10 @@ void pack_v(const ProjectDense& task, int64_t index, void* memory) {
   scratch.layout(static_cast<char*>(memory), task);
   const int64_t n = task.vh.factor.length;
   if (!few_directions(task.k)) {
-    pack(turned(task.vh, task.k), index, 0, n, 0, task.k, scratch.v, scratch.ld);
+    for (int64_t k0 = 0; k0 < task.k; k0 += panel_width<T>) {
+      const int64_t width = smaller(panel_width<T>, scratch.ld - k0);
+      pack(turned(task.vh, task.k), index, 0, n, k0, smaller(width, task.k - k0), scratch.v + k0 * n, width);
+    }
     return;
   }
   for (int64_t p0 = 0; p0 < n; p0 += dot_depth) {
@@ -159,7 +165,6 @@ inline auto lanes_kernel(int64_t vectors) {
 // total[k] += Σ_i U_ik (τ_i · V_k) for any number of directions.
 template <class T>
 void add_many(const ProjectDense& task, int64_t index, int64_t row0, int64_t rows, const DenseScratch<T>& scratch) {
-  constexpr int64_t widest = TASKVEC_TILE_VECTORS * lanes<T>;
   const int64_t n = task.tau.factor.length, ld = scratch.ld;
   const bool in_place = lies_by_row<T>(task.tau);
   pack(turned(task.u, task.k), index, row0, rows, 0, task.k, scratch.u, ld);
@@ -167,9 +172,10 @@ void add_many(const ProjectDense& task, int64_t index, int64_t row0, int64_t row
     const int64_t count = smaller(dense_run, n - p0);
     if (!in_place) pack(task.tau, index, row0, rows, p0, count, scratch.tau, dense_run);
     const Rows<T> tau = in_place ? lying_rows<T>(task.tau, index, row0, p0) : Rows<T>{scratch.tau, dense_run};
-    for (int64_t k0 = 0; k0 < ld; k0 += widest) {
-      const Rows<T> v{scratch.v + p0 * ld + k0, ld}, u{scratch.u + k0, ld};
-      lanes_kernel<T>((ld - k0) / lanes<T>)(tau, rows, v, count, u, scratch.total + k0, in_place && k0 == 0);
+    for (int64_t k0 = 0; k0 < ld; k0 += panel_width<T>) {
+      const int64_t width = smaller(panel_width<T>, ld - k0);
+      const Rows<T> v{scratch.v + k0 * n + p0 * width, width}, u{scratch.u + k0, ld};
+      lanes_kernel<T>(width / lanes<T>)(tau, rows, v, count, u, scratch.total + k0, in_place && k0 == 0);
     }
   }
 }
