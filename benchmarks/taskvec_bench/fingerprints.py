@@ -15,6 +15,7 @@ PARTS = {
     "lowrank_svd": ("lowrank", "small.h", "svd.h", "dense.h", "team.h", "rules.h"),
     "pairwise": ("pairwise", "gram.h", "fixed.h", "small_gram.h", "pairs.py", "zoo_weights.py"),
     "project": ("project",),
+    "project_dense": ("project_dense",),
     "sparsify": ("sparsify", "random.h", "sparse.py", "solver.py", "seeding.py"),
     "compare_spectra": ("compare_spectra", "spectra.py"),
 }
@@ -22,7 +23,7 @@ USES: dict[str, tuple[str, ...]] = {
     "lowrank_svd": ("lowrank_svd",),
     "pairwise": ("pairwise", "sparsify"),
     "project": ("project",),
-    "project_dense": ("project",),
+    "project_dense": ("project", "project_dense"),
     "sparsify": ("sparsify",),
     "compare_spectra": ("compare_spectra",),
 }

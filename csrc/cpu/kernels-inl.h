@@ -6,6 +6,7 @@
 #include "lowrank_svd-inl.h"
 #include "pairwise-inl.h"
 #include "project-inl.h"
+#include "project_dense-inl.h"
 
 #define TASKVEC_STRING(x) #x
 #define TASKVEC_NAME(x) TASKVEC_STRING(x)
@@ -18,7 +19,7 @@ const Kernels TASKVEC_TABLE(TASKVEC_LEVEL) = {
     TASKVEC_NAME(TASKVEC_LEVEL),           &TASKVEC_LEVEL::lowrank_scratch_entry, &TASKVEC_LEVEL::lowrank_svd_entry,
     &TASKVEC_LEVEL::tile_scratch_entry,    &TASKVEC_LEVEL::pair_tile_entry,       &TASKVEC_LEVEL::compare_entry,
     &TASKVEC_LEVEL::sparsify_entry,        &TASKVEC_LEVEL::project_scratch,       &TASKVEC_LEVEL::project_entry,
-    &TASKVEC_LEVEL::project_dense_scratch, &TASKVEC_LEVEL::project_rows_entry,
+    &TASKVEC_LEVEL::project_dense_scratch, &TASKVEC_LEVEL::pack_v_entry,          &TASKVEC_LEVEL::project_rows_entry,
 };
 
 }  // namespace taskvec

@@ -22,8 +22,8 @@ struct SpectrumStats {
   const double *sum, *norm, *live;  // of S, ‖S‖₂, number of non-zero S
 };
 
-// Rows of a dense target that are projected at a time.
-constexpr std::int64_t dense_rows = 128;
+// Rows of a dense target that are projected at a time: whole register tiles, and four parts of a matrix of 384.
+constexpr std::int64_t dense_rows = 96;
 
 struct Kernels {
   const char* name;
@@ -38,6 +38,8 @@ struct Kernels {
   std::int64_t (*project_scratch)(const Project&);  // bytes a worker
   void (*project)(const Project&, std::int64_t index, void* scratch);
   std::int64_t (*project_dense_scratch)(const ProjectDense&);  // bytes a worker
+  // V of one matrix into a worker's scratch, for every project_rows of that matrix by the worker
+  void (*pack_v)(const ProjectDense&, std::int64_t index, void* scratch);
   // sum: what rows [row0, row1) of τ add to d, [k]
   void (*project_rows)(const ProjectDense&, std::int64_t index, std::int64_t row0, std::int64_t row1, double* sum, void* scratch);
 };

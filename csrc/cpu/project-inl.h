@@ -1,4 +1,4 @@
-// d = diag(Uᴴ τ V) of one target: from its factors, or from some rows of a dense one. Part of one SIMD level, see vec.h.
+// d = diag(Uᴴ τ V) of one target from its factors. Part of one SIMD level, see vec.h.
 #pragma once
 
 #include "dots.h"
@@ -136,57 +136,6 @@ void project_one(const Project& task, int64_t index, void* memory) {
 
 void project_entry(const Project& task, int64_t index, void* scratch) {
   task.f64 ? project_one<double>(task, index, scratch) : project_one<float>(task, index, scratch);
-}
-
-// Rows of a dense target that are converted at a time, where they are.
-constexpr int64_t converted_rows = 2 * dot_rows;
-
-inline int64_t project_dense_scratch(const ProjectDense& task) {
-  return int64_t(sizeof(double)) * ((dot_columns + converted_rows) * dot_depth + dense_rows * (padded_columns(task.k) + task.k));
-}
-
-// sum[k] = Σ over rows [row0, row1) of τ of U_ik (τ V)_ik; the sums over rows in double.
-template <class T>
-void project_rows(const ProjectDense& task, int64_t index, int64_t row0, int64_t row1, double* sum, void* memory) {
-  const int64_t ld = padded_columns(task.k), n = task.tau.factor.length, rows = row1 - row0;
-  double* const u = static_cast<double*>(memory);  // [row][padded k]
-  double* const by_direction = u + dense_rows * ld;
-  T* const packed_v = reinterpret_cast<T*>(by_direction + dense_rows * task.k);
-  T* const packed_tau = packed_v + dot_columns * dot_depth;
-  pack(task.u, index, 0, task.k, row0, rows, by_direction, dense_rows);
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t k = 0; k < ld; ++k) u[i * ld + k] = k < task.k ? by_direction[k * dense_rows + i] : 0;
-  }
-  for (int64_t k = 0; k < task.k; ++k) sum[k] = 0;
-  for (int64_t p0 = 0; p0 < n; p0 += dot_depth) {
-    const int64_t positions = smaller(dot_depth, n - p0), count = round_up(positions, lanes<T>);
-    const Rows<T> lying = rows_of(task.tau, index, row0, 1, p0, positions, packed_tau, dot_depth);
-    const bool in_place = lying.data != packed_tau;
-    for (int64_t k0 = 0; k0 < task.k; k0 += dot_columns) {
-      const int64_t columns = smaller<int64_t>(dot_columns, task.k - k0);
-      const Rows<T> v = pack_block(task.vh, index, k0, columns, p0, positions, packed_v);
-      alignas(64) double total[dot_columns] = {};
-      for (int64_t i0 = 0; i0 < rows; i0 += in_place ? rows : converted_rows) {
-        const int64_t now = in_place ? rows : smaller(converted_rows, rows - i0);
-        const Rows<T> tau = in_place ? lying : rows_of(task.tau, index, row0 + i0, now, p0, positions, packed_tau, dot_depth);
-        auto add = [&](int64_t i, auto t) {
-          constexpr int C = int(sizeof(t) / sizeof(T));
-          Dots<double, C> weight, so_far, wide;
-          for (int c = 0; c < C; ++c) wide[c] = double(t[c]);
-          std::memcpy(&weight, u + (i0 + i) * ld + k0, sizeof weight);
-          std::memcpy(&so_far, total, sizeof so_far);
-          so_far += weight * wide;
-          std::memcpy(total, &so_far, sizeof so_far);
-        };
-        (in_place && k0 == 0 ? dots<T, true, decltype(add)&> : dots<T, false, decltype(add)&>)(tau, now, v, columns, count, add);
-      }
-      for (int64_t c = 0; c < columns; ++c) sum[k0 + c] += total[c];
-    }
-  }
-}
-
-void project_rows_entry(const ProjectDense& task, int64_t index, int64_t row0, int64_t row1, double* sum, void* scratch) {
-  (task.f64 ? project_rows<double> : project_rows<float>)(task, index, row0, row1, sum, scratch);
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

@@ -275,7 +275,11 @@ int main() {
       test_project(dtype, DType::f32, 1, 131, 1, 2, 2, transposed, 2);
       test_project(dtype, DType::f64, 1, 3, 520, 9, 2, transposed, 1);
       test_project(dtype, dtype, 1, 520, 16, 4, 16, transposed, 2);
+      for (int64_t k : {9, 16, 24, 31, 48, 65, 80, 130}) test_project(dtype, dtype, 1, 11, 131, k, 1, transposed, 1);
+      for (int64_t m : {1, 95, 97, 103}) test_project(DType::f32, dtype, 1, m, 7, 20, 1, transposed, 2);
+      test_project(dtype, DType::bf16, 2, 200, 129, 17, 1, transposed, 2);
     }
+    for (int64_t k : {1, 4, 8, 9, 20, 33, 64}) test_project_dense(dtype, k);
     const bool wide = dtype == DType::f32;
     test_pairwise(dtype, 1, 1, 1, 0, 0, 1, 1, 1);
     test_pairwise(dtype, 2, 5, 3, 0, 0, 7, 9, 2);

@@ -1,6 +1,7 @@
 #include "test_project.h"
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "taskvec/project.h"
@@ -71,6 +72,43 @@ void test_project(DType directions, DType target, int64_t batch, int64_t m, int6
           return scale[index] * sum;
         });
         CHECK(near(d[index * k + q], want(of_factors), unit * 10 * (size + std::fabs(of_factors))));
+      }
+    }
+  }
+}
+
+void test_project_dense(DType dtype, int64_t k) {
+  context = "project_dense " + std::to_string(int(dtype)) + " k " + std::to_string(k);
+  constexpr int64_t batch = 3, m = 301, n = 203;
+  const bool f64 = dtype == DType::f64;
+  Matrix u(dtype, batch, k, m, false), v(dtype, batch, k, n, false), tau(dtype, batch, m, n, false);
+  auto of = [&](int64_t first, int64_t count, int threads) {
+    Output d(f64, count * k);
+    auto from = [&](const Matrix& x) {
+      Operand view = x.view();
+      view.factor.data = x.stored.bytes.get() + first * view.factor.batch_stride * size_of(dtype);
+      return view;
+    };
+    project_dense({count, k, from(u), from(v), from(tau), false, f64, d.data()}, threads);
+    return d;
+  };
+  auto same = [&](double x, double y) { return std::memcmp(&x, &y, sizeof x) == 0; };
+  const Output all = of(0, batch, 1), shared = of(0, batch, 2), last = of(batch - 1, 1, 2);
+  for (int64_t at = 0; at < batch * k; ++at) {
+    CHECK(same(all[at], shared[at]));
+    CHECK(at < (batch - 1) * k || same(all[at], last[at - (batch - 1) * k]));
+  }
+  // in one direction it is seen there alone, in τ in every direction of that matrix
+  for (double bad : {quiet_nan, std::numeric_limits<double>::infinity()}) {
+    const int64_t direction = k - 1, u_at = (k + direction) * m + m - 1, v_at = (k + direction) * n + n - 1, tau_at = 2 * m * n - 1;
+    for (auto [matrix, at] : {std::pair{&u, u_at}, std::pair{&v, v_at}, std::pair{&tau, tau_at}}) {
+      const double before = matrix->stored.values[at];
+      matrix->stored.set(at, bad);
+      const Output d = of(0, batch, 2);
+      matrix->stored.set(at, before);
+      for (int64_t q = 0; q < batch * k; ++q) {
+        const bool hit = matrix == &tau ? q / k == 1 : q == k + direction;
+        CHECK(hit ? !std::isfinite(d[q]) : same(d[q], all[q]));
       }
     }
   }

@@ -292,5 +292,13 @@ def test_a_function_depends_on_its_own_files_and_on_everyones(kernels: Path) -> 
     assert {name for name in before if before[name] != after[name]} == {"", "pairwise"}
     assert of_a_row(after, "pairwise", "") == after["pairwise"] != after[""]
     assert of_a_row(after, "pairwise", "peers") == of_a_row(after, "sweep", "real adapters") == after[""]
+    for file, functions in {
+        "project_dense-inl.h": {"", "project_dense"},
+        "project-inl.h": {"", "project", "project_dense"},
+    }.items():
+        before = fingerprints(kernels)
+        (kernels / "csrc/cpu" / file).write_text("int other;")
+        after = fingerprints(kernels)
+        assert {name for name in before if before[name] != after[name]} == functions
     (kernels / "csrc/cpu/common.h").write_text("int all;")
     assert not after.items() & fingerprints(kernels).items()
