@@ -1,7 +1,7 @@
 // What some rows of a dense target add to d = diag(Uᴴ τ V). Part of one SIMD level, see vec.h.
 #pragma once
 
-#include "project-inl.h"
+#include "project_operands.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 
