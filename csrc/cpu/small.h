@@ -10,7 +10,9 @@ constexpr int L = lanes<double>;
 using V = Vec<double>;
 
 template <int K>
-using Int = std::integral_constant<int, K>;
+struct Int {
+  static constexpr int value = K;
+};
 
 inline double dot(const double* x, const double* y, int64_t n) {  // n a multiple of L
   V sum{}, other{};                                               // two, so that one addition need not wait for the last

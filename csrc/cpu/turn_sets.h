@@ -180,12 +180,13 @@ inline bool turn_sets(const Turning& t, const int64_t (&p)[steps], const int64_t
 #pragma GCC unroll 8
   for (int i = 0; i < 2 * set; ++i) {
     if (i >= set) s.left[i] = join(cross[0][i % set], cross[1][i % set], all);
-    s.turn_left[i] = s.turn_right[i] = Quads{};
-    (i < set ? s.turn_left : s.turn_right)[i][i % set] = (i < set ? s.turn_left : s.turn_right)[i][set + i % set] = 1;
+    Quads one{};
+    one[i % set] = one[set + i % set] = 1;
+    s.turn_left[i] = i < set ? one : Quads{}, s.turn_right[i] = i < set ? Quads{} : one;
   }
   turn<0>(s, t), turn<1>(s, t), turn<2>(s, t), turn<3>(s, t);
 
-  constexpr std::size_t quad = sizeof(Quad);
+  constexpr int64_t quad = sizeof(Quad);
   for (int h = 0; h < steps; ++h) {
     auto quad_of = [h](const Quads& v) { return reinterpret_cast<const char*>(&v) + h * quad; };
     alignas(64) double turn[2 * set][2][set];
