@@ -3,12 +3,12 @@
 #pragma once
 
 #include "convert.h"
+#include "core_svd.h"
 #include "kernels.h"
-#include "small.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 
-constexpr int64_t panel_doubles = 4096;
+constexpr int64_t panel_doubles = 16384;  // 128 KiB
 
 constexpr int64_t streamed_bytes = 16 << 20;  // outputs larger than this bypass the caches
 
@@ -47,7 +47,7 @@ struct LowRankScratch {
     for (double** matrix : {&gram, &chol, &inverse, &product, &b.T, &b.R, &a.T, &a.R}) take(*matrix, square);
     take(scale, shape.ld);
     take(sigma, shape.ld);
-    take(work, 2 * square + 3 * shape.ld);
+    take(work, svd_work(shape.r, shape.ld));
     return used;
   }
 };
@@ -87,32 +87,15 @@ void load_panel(const Src* f, const Factor& factor, const LowRankShape& shape, i
   for (int64_t d = r; d < round_up(r, 4); ++d) fill(panel + d * width, round_up(count, L), 0);
 }
 
-// gram[i][j] += panel_i · panel_j for j <= i, in tiles of 4 × 4.
+// gram[i][j] += panel_i · panel_j for j >= i, in tiles of 4 × 4.
 inline void add_gram(const double* panel, int64_t width, int64_t rows, int64_t count, double* gram, int64_t ld) {
   for (int64_t i = 0; i < rows; i += 4) {
-    for (int64_t j = 0; j <= i; j += 4) {
-      V acc[4][4];
-#pragma GCC unroll 4
-      for (int s = 0; s < 4; ++s) {
-#pragma GCC unroll 4
-        for (int t = 0; t < 4; ++t) acc[s][t] = V{};
-      }
-      const double *x = panel + i * width, *y = panel + j * width;
-      for (int64_t p = 0; p < count; p += L) {
-        V u[4], v[4];
-#pragma GCC unroll 4
-        for (int s = 0; s < 4; ++s) u[s] = load(x + s * width + p), v[s] = load(y + s * width + p);
-#pragma GCC unroll 4
-        for (int s = 0; s < 4; ++s) {
-#pragma GCC unroll 4
-          for (int t = 0; t < 4; ++t) acc[s][t] += u[s] * v[t];
-        }
-      }
-#pragma GCC unroll 4
-      for (int s = 0; s < 4; ++s) {
-#pragma GCC unroll 4
-        for (int t = 0; t < 4; ++t) gram[(i + s) * ld + j + t] += horizontal_sum<double>(acc[s][t]);
-      }
+    for (int64_t j = i; j < rows; j += 4) {
+      const double *x[4], *y[4];
+      double products[16];
+      for (int k = 0; k < 4; ++k) x[k] = panel + (i + k) * width, y[k] = panel + (j + k) * width;
+      cross_products(x, y, count, products);
+      for (int k = 0; k < 16; ++k) gram[(i + k / 4) * ld + j + k % 4] += products[k];
     }
   }
 }
@@ -189,7 +172,7 @@ inline void rotate_panel(const double* panel, int64_t width, int64_t r, const do
   }
 }
 
-// Gram of F (first pass) or of F · T (later ones), [r, ld] lower.
+// Gram of F (first pass) or of F · T (later ones), [r, ld] upper.
 template <class Src>
 void gram_of(const Src* f, const Factor& factor, const LowRankShape& shape, const double* T, const LowRankScratch& s) {
   const int64_t rows = round_up(shape.r, 4);
@@ -215,30 +198,30 @@ inline Pass orthonormal_step(const LowRankShape& shape, bool first, bool exact, 
   if (!(trace - trace == 0)) return Pass::not_finite;
   // unit diagonal: C = D⁻¹ G D⁻¹. In a later pass the diagonal is 1 but for directions that were noise: drop them.
   bool full = true;
+  double *C = s.gram, *divisor = s.sigma;
   for (int64_t i = 0; i < r; ++i) {
-    const double square = s.gram[i * ld + i];
-    s.scale[i] = square > (first ? 0 : 0.25) ? __builtin_sqrt(square) : 0;
-    full &= s.scale[i] > 0;
+    const double square = C[i * ld + i];
+    const bool live = square > (first ? 0 : 0.25);
+    s.scale[i] = live ? __builtin_sqrt(square) : 0, divisor[i] = live ? s.scale[i] : __builtin_inf();
+    full &= live;
   }
   for (int64_t i = 0; i < r; ++i) {
-    for (int64_t j = 0; j <= i; ++j) {
-      const double d = s.scale[i] * s.scale[j];
-      s.gram[i * ld + j] = s.gram[j * ld + i] = i == j ? double(d > 0) : d > 0 ? s.gram[i * ld + j] / s.scale[i] / s.scale[j] : 0;
-    }
+    for (int64_t j = i; j < r; ++j) C[i * ld + j] = C[i * ld + j] / divisor[i] / divisor[j];
+    C[i * ld + i] = double(s.scale[i] > 0);
   }
   fill(s.product, ld * ld, 0);
   if (full) {
-    for (int64_t i = 0; i < r * ld; ++i) s.chol[i] = s.gram[i];
+    copy(C, s.chol, r * ld);
     if (cholesky(s.chol, r, ld)) {
-      const double squares = invert_lower(s.chol, s.product, r, ld);  // ‖R⁻¹‖_F²
+      const double squares = invert_transposed(s.chol, s.product, r, ld);  // ‖R⁻¹‖_F²
       if (squares < cholesky_limit) {
-        fill(s.inverse, ld * ld, 0);
+        transpose(s.product, s.inverse, ld);
         for (int64_t i = 0; i < r; ++i) {
-          for (int64_t j = i; j < r; ++j) s.inverse[i * ld + j] = s.product[j * ld + i] / s.scale[i];
+          for (int64_t j = i; j < r; ++j) s.inverse[i * ld + j] /= s.scale[i];
         }
         fill(s.product, ld * ld, 0);
-        for (int64_t j = 0; j < r; ++j) {
-          for (int64_t i = 0; i <= j; ++i) s.product[i * ld + j] = s.chol[j * ld + i] * s.scale[j];
+        for (int64_t i = 0; i < r; ++i) {
+          for (int64_t j = i; j < r; ++j) s.product[i * ld + j] = s.chol[i * ld + j] * s.scale[j];
         }
         // ‖QᵀQ − I‖ after this pass is about r · eps · ‖R⁻¹‖²
         const double error = double(r) * eps * squares;
@@ -247,12 +230,14 @@ inline Pass orthonormal_step(const LowRankShape& shape, bool first, bool exact, 
     }
   }
   // rank-revealing: C = Z Λ Zᵀ, keep λ above the threshold; T = D⁻¹ Z Λ^-½, R = Λ^½ Zᵀ D
-  const double* C = s.gram;
   double *lambda = s.sigma, *left = s.chol, *right = s.inverse;
-  for (int64_t i = 0; i < ld * ld; ++i) s.product[i] = i / ld < r ? C[i] : 0;
+  fill(s.product, ld * ld, 0);
+  for (int64_t i = 0; i < r; ++i) {
+    for (int64_t j = i; j < r; ++j) s.product[i * ld + j] = s.product[j * ld + i] = C[i * ld + j];
+  }
   svd(s.product, left, right, lambda, s.work, r, ld);
   const double threshold = lambda[0] * larger(dropped * dropped, 4 * double(r) * eps);
-  double* T = s.gram;  // C is no longer needed
+  double* T = C;  // no longer needed
   fill(T, ld * ld, 0);
   fill(s.product, ld * ld, 0);
   for (int64_t k = 0; k < r; ++k) {
@@ -263,7 +248,7 @@ inline Pass orthonormal_step(const LowRankShape& shape, bool first, bool exact, 
       s.product[k * ld + i] = right[k * ld + i] * root * s.scale[i];
     }
   }
-  for (int64_t i = 0; i < ld * ld; ++i) s.inverse[i] = T[i];
+  copy(T, s.inverse, ld * ld);
   return lambda[0] > 0 ? Pass::again : Pass::done;
 }
 
@@ -276,12 +261,12 @@ bool orthonormalise(const Src* f, const Factor& factor, const LowRankShape& shap
     const Pass outcome = orthonormal_step(shape, pass == 0, std::is_same_v<Src, double>, s);
     if (outcome == Pass::not_finite) return false;
     if (pass == 0) {
-      for (int64_t i = 0; i < square; ++i) q.T[i] = s.inverse[i], q.R[i] = s.product[i];
+      copy(s.inverse, q.T, square), copy(s.product, q.R, square);
     } else {
-      multiply(q.T, s.inverse, s.gram, shape.ld, shape.ld);
-      for (int64_t i = 0; i < square; ++i) q.T[i] = s.gram[i];
-      multiply(s.product, q.R, s.gram, shape.ld, shape.ld);
-      for (int64_t i = 0; i < square; ++i) q.R[i] = s.gram[i];
+      multiply(q.T, s.inverse, s.gram, shape.ld);
+      copy(s.gram, q.T, square);
+      multiply(s.product, q.R, s.gram, shape.ld);
+      copy(s.gram, q.R, square);
     }
     if (outcome == Pass::done) break;
   }
@@ -302,7 +287,7 @@ void rotate_factor(const Src* f, const Factor& factor, const LowRankShape& shape
 template <class Src, class Out>
 void lowrank_svd(const LowRankSVD& task, int64_t index, void* memory) {
   const LowRankShape shape(task);
-  const int64_t ld = shape.ld, k = shape.columns, square = ld * ld;
+  const int64_t ld = shape.ld, k = shape.columns;
   LowRankScratch s;
   s.layout(static_cast<char*>(memory), shape);
   const Src* b = static_cast<const Src*>(task.b.data) + index * task.b.batch_stride;
@@ -320,38 +305,32 @@ void lowrank_svd(const LowRankSVD& task, int64_t index, void* memory) {
     return;
   }
   // B · A = Σ b_l a_l is known to rounding of this sum: where the terms cancel, what is left is noise
-  double terms = 0;
-  for (int64_t l = 0; l < shape.r; ++l) {
-    double b_l = 0, a_l = 0;
-    for (int64_t i = 0; i < shape.r; ++i) {
-      b_l += s.b.R[i * ld + l] * s.b.R[i * ld + l];
-      a_l += s.a.R[i * ld + l] * s.a.R[i * ld + l];
+  double terms = 0, *b_squares = s.scale, *a_squares = s.sigma;
+  fill(b_squares, ld, 0), fill(a_squares, ld, 0);
+  for (int64_t i = 0; i < shape.r; ++i) {
+    for (int64_t l = 0; l < ld; ++l) {
+      b_squares[l] += s.b.R[i * ld + l] * s.b.R[i * ld + l];
+      a_squares[l] += s.a.R[i * ld + l] * s.a.R[i * ld + l];
     }
-    terms += __builtin_sqrt(b_l) * __builtin_sqrt(a_l);
   }
+  for (int64_t l = 0; l < shape.r; ++l) terms += __builtin_sqrt(b_squares[l]) * __builtin_sqrt(a_squares[l]);
   // core M = R_B R_Aᵀ by columns, and its SVD
   double *core = s.gram, *left = s.chol, *right = s.inverse;
-  fill(core, square, 0);
-  for (int64_t j = 0; j < shape.r; ++j) {
-    for (int64_t i = 0; i < shape.r; ++i) core[j * ld + i] = dot(s.b.R + i * ld, s.a.R + j * ld, ld);
-  }
+  multiply_transposed(s.a.R, s.b.R, core, ld);
   svd(core, left, right, s.sigma, s.work, shape.r, ld);
   // T_B W and T_A Z, with the columns of what is rounding noise set to zero
   const double noise = larger(double(larger(task.b.length, task.a.length)) * 2.2e-16 * s.sigma[0], 8 * 2.2e-16 * terms);
   const double sign = scale < 0 ? -1 : 1;
-  fill(s.product, square, 0), fill(core, square, 0);
-  for (int64_t c = 0; c < k; ++c) {
-    const bool live = s.sigma[c] > noise && scale != 0;
-    sigma[c] = Out(live ? s.sigma[c] * __builtin_fabs(scale) : 0);
-    if (!live) continue;
-    for (int64_t d = 0; d < shape.r; ++d) {
-      s.product[d * ld + c] = sign * left[c * ld + d];
-      core[d * ld + c] = right[c * ld + d];
-    }
+  for (int64_t c = 0; c < ld; ++c) {
+    const bool live = c < k && s.sigma[c] > noise && scale != 0;
+    if (c < k) sigma[c] = Out(live ? s.sigma[c] * __builtin_fabs(scale) : 0);
+    if (!live) fill(left + c * ld, ld, 0), fill(right + c * ld, ld, 0);
+    for (int64_t d = 0; live && d < ld; ++d) left[c * ld + d] *= sign;
   }
-  multiply(s.b.T, s.product, left, ld, ld);
+  transpose(left, s.product, ld), transpose(right, core, ld);
+  multiply(s.b.T, s.product, left, ld);
   rotate_factor(b, task.b, shape, left, s, u_t);
-  multiply(s.a.T, core, right, ld, ld);
+  multiply(s.a.T, core, right, ld);
   rotate_factor(a, task.a, shape, right, s, vh);
   if (shape.streamed) finish_streaming();
 }

@@ -42,9 +42,10 @@ inline void check_svd(const LowRankSVD& task, const Stored& b, const Stored& a, 
   }
 }
 
-enum class Content { gaussian, duplicated, zero, not_finite };
+enum class Content { gaussian, duplicated, zero, not_finite, graded, repeated, tiny, huge };
 
 // Factors with their scales 2, −½, 2, …; of the first matrix B has an odd content, or A one that is not finite.
+// graded: singular values that fall by half each; repeated: many that are equal; tiny and huge: 1e-30 and 1e30 times a Gaussian.
 struct SvdProblem {
   Stored b, a;
   std::vector<double> scale;
@@ -63,6 +64,18 @@ struct SvdProblem {
     }
     for (int64_t i = 0; i < m * r && content == Content::zero; ++i) b.set(i, 0);
     if (content == Content::not_finite) a.set(r * n - 1, quiet_nan);
+    for (int64_t l = 0; l < r; ++l) {
+      const bool reflector = content == Content::repeated && r <= m;  // columns of I − 2/m · 1 1ᵀ, and of three times it
+      const double size = content == Content::graded ? std::ldexp(1, -int(l)) : content == Content::tiny ? 1e-30 : 1e30;
+      for (int64_t i = 0; i < m; ++i) {
+        const int64_t place = i * task.b.position_stride + l * task.b.direction_stride;
+        if (reflector) b.set(place, (l % 2 ? 3 : 1) * ((i == l) - 2 / double(m)));
+        if (content >= Content::graded && !reflector) b.set(place, size * b.values[place]);
+      }
+      for (int64_t j = 0; j < n && reflector && r <= n; ++j) {
+        a.set(j * task.a.position_stride + l * task.a.direction_stride, double(j == l) - 2 / double(n));
+      }
+    }
   }
   SvdProblem(const SvdProblem&) = delete;
   SvdProblem& operator=(const SvdProblem&) = delete;

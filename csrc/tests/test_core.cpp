@@ -268,6 +268,20 @@ int main() {
     test_lowrank_svd(dtype, 1, 520, 2, 1030, false, Content::gaussian, 1);
     test_lowrank_svd(dtype, 1, 70, 65, 68, false, Content::gaussian, 1);
     test_lowrank_svd(dtype, 1, 20, 40, 9, false, Content::gaussian, 1);
+    // round the eights of rows that Jacobi takes at once, and the rank from which it rotates the rows alone at first
+    for (int64_t r : {23, 24, 25, 31, 32, 33, 40, 41}) {
+      test_lowrank_svd(dtype, 2, 45, r, 43, false, Content::gaussian, 2);
+      test_lowrank_svd(dtype, 1, 45, r, 43, true, Content::repeated, 1);
+    }
+    for (int64_t r : {8, 31, 33, 72}) {
+      for (Content content : {Content::duplicated, Content::zero, Content::not_finite}) {
+        test_lowrank_svd(dtype, 1, 75, r, 74, false, content, 1);
+      }
+      // half precision has no room for them
+      for (Content content : {Content::graded, Content::tiny, Content::huge}) {
+        if (dtype == DType::f32 || dtype == DType::f64) test_lowrank_svd(dtype, 1, 75, r, 74, false, content, 1);
+      }
+    }
 
     for (bool transposed : {false, true}) {
       for (int64_t r : {1, 3, 4, 8, 9, 16, 17, 64}) test_project(dtype, dtype, 2, 17, 35, 5, r, transposed, 2);
@@ -303,6 +317,8 @@ int main() {
       test_several_lambdas(dtype, 18, 3, 33, 1, solver, 2);
     }
   }
+  test_lowrank_svd(DType::f64, 1, 140, 128, 130, false, Content::gaussian, 1);
+  test_lowrank_svd(DType::f64, 1, 140, 129, 130, false, Content::repeated, 1);
   // outputs over 16 MiB are streamed past the caches
   test_lowrank_svd(DType::f32, 340, 131, 48, 130, false, Content::gaussian, 2);
 

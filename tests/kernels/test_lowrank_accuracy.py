@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from taskvec_kernels import lowrank_svd
 
-from .cases import DTYPES, factors, name_of
-from .compare import assert_svd
+from .cases import DTYPES, factors, name_of, orthonormal
+from .compare import assert_svd, assert_within
 
 SMALL = [(1, 1, 1), (3, 1, 1), (1, 7, 3), (3, 7, 1), (7, 3, 3), (7, 7, 7)]
 # lengths round a vector of 2, 4 and 8 doubles, a panel's 32, 64, 128 and 512 positions; ranks round 4 and 8
@@ -57,6 +58,43 @@ def test_conditions_that_cancel(shape: tuple[int, int, int], condition: float, d
     g, _ = factors(r, r, r, condition=condition, dtype=torch.float64, seed=9)
     b, a = (b @ g).to(dtype), torch.linalg.solve(g, a).to(dtype)
     assert_svd(lowrank_svd(b, a), b, a, condition=2 * condition)
+
+
+def of_spectrum(spectrum: Tensor, m: int, n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Factors whose product has these singular values, each with its share of them."""
+    r, half = len(spectrum), spectrum.sqrt()
+    mix = orthonormal(r, r, seed=5)
+    return (orthonormal(m, r) * half @ mix).to(dtype), (mix.mT * half @ orthonormal(n, r, seed=1).mT).to(dtype)
+
+
+SPECTRA = {
+    "graded": lambda r: torch.logspace(0, -11, r, dtype=torch.float64),
+    "steep": lambda r: 0.5 ** torch.arange(min(r, 37), dtype=torch.float64).repeat_interleave(-(-r // 37))[:r],
+    "equal": lambda r: torch.ones(r, dtype=torch.float64),
+    "twice": lambda r: 1.0 + torch.arange(r, dtype=torch.float64).div(2, rounding_mode="floor"),
+    "nearly equal": lambda r: 1 + 1e-9 * torch.arange(r, dtype=torch.float64),
+    "one large": lambda r: torch.cat([torch.tensor([1e6]), torch.ones(r - 1)]).double(),
+}
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("kind", SPECTRA)
+@pytest.mark.parametrize("r", [8, 31, 32, 50, 128], ids=name_of)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=name_of)
+def test_spectra(r: int, kind: str, size: float, dtype: torch.dtype) -> None:
+    """Round the rank from which the core's rows are rotated alone at first."""
+    b, a = of_spectrum(SPECTRA[kind](r), r + 9, r + 5, torch.float64)
+    b, a = (b * size).to(dtype), a.to(dtype)
+    assert_svd(lowrank_svd(b, a), b, a, condition=1e6)
+
+
+@pytest.mark.parametrize("r", [32, 50, 128], ids=name_of)
+@pytest.mark.parametrize("kind", ["equal", "twice", "nearly equal"])
+def test_small_conditions_to_the_last_digits(r: int, kind: str) -> None:
+    b, a = of_spectrum(SPECTRA[kind](r), r + 9, r + 5, torch.float64)
+    out = lowrank_svd(b, a)
+    assert_svd(out, b, a, condition=12.0)
+    assert_within("S", out.S, SPECTRA[kind](r).sort(descending=True).values, 1e-13 * out.S[0])
 
 
 @pytest.mark.parametrize("decades", [3, 6, 15])

@@ -25,7 +25,7 @@ def assert_rank(b: Tensor, a: Tensor, rank: int) -> None:
 
 
 @FLOATS
-@pytest.mark.parametrize("shape", [(9, 7, 4), (40, 30, 8), (64, 66, 33)], ids=name_of)
+@pytest.mark.parametrize("shape", [(9, 7, 4), (40, 30, 8), (64, 66, 33), (150, 140, 128)], ids=name_of)
 def test_duplicated_directions(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
     m, n, r = shape
     b, a = factors(m, n, r, dtype=dtype)
@@ -49,6 +49,15 @@ def test_zero_factors_and_columns(dtype: torch.dtype) -> None:
     assert_rank(b * torch.tensor([1, 0, 1, 1, 0, 1]).to(dtype), a, 4)
     only_first, only_last = torch.arange(6) < 3, torch.arange(6) >= 3
     assert_rank(b * only_first, a * only_last[:, None], 0)
+
+
+@FLOATS
+@pytest.mark.parametrize("rank", [1, 7, 33, 100])
+def test_padding_with_zero_directions(rank: int, dtype: torch.dtype) -> None:
+    b, a = factors(150, 140, 128, dtype=dtype)
+    live = torch.arange(128) * 37 % 128 < rank
+    assert_rank(b * live, a, rank)
+    assert_rank(b * live, a * live[:, None], rank)
 
 
 @FLOATS
