@@ -60,7 +60,7 @@ def from_numpy(function: str, name: str, array: Array) -> Tensor:
 
 def scale_tensor(function: str, scale: float | Array, batch: tuple[int, ...], like: Tensor) -> Tensor:
     """``scale`` as an fp64 tensor of the batch's shape; it may be a number or have any shape that broadcasts to it."""
-    if not isinstance(scale, Tensor | np.ndarray):
+    if not isinstance(scale, (Tensor, np.ndarray)):
         return torch.full(batch, float(scale), dtype=torch.float64, device=like.device)
     if isinstance(scale, np.ndarray):
         scale = torch.from_numpy(np.ascontiguousarray(scale))
@@ -88,18 +88,14 @@ def shape(t: Tensor) -> str:
 def check_factors(function: str, b: Tensor, a: Tensor) -> None:
     """ValueError unless b is (..., m, r) and a (..., r, n) with every dimension at least 1."""
     left, right = b.shape, a.shape
-    expect(
-        len(left) >= 2 and len(right) >= 2,
-        lambda: f"{function}: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}",
-    )
-    expect(
-        left[-1] == right[-2],
-        lambda: f"{function}: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}",
-    )
-    expect(
-        left[-2] >= 1 and left[-1] >= 1 and right[-1] >= 1,
-        lambda: f"{function}: m, r and n must be at least 1, got {shape(b)} and {shape(a)}",
-    )
+    if len(left) < 2 or len(right) < 2:
+        raise ValueError(
+            f"{function}: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}"
+        )
+    if left[-1] != right[-2]:
+        raise ValueError(f"{function}: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}")
+    if left[-2] < 1 or left[-1] < 1 or right[-1] < 1:
+        raise ValueError(f"{function}: m, r and n must be at least 1, got {shape(b)} and {shape(a)}")
 
 
 def batch_shape(function: str, **parts: tuple[int, ...]) -> tuple[int, ...]:

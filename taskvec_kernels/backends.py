@@ -27,16 +27,16 @@ def usable(backend: str, device: torch.device | None = None, function: str | Non
     """Whether ``backend`` can run (``function``, on ``device``; None: at all), and why or why not."""
     if function is not None and backend in FUNCTIONS and function not in FUNCTIONS[backend]:
         return False, f"has {', '.join(FUNCTIONS[backend])} alone"
-    if backend == "reference":
-        return True, "fp64, slow, any device"
+    if backend == "cpu":
+        ok, reason = native()
+        if ok and device is not None and device.type != "cpu":
+            return False, f"takes CPU tensors, got {device}"
+        return ok, reason
     if backend == "cuda":
         return cuda_device(device)
     if backend == "triton":
         return triton(device)
-    ok, reason = native()
-    if ok and device is not None and device.type != "cpu":
-        return False, f"takes CPU tensors, got {device}"
-    return ok, reason
+    return True, "fp64, slow, any device"
 
 
 def cuda_device(device: torch.device | None) -> tuple[bool, str]:
@@ -96,7 +96,12 @@ def implementation(function: str, backend: str | None, device: torch.device) -> 
     if backend is not None and not usable(backend, device, function)[0]:
         reason = usable(backend, device, function)[1]
         raise ValueError(f"{function}: backend {backend!r} cannot run: {reason}; {choices(device, function)}")
-    chosen = backend or next(name for name in BACKENDS if usable(name, device, function)[0])
+    chosen = backend or "reference"
+    if backend is None:
+        for name in BACKENDS:
+            if usable(name, device, function)[0]:
+                chosen = name
+                break
     if backend is None and chosen == "reference":
         others = [name for name in BACKENDS if name != "reference"]
         why = "; ".join(f"{name}: {usable(name, device, function)[1]}" for name in others)

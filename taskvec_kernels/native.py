@@ -54,7 +54,7 @@ def one_batch(t: Tensor) -> Tensor:
 
 
 def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
-    *batch, k = *U.shape[:-2], U.shape[-1]
+    *batch, _, k = U.shape
     dtype = result_dtype(U, Vh, b, a)
     d = torch.empty(*batch, k, dtype=dtype)
     if len(batch) > 1:

@@ -188,10 +188,11 @@ def observed(*arguments: Any) -> bool:
     for value in arguments:
         if type(value) is not Tensor and isinstance(value, Tensor):
             return True
-    return bool(
-        torch._C._len_torch_dispatch_stack()
-        or torch._C._is_torch_function_mode_enabled()
-        or torch._C._functorch.peek_interpreter_stack()
-        or torch._C._get_tracing_state()
-        or torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
-    )
+    return bool(dispatch_modes() or function_modes() or transforms() or trace() or profiler())
+
+
+dispatch_modes = torch._C._len_torch_dispatch_stack
+function_modes = torch._C._is_torch_function_mode_enabled
+transforms = torch._C._functorch.peek_interpreter_stack
+trace = torch._C._get_tracing_state
+profiler = torch.autograd._profiler_enabled  # type: ignore[attr-defined]

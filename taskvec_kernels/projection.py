@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .arguments import Array, broadcast, check_factors, expect, give_back, scale_tensor, shape, to_tensors
+from .arguments import Array, broadcast, check_factors, give_back, scale_tensor, shape, to_tensors
 from .operators import call
 
 
@@ -68,7 +68,8 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
     """
     (U, Vh, tau), numpy = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
     check_directions("project_dense", U, Vh)
-    expect(tau.dim() >= 2, lambda: f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(tau)}")
+    if tau.dim() < 2:
+        raise ValueError(f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(tau)}")
     check_size("project_dense", U, Vh, tau.shape[-2], tau.shape[-1], "tau")
     _, (U, Vh, tau) = broadcast("project_dense", 2, U=U, Vh=Vh, tau=tau)
     return give_back(call("project_dense", U, Vh, tau, clip, backend), numpy)
@@ -77,19 +78,15 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
 def check_directions(function: str, U: torch.Tensor, Vh: torch.Tensor) -> None:
     """ValueError unless U is (..., m, k) and Vh (..., k, n)."""
     left, right = U.shape, Vh.shape
-    expect(
-        len(left) >= 2 and len(right) >= 2,
-        lambda: f"{function}: U (..., m, k) and Vh (..., k, n) need 2 dimensions, got {shape(U)} and {shape(Vh)}",
-    )
-    expect(
-        left[-1] == right[-2],
-        lambda: f"{function}: U (..., m, k) and Vh (..., k, n) disagree on k, got {shape(U)} and {shape(Vh)}",
-    )
+    if len(left) < 2 or len(right) < 2:
+        raise ValueError(
+            f"{function}: U (..., m, k) and Vh (..., k, n) need 2 dimensions, got {shape(U)} and {shape(Vh)}"
+        )
+    if left[-1] != right[-2]:
+        raise ValueError(f"{function}: U (..., m, k) and Vh (..., k, n) disagree on k, got {shape(U)} and {shape(Vh)}")
 
 
 def check_size(function: str, U: torch.Tensor, Vh: torch.Tensor, m: int, n: int, target: str) -> None:
     """ValueError unless the m × n target is of the size that U and Vh are for."""
-    expect(
-        U.shape[-2] == m and Vh.shape[-1] == n,
-        lambda: f"{function}: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, {target} is {m} × {n}",
-    )
+    if U.shape[-2] != m or Vh.shape[-1] != n:
+        raise ValueError(f"{function}: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, {target} is {m} × {n}")
