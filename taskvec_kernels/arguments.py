@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 Array: TypeAlias = Any  # a torch.Tensor or a numpy.ndarray
 
-DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], bool]:
@@ -85,17 +85,14 @@ def shape(t: Tensor) -> str:
     return str(list(t.shape))
 
 
-def check_factors(function: str, b: Tensor, a: Tensor) -> None:
-    """ValueError unless b is (..., m, r) and a (..., r, n) with every dimension at least 1."""
-    left, right = b.shape, a.shape
-    if len(left) < 2 or len(right) < 2:
-        raise ValueError(
-            f"{function}: b (..., m, r) and a (..., r, n) need 2 dimensions, got {shape(b)} and {shape(a)}"
-        )
-    if left[-1] != right[-2]:
-        raise ValueError(f"{function}: b (..., m, r) and a (..., r, n) disagree on r, got {shape(b)} and {shape(a)}")
-    if left[-2] < 1 or left[-1] < 1 or right[-1] < 1:
-        raise ValueError(f"{function}: m, r and n must be at least 1, got {shape(b)} and {shape(a)}")
+def check_factors(function: str, b: Sequence[int], a: Sequence[int]) -> None:
+    """ValueError unless the shapes are (..., m, r) and (..., r, n) with every dimension at least 1."""
+    if len(b) < 2 or len(a) < 2:
+        raise ValueError(f"{function}: b (..., m, r) and a (..., r, n) need 2 dimensions, got {list(b)} and {list(a)}")
+    if b[-1] != a[-2]:
+        raise ValueError(f"{function}: b (..., m, r) and a (..., r, n) disagree on r, got {list(b)} and {list(a)}")
+    if b[-2] < 1 or b[-1] < 1 or a[-1] < 1:
+        raise ValueError(f"{function}: m, r and n must be at least 1, got {list(b)} and {list(a)}")
 
 
 def batch_shape(function: str, **parts: tuple[int, ...]) -> tuple[int, ...]:

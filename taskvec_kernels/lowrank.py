@@ -33,7 +33,7 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
         at most (more only where one matrix needs it, beyond r of about 1,000), and no wait for the stream.
     """
     (b, a), numpy = to_tensors("lowrank_svd", b=b, a=a)
-    check_factors("lowrank_svd", b, a)
+    check_factors("lowrank_svd", b.shape, a.shape)
     batch, factors = broadcast("lowrank_svd", 2, b=b, a=a)
     b, a = common_dtype(*factors)
     Ut, S, Vh = call("lowrank_svd", b, a, scale_tensor("lowrank_svd", scale, batch, b), backend)

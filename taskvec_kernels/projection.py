@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
 
 from .arguments import Array, broadcast, check_factors, give_back, scale_tensor, shape, to_tensors
 from .operators import call
@@ -39,9 +39,10 @@ def project(
         2 k r (m + n) flop a pair; two (..., k, r) products besides inputs and output.
     """
     (U, Vh, b, a), numpy = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
-    check_directions("project", U, Vh)
-    check_factors("project", b, a)
-    check_size("project", U, Vh, b.shape[-2], a.shape[-1], "b·a")
+    u, vh, left, right = U.shape, Vh.shape, b.shape, a.shape
+    check_directions("project", u, vh)
+    check_factors("project", left, right)
+    check_size("project", u, vh, left[-2], right[-1], "b·a")
     batch, (U, Vh, b, a) = broadcast("project", 2, U=U, Vh=Vh, b=b, a=a)
     scales = scale_tensor("project", scale, batch, b)
     return give_back(call("project", U, Vh, b, a, scales, clip, backend), numpy)
@@ -67,26 +68,25 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
         2 k m n flop a matrix; besides inputs and output a few MiB of working rows.
     """
     (U, Vh, tau), numpy = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
-    check_directions("project_dense", U, Vh)
+    check_directions("project_dense", U.shape, Vh.shape)
     if tau.dim() < 2:
         raise ValueError(f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(tau)}")
-    check_size("project_dense", U, Vh, tau.shape[-2], tau.shape[-1], "tau")
+    check_size("project_dense", U.shape, Vh.shape, tau.shape[-2], tau.shape[-1], "tau")
     _, (U, Vh, tau) = broadcast("project_dense", 2, U=U, Vh=Vh, tau=tau)
     return give_back(call("project_dense", U, Vh, tau, clip, backend), numpy)
 
 
-def check_directions(function: str, U: torch.Tensor, Vh: torch.Tensor) -> None:
-    """ValueError unless U is (..., m, k) and Vh (..., k, n)."""
-    left, right = U.shape, Vh.shape
-    if len(left) < 2 or len(right) < 2:
+def check_directions(function: str, U: Sequence[int], Vh: Sequence[int]) -> None:
+    """ValueError unless the shapes are (..., m, k) and (..., k, n)."""
+    if len(U) < 2 or len(Vh) < 2:
         raise ValueError(
-            f"{function}: U (..., m, k) and Vh (..., k, n) need 2 dimensions, got {shape(U)} and {shape(Vh)}"
+            f"{function}: U (..., m, k) and Vh (..., k, n) need 2 dimensions, got {list(U)} and {list(Vh)}"
         )
-    if left[-1] != right[-2]:
-        raise ValueError(f"{function}: U (..., m, k) and Vh (..., k, n) disagree on k, got {shape(U)} and {shape(Vh)}")
+    if U[-1] != Vh[-2]:
+        raise ValueError(f"{function}: U (..., m, k) and Vh (..., k, n) disagree on k, got {list(U)} and {list(Vh)}")
 
 
-def check_size(function: str, U: torch.Tensor, Vh: torch.Tensor, m: int, n: int, target: str) -> None:
-    """ValueError unless the m × n target is of the size that U and Vh are for."""
-    if U.shape[-2] != m or Vh.shape[-1] != n:
-        raise ValueError(f"{function}: U and Vh are for a {U.shape[-2]} × {Vh.shape[-1]} matrix, {target} is {m} × {n}")
+def check_size(function: str, U: Sequence[int], Vh: Sequence[int], m: int, n: int, target: str) -> None:
+    """ValueError unless the m × n target is of the size that the shapes of U and Vh are for."""
+    if U[-2] != m or Vh[-1] != n:
+        raise ValueError(f"{function}: U and Vh are for a {U[-2]} × {Vh[-1]} matrix, {target} is {m} × {n}")
