@@ -12,7 +12,17 @@ from pathlib import Path
 SOURCES = ("csrc/include", "csrc/cpu", "csrc/numerics", "csrc/bindings", "taskvec_kernels")
 # files of one function, by the starts of their names, and the functions that run them; the others are everyone's
 PARTS = {
-    "lowrank_svd": ("lowrank", "core_svd.h", "jacobi.h", "turn_sets.h", "small.h", "svd.h", "dense.h", "team.h", "rules.h"),
+    "lowrank_svd": (
+        "lowrank",
+        "core_svd.h",
+        "jacobi.h",
+        "turn_sets.h",
+        "small.h",
+        "svd.h",
+        "dense.h",
+        "team.h",
+        "rules.h",
+    ),
     "pairwise": ("pairwise", "gram.h", "fixed.h", "small_gram.h", "pairs.py", "zoo_weights.py"),
     "project": ("project",),
     "project_dense": ("project_dense",),

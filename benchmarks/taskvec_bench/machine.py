@@ -50,13 +50,15 @@ def source_tree() -> Path | None:
 
 
 def commit() -> str:
+    """HEAD of that checkout, with "-dirty" where tracked files differ from it; rows are no code."""
     root = source_tree()
     if root is None:
         return ""
-    run = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    head = git(root, "rev-parse", "--short", "HEAD")
+    changed = git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/data")
+    return f"{head}-dirty" if changed else head
+
+
+def git(root: Path, *arguments: str) -> str:
+    run = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     return run.stdout.strip()
