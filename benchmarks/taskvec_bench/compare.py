@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 
 from . import revisions
 from .case import Case
+from .fingerprints import WHOLE_JOB
 from .machine import source_tree
 from .ratios import MARGIN, geometric_mean
+from .real import VARIANT as REAL
 from .registry import selected
 from .turns import FEWEST, LeftOut, Outcome, Trees, compared
 from .version import CompareError
@@ -54,7 +56,9 @@ def chosen(options: argparse.Namespace) -> list[Case]:
         named = selected(options.only)
     except re.error as error:
         raise CompareError(f"--only {options.only}: not a regular expression: {error}") from None
-    ours = [case for case in named if any(provider.startswith("ours/") for provider in case.providers)]
+    # inputs go to both versions through a file: tensors, not what a peer or taskvec has prepared
+    kernels = [case for case in named if case.variant not in (WHOLE_JOB, REAL)]
+    ours = [case for case in kernels if any(provider.startswith("ours/") for provider in case.providers)]
     cases = [case for case in ours if options.all or case.quick or (not options.quick and is_small(case))]
     if not cases:
         raise CompareError(f"--only {options.only}: matches none of these cases, {len(ours)} with --all")

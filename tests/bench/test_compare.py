@@ -249,6 +249,7 @@ def test_cases_are_chosen_by_size() -> None:
     quick, usual, every = ({c.name for c in chosen(*arguments)} for arguments in (["--quick"], [], ["--all"]))
     assert quick < usual < every
     assert not any(name.startswith("limit") for name in every)
+    assert not any("peers" in name or "real adapters" in name for name in every)  # their inputs are not tensors alone
 
 
 def chosen(*arguments: str) -> list[Any]:
