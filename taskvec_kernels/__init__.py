@@ -4,7 +4,7 @@
 and compares the spectra; ``project``, ``project_dense``, ``sparsify`` and ``compare_spectra`` are the single steps.
 """
 
-from .backends import backend_report, simd_level
+from .dispatch.registry import backend_report, simd_level
 from .lowrank import lowrank_svd
 from .pairs import pairwise
 from .projection import project, project_dense

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .arguments import Array, broadcast, check_factors, common_dtype, give_back, scale_tensor, to_tensors
-from .operators import call
+from .dispatch.arguments import Array, broadcast, check_factors, common_dtype, give_back, scale_tensor, to_tensors
+from .dispatch.operators import call
 from .types import LowRankSVD
 
 

@@ -7,9 +7,9 @@ from typing import Unpack
 
 import torch
 
-from .arguments import Array, batch_shape, common_dtype, expanded, expect, give_back, shape, to_tensors
+from .dispatch.arguments import Array, batch_shape, common_dtype, expanded, expect, give_back, shape, to_tensors
+from .dispatch.operators import call
 from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics
-from .operators import call
 from .solver import AdamSettings, choose_solver
 from .types import LowRankSVD, Pairwise
 from .zoo_weights import Seeds, zoo_weights

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .arguments import Array, broadcast, check_factors, give_back, scale_tensor, shape, to_tensors
-from .operators import call
+from .dispatch.arguments import Array, broadcast, check_factors, give_back, scale_tensor, shape, to_tensors
+from .dispatch.operators import call
 
 
 def project(

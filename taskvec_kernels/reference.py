@@ -13,7 +13,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from .arguments import batch_shape
+from .dispatch.arguments import batch_shape
 from .seeding import normal, pair_seed
 from .solver import AdamSettings, Solver, choose_solver
 from .sparse import lambdas, pair_seeds

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .arguments import Array, batch_shape, expect, give_back, result_dtype, shape, to_tensors
-from .operators import call
+from .dispatch.arguments import Array, batch_shape, expect, give_back, result_dtype, shape, to_tensors
+from .dispatch.operators import call
 from .seeding import seeds
 from .solver import AdamSettings, check_lam, choose_solver
 from .types import SparseInfo

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .arguments import Array, broadcast, common_dtype, expect, give_back, shape, to_tensors
+from .dispatch.arguments import Array, broadcast, common_dtype, expect, give_back, shape, to_tensors
+from .dispatch.operators import call
 from .metrics import DEFAULT_SPECTRAL, SPECTRAL, check_metrics
-from .operators import call
 
 
 def compare_spectra(

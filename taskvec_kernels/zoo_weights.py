@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from .arguments import Array, expect
+from .dispatch.arguments import Array, expect
 from .seeding import seeds
 from .solver import Solver, check_lam
 from .sparse import seed_tensor

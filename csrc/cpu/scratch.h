@@ -5,7 +5,7 @@
 #include <memory>
 #include <new>
 
-#include "memory.h"
+#include "cpu/memory.h"
 
 namespace taskvec {
 

@@ -1,7 +1,7 @@
 // SVD of the r × r core R_B R_Aᵀ by one block: S, and what rotates the factors to U and V.
 #pragma once
 
-#include "orthonormal.h"
+#include "cuda/orthonormal.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

@@ -1,5 +1,5 @@
 // The kernels that read factors of BF16.
-#include "launch.cuh"
+#include "cuda/launch.cuh"
 
 namespace taskvec::cuda {
 

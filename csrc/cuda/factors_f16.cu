@@ -1,5 +1,5 @@
 // The kernels that read factors of F16.
-#include "launch.cuh"
+#include "cuda/launch.cuh"
 
 namespace taskvec::cuda {
 

@@ -1,7 +1,7 @@
 // Gram matrices of the factors: FᵀF straight from memory, or of F · T, without ever storing F · T.
 #pragma once
 
-#include "tiles.h"
+#include "cuda/tiles.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

@@ -5,7 +5,7 @@
 
 #include <cuda_runtime.h>
 
-#include "pipeline.h"
+#include "cuda/pipeline.h"
 
 namespace taskvec::cuda {
 

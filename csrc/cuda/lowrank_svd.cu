@@ -1,7 +1,7 @@
 // The entry points: which device, which storage type, and what went wrong.
 #include <stdexcept>
 
-#include "launch.cuh"
+#include "cuda/launch.cuh"
 #include "taskvec/cuda.h"
 
 namespace taskvec {

@@ -1,9 +1,9 @@
 // One pass of orthonormalisation of a factor from its Gram matrix, by one block: the steps of csrc/cpu's orthonormal_step.
 #pragma once
 
-#include "dense.h"
-#include "plan.h"
-#include "svd.h"
+#include "cuda/plan.h"
+#include "numerics/dense.h"
+#include "numerics/svd.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

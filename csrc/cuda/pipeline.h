@@ -1,9 +1,9 @@
 // The kernels in their order, for whatever launches them: a CUDA stream, or the emulation of the tests.
 #pragma once
 
-#include "core.h"
-#include "gram.h"
-#include "rotation.h"
+#include "cuda/core.h"
+#include "cuda/gram.h"
+#include "cuda/rotation.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

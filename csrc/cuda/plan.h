@@ -1,7 +1,7 @@
 // Who does what in lowrank_svd on a GPU: sizes of blocks, and where the working memory of a matrix lies. Host and device.
 #pragma once
 
-#include "rules.h"
+#include "numerics/rules.h"
 #include "taskvec/lowrank_svd.h"
 
 namespace taskvec::TASKVEC_LEVEL {

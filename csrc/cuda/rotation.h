@@ -1,7 +1,7 @@
 // The directions themselves: U = B · W_B and V = Aᵀ · W_A, stored by direction.
 #pragma once
 
-#include "tiles.h"
+#include "cuda/tiles.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

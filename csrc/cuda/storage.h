@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "common.h"
+#include "numerics/common.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

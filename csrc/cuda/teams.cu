@@ -1,5 +1,5 @@
 // The kernels that work on r × r matrices.
-#include "launch.cuh"
+#include "cuda/launch.cuh"
 
 namespace taskvec::cuda {
 

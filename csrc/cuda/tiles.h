@@ -2,8 +2,8 @@
 // A[l / 4][l % 4], B[l % 4][l / 4] and C[l / 4][2 (l % 4) + {0, 1}].
 #pragma once
 
-#include "plan.h"
-#include "storage.h"
+#include "cuda/plan.h"
+#include "cuda/storage.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

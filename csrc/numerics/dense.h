@@ -1,8 +1,8 @@
 // Cholesky of an n × n matrix in fp64 by a team; rows `ld` apart.
 #pragma once
 
-#include "rules.h"
-#include "team.h"
+#include "numerics/rules.h"
+#include "numerics/team.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

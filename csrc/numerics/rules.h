@@ -1,7 +1,7 @@
 // The rules that decide lowrank_svd's results, the same on every backend; docs/NUMERICS.md says why.
 #pragma once
 
-#include "common.h"
+#include "numerics/common.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

@@ -1,8 +1,8 @@
 // SVD of an n × n matrix in fp64 by a team: pivoted QR, then one-sided Jacobi on the rows of R.
 #pragma once
 
-#include "rules.h"
-#include "team.h"
+#include "numerics/rules.h"
+#include "numerics/team.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

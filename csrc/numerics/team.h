@@ -5,7 +5,7 @@
 // and a 4 × 8 matrix spread over 32 ranks, which a team of one does not have. All members make the same calls in the same order.
 #pragma once
 
-#include "common.h"
+#include "numerics/common.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 

@@ -5,8 +5,8 @@
 #include <map>
 #include <string>
 
+#include "cuda/pipeline.h"
 #include "emulated_team.h"
-#include "pipeline.h"
 #include "svd_check.h"
 
 using namespace taskvec;

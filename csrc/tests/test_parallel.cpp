@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "check.h"
-#include "parallel.h"
+#include "cpu/parallel.h"
 
 namespace taskvec::testing {
 namespace {

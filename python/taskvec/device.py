@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from taskvec_kernels.backends import implementation
+from taskvec_kernels.dispatch.registry import implementation
 
 from .errors import TaskvecError
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from taskvec_kernels import backends, cuda, operators
+from taskvec_kernels.backends import cuda
+from taskvec_kernels.dispatch import operators, registry
 
 from ..kernels.conftest import Poisoned
 
@@ -49,7 +50,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which backends the operators ran."""
-    choose = backends.implementation
+    choose = registry.implementation
 
     def implementation(function: str, backend: str | None, device: torch.device) -> Any:
         chosen = choose(function, backend, device)
@@ -65,8 +66,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     options = session.config.option
     if problem() or options.keyword or options.collectonly or any("::" in name for name in session.config.args):
         return
-    names = [name for name in backends.BACKENDS if name not in ("cpu", "reference")]
-    idle = [name for name in names if backends.usable(name, GPU)[0] and not ran[name]]
+    names = [name for name in registry.BACKENDS if name not in ("cpu", "reference")]
+    idle = [name for name in names if registry.usable(name, GPU)[0] and not ran[name]]
     if idle:
         print(f"\ntests/gpu: {', '.join(idle)} can run here and ran no test: {dict(ran)}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -80,6 +81,6 @@ def gpu() -> torch.device:
 @pytest.fixture(params=["cuda"])
 def native_backend(request: pytest.FixtureRequest) -> str:
     """The backend of lowrank_svd, forced; a test that needs it fails where the build lacks it."""
-    ok, reason = backends.usable(request.param, GPU)
+    ok, reason = registry.usable(request.param, GPU)
     assert ok, f"backend {request.param!r} cannot run beside a GPU: {reason}"
     return str(request.param)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from taskvec_kernels import native
+from taskvec_kernels.backends import cpu as native
 
 
 class Poisoned:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskvec_kernels import compare_spectra, lowrank_svd, native, pairwise, sparsify
+from taskvec_kernels import compare_spectra, lowrank_svd, pairwise, sparsify
+from taskvec_kernels.backends import cpu as native
 
 from . import bounds
 from .cases import ALL_PAIRWISE, by_direction, factors, zoo

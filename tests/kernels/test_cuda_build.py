@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from taskvec_kernels import _C, backend_report, backends, cuda, lowrank_svd, native, project
+from taskvec_kernels import _C, backend_report, lowrank_svd, project
+from taskvec_kernels.backends import cpu as native
+from taskvec_kernels.backends import cuda
+from taskvec_kernels.dispatch import registry
 
 from .cases import DTYPES, factors, name_of
 from .compare import assert_same_bits
@@ -40,7 +43,7 @@ def test_the_extension_needs_no_cuda_library() -> None:
 def test_without_a_gpu_every_call_says_so_in_one_line() -> None:
     said = "no usable CUDA driver: " if _C.cuda_built() else "this build has no CUDA kernels"
     assert _C.cuda_problem(0).startswith(said) and one_line(_C.cuda_problem(0))
-    assert backends.usable("cuda") == (False, _C.cuda_problem(0))
+    assert registry.usable("cuda") == (False, _C.cuda_problem(0))
     with pytest.raises(
         ValueError, match=rf"^lowrank_svd: backend 'cuda' cannot run: {said}.*; can run: cpu, "
     ) as caught:
@@ -66,18 +69,18 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine whose device 0 runs the kernels and whose device 1 is too old."""
     old = "device 1 has compute capability 7.5, the kernels need 8.0 or newer"
     monkeypatch.setattr(
-        backends, "cuda_problem", lambda index: (index == 0, old if index else "compiled core, CUDA kernels")
+        registry, "cuda_problem", lambda index: (index == 0, old if index else "compiled core, CUDA kernels")
     )
     monkeypatch.setattr(torch.version, "cuda", "13.0")
 
 
 @pytest.mark.usefixtures("with_gpu")
 def test_choices_with_a_gpu() -> None:
-    assert backends.usable("cuda", GPU, "lowrank_svd")[0]
-    assert backends.implementation("lowrank_svd", None, GPU) is cuda.lowrank_svd
-    assert backends.implementation("lowrank_svd", None, CPU) is not cuda.lowrank_svd
-    assert backends.usable("cuda", CPU) == (False, "takes CUDA tensors, got cpu")
-    assert backends.usable("cuda", torch.device("cuda", 1))[1].startswith("device 1 has compute capability 7.5")
+    assert registry.usable("cuda", GPU, "lowrank_svd")[0]
+    assert registry.implementation("lowrank_svd", None, GPU) is cuda.lowrank_svd
+    assert registry.implementation("lowrank_svd", None, CPU) is not cuda.lowrank_svd
+    assert registry.usable("cuda", CPU) == (False, "takes CUDA tensors, got cpu")
+    assert registry.usable("cuda", torch.device("cuda", 1))[1].startswith("device 1 has compute capability 7.5")
     assert {entry["name"]: entry["usable"] for entry in backend_report()}["cuda"]
     with pytest.raises(ValueError, match=r"^lowrank_svd: backend 'cuda' cannot run: takes CUDA tensors, got cpu; "):
         lowrank_svd(b, a, backend="cuda")
@@ -85,7 +88,7 @@ def test_choices_with_a_gpu() -> None:
 
 @pytest.mark.usefixtures("with_gpu")
 def test_a_backend_may_lack_a_function() -> None:
-    assert backends.usable("cuda", GPU, "project") == (False, "has lowrank_svd alone")
+    assert registry.usable("cuda", GPU, "project") == (False, "has lowrank_svd alone")
     with pytest.raises(ValueError, match=r"^project: backend 'cuda' cannot run: has lowrank_svd alone; can run: .*cpu"):
         project(b, a, b, a, backend="cuda")
 
@@ -93,7 +96,7 @@ def test_a_backend_may_lack_a_function() -> None:
 @pytest.mark.usefixtures("with_gpu")
 def test_a_torch_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert re.match(r"torch .* is built without CUDA", backends.usable("cuda", GPU)[1])
+    assert re.match(r"torch .* is built without CUDA", registry.usable("cuda", GPU)[1])
 
 
 class CoreOnTheCpu:

@@ -12,7 +12,6 @@ import torch
 from taskvec_kernels import (
     LowRankSVD,
     backend_report,
-    backends,
     compare_spectra,
     lowrank_svd,
     pairwise,
@@ -20,6 +19,7 @@ from taskvec_kernels import (
     project_dense,
     sparsify,
 )
+from taskvec_kernels.dispatch import registry
 
 from .cases import factors, zoo
 
@@ -63,16 +63,16 @@ def test_report_names_every_backend() -> None:
 
 
 def test_without_the_core_the_reference_runs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "native", lambda: (False, "the compiled core does not load (no such file)"))
+    monkeypatch.setattr(registry, "native", lambda: (False, "the compiled core does not load (no such file)"))
     with pytest.warns(RuntimeWarning, match="slow fp64 reference.*does not load"):
         lowrank_svd(b, a)
     with pytest.raises(ValueError, match="backend 'cpu' cannot run: the compiled core does not load"):
         lowrank_svd(b, a, backend="cpu")
-    assert backends.simd_level() is None
+    assert registry.simd_level() is None
 
 
 def test_a_function_that_a_backend_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "triton", lambda device: (True, "a GPU that is not there"))
+    monkeypatch.setattr(registry, "triton", lambda device: (True, "a GPU that is not there"))
     message = r"lowrank_svd: backend 'triton' cannot run: has project, .*compare_spectra alone; can run: cpu"
     with pytest.raises(ValueError, match=message):
         lowrank_svd(b, a, backend="triton")
@@ -98,13 +98,13 @@ def test_triton_says_what_is_missing(case: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: there.get("capability", (9, 0)))
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: GPU)
     device = torch.device("cuda" if case == "old GPU" else "cpu")
-    ok, reason = backends.usable("triton", device, "pairwise")
+    ok, reason = registry.usable("triton", device, "pairwise")
     assert not ok and message in reason and "\n" not in reason
-    assert backends.usable("triton", torch.device("cuda"))[0] == (case in ("CPU tensors",))
+    assert registry.usable("triton", torch.device("cuda"))[0] == (case in ("CPU tensors",))
 
 
 def test_a_device_the_core_does_not_take() -> None:
-    usable, reason = backends.usable("cpu", torch.device("cuda"))
+    usable, reason = registry.usable("cpu", torch.device("cuda"))
     assert not usable and "cuda" in reason
 
 

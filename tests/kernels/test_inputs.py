@@ -137,7 +137,7 @@ def test_numpy_views() -> None:
 
 
 def test_numpy_arrays_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    from taskvec_kernels import native
+    from taskvec_kernels.backends import cpu as native
 
     b, a = numpy_of(*factors(9, 12, 4))
     seen = []

@@ -31,7 +31,7 @@ def test_metrics_are_the_same_everywhere() -> None:
 
 
 def test_the_core_has_one_function_a_metric_and_numbers_them_alike() -> None:
-    source = (CSRC / "cpu/spectra.h").read_text()
+    source = (CSRC / "cpu/metrics/metrics.h").read_text()
     for name in core_names():
         assert len(re.findall(rf"^inline Vec<T> {name}\(const Compared<T>& c\)", source, re.MULTILINE)) == 1, name
     header = (CSRC / "include/taskvec/metrics.h").read_text()

@@ -10,7 +10,8 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from taskvec_kernels import compare_spectra, lowrank_svd, operators, pairwise, project, project_dense, sparsify
+from taskvec_kernels import compare_spectra, lowrank_svd, pairwise, project, project_dense, sparsify
+from taskvec_kernels.dispatch import operators
 from taskvec_kernels.solver import Solver
 
 from .cases import factors, zoo

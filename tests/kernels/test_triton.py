@@ -32,7 +32,7 @@ def test_under_the_interpreter() -> None:
 
 
 def test_one_function_a_metric() -> None:
-    source = (ROOT / "taskvec_kernels/triton/metrics.py").read_text()
+    source = (ROOT / "taskvec_kernels/backends/triton/metrics.py").read_text()
     names = set(PAIRWISE) | set(SPECTRAL)
     for name in names:
         assert len(re.findall(rf"^def {name}\(", source, re.MULTILINE)) == 1, name

@@ -24,15 +24,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 if INTERPRETED:
-    from taskvec_kernels import backends
-    from taskvec_kernels.triton import compare, dense, factors, pairs, reduce, sparse
-    from taskvec_kernels.triton.launch import Tile
+    from taskvec_kernels.backends.triton import compare, dense, factors, pairs, reduce, sparse
+    from taskvec_kernels.backends.triton.launch import Tile
+    from taskvec_kernels.dispatch import registry
     from tests.kernels.conftest import Poisoned
 
     @pytest.fixture(autouse=True)
     def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
         """The backend takes CPU tensors, and every output and workspace is full of NaN before it is filled."""
-        monkeypatch.setattr(backends, "triton", lambda device: (True, "Triton's interpreter"))
+        monkeypatch.setattr(registry, "triton", lambda device: (True, "Triton's interpreter"))
         for module in (compare, dense, factors, pairs, reduce, sparse):
             monkeypatch.setattr(module, "torch", Poisoned())
 

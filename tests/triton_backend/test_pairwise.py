@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from taskvec_kernels import LowRankSVD, Pairwise, lowrank_svd, pairwise
-from taskvec_kernels.triton import pairs as launcher
-from taskvec_kernels.triton.launch import Machine, Strided
+from taskvec_kernels.backends.triton import pairs as launcher
+from taskvec_kernels.backends.triton.launch import Machine, Strided
 from tests.kernels import bounds
 from tests.kernels.cases import ALL_PAIRWISE, DTYPES, joined, name_of, padded, zoo
 from tests.kernels.compare import assert_pairs, assert_same_bits, output_dtype

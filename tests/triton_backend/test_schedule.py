@@ -7,8 +7,8 @@ import torch
 import triton
 import triton.language as tl
 
-from taskvec_kernels.triton.panels import Cost, panels, plan
-from taskvec_kernels.triton.schedule import rectangle, triangle, triangle_tiles
+from taskvec_kernels.backends.triton.panels import Cost, panels, plan
+from taskvec_kernels.backends.triton.schedule import rectangle, triangle, triangle_tiles
 
 
 @triton.jit

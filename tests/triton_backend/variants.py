@@ -17,10 +17,10 @@ from triton.runtime.jit import JITFunction
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from taskvec_kernels import LowRankSVD
-from taskvec_kernels import triton as backend
+from taskvec_kernels.backends import triton as backend
+from taskvec_kernels.backends.triton.launch import Machine
 from taskvec_kernels.metrics import PAIRWISE, SPECTRAL
 from taskvec_kernels.solver import Solver
-from taskvec_kernels.triton.launch import Machine
 from taskvec_kernels.types import Weights
 
 RANKS = (8, 16, 32, 64, 128)
@@ -162,7 +162,7 @@ def recorded(arch: int) -> Iterator[list[Launch]]:
     there = Machine((arch // 10, arch % 10), 132)
     with (
         mock.patch.object(JITFunction, "run", run),
-        mock.patch("taskvec_kernels.triton.pairs.machine", lambda device: there),
+        mock.patch("taskvec_kernels.backends.triton.pairs.machine", lambda device: there),
     ):
         yield launches
 

@@ -1,0 +1,37 @@
+// Metrics of given spectra, a pair a lane. Part of one SIMD level, see vec.h.
+#pragma once
+
+#include "cpu/metrics/metrics.h"
+#include "simd/kernels.h"
+
+namespace taskvec::TASKVEC_LEVEL {
+
+template <class T>
+void compare_range(const CompareSpectra& task, int64_t first, int64_t last, void* memory) {
+  Vec<T>* s1 = static_cast<Vec<T>*>(memory);
+  Vec<T>* s2 = s1 + task.k;
+  for (int64_t at = first; at < last; at += lanes<T>) {
+    const int count = int(smaller<int64_t>(lanes<T>, last - at));
+    Vec<T> sum1{}, sum2{}, live{};
+    load_spectra(static_cast<const T*>(task.s1) + at * task.k, task.k, count, s1);
+    load_spectra(static_cast<const T*>(task.s2) + at * task.k, task.k, count, s2);
+    for (int64_t i = 0; i < task.k; ++i) {
+      sum1 += s1[i];
+      live += s1[i] > T(0) ? broadcast(T(1)) : Vec<T>{};
+      sum2 += s2[i];
+    }
+    const Vec<T> one = broadcast(T(1)), none{};
+    const Compared<T> c{task.k, s1, s2, s2, sum1, sum2, one, one, live, one, none, none, none, T(task.p), T(1)};
+    for (int name = 0; name < metric_count; ++name) {
+      if (task.metrics[name] == nullptr) continue;
+      const Vec<T> value = metric(Metric(name), c);
+      for (int lane = 0; lane < count; ++lane) static_cast<T*>(task.metrics[name])[at + lane] = value[lane];
+    }
+  }
+}
+
+void compare_entry(const CompareSpectra& task, int64_t first, int64_t last, void* scratch) {
+  task.f64 ? compare_range<double>(task, first, last, scratch) : compare_range<float>(task, first, last, scratch);
+}
+
+}  // namespace taskvec::TASKVEC_LEVEL

@@ -1,0 +1,11 @@
+// What every CPU of the architecture has: registers of 16 bytes, 16 of them (SSE2) or 32 (NEON).
+#define TASKVEC_LEVEL baseline
+#define TASKVEC_VECTOR_BYTES 16
+#if defined(__aarch64__)
+#define TASKVEC_TILE_ROWS 6
+#define TASKVEC_TILE_VECTORS 4
+#else
+#define TASKVEC_TILE_ROWS 4
+#define TASKVEC_TILE_VECTORS 2
+#endif
+#include "simd/kernels-inl.h"

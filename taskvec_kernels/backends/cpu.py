@@ -1,0 +1,158 @@
+"""The backend "cpu": the operators' flat signatures on the compiled core, which fills outputs made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .. import _C
+from ..dispatch.arguments import DTYPES, result_dtype
+from ..solver import Solver
+from ..sparse import check_values
+from ..types import LowRankSVD, Weights
+
+NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES}
+
+
+def dtype_name(t: Tensor) -> str:
+    return NAMES[t.dtype]
+
+
+def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    batch, (m, r), n = b.shape[:-2], b.shape[-2:], a.shape[-1]
+    k, dtype = min(r, m, n), result_dtype(b, a)
+    b3, a3 = b.reshape(-1, m, r), a.reshape(-1, r, n)
+    scales = scale.reshape(-1).contiguous()
+    Ut = torch.empty(*batch, k, m, dtype=dtype)
+    S = torch.empty(*batch, k, dtype=dtype)
+    Vh = torch.empty(*batch, k, n, dtype=dtype)
+    _C.lowrank_svd(
+        dtype_name(b), len(b3), m, r, n,
+        b3.data_ptr(), strides(b3), a3.data_ptr(), strides(a3), scales.data_ptr(),
+        Ut.data_ptr(), S.data_ptr(), Vh.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip
+    return Ut, S, Vh
+
+
+def strides(t: Tensor) -> tuple[int, int, int]:
+    batch, row, column = t.stride()
+    return batch, row, column
+
+
+def operand(t: Tensor, direction: int = -2, position: int = -1) -> tuple[str, int, int, tuple[int, int, int]]:
+    """How the core is told of a batch of factors of any strides, by the dimensions of directions and positions."""
+    strides = t.stride()
+    batch = strides[0] if len(strides) == 3 else 0
+    return NAMES[t.dtype], t.data_ptr(), t.shape[position], (batch, strides[direction], strides[position])
+
+
+def one_batch(t: Tensor) -> Tensor:
+    """Leading dimensions as one; a copy only where no stride can name them."""
+    return t if t.dim() <= 3 else t.flatten(0, -3)
+
+
+def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
+    *batch, _, k = U.shape
+    dtype = result_dtype(U, Vh, b, a)
+    d = torch.empty(*batch, k, dtype=dtype)
+    if len(batch) > 1:
+        U, Vh, b, a = one_batch(U), one_batch(Vh), one_batch(b), one_batch(a)
+    scale = scale.contiguous()
+    _C.project(
+        dtype == torch.float64, scale.numel(), k, b.shape[-1],
+        operand(U, -1, -2), operand(Vh), operand(b, -1, -2), operand(a),
+        scale.data_ptr(), clip, d.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip
+    return d
+
+
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
+    batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, tau)
+    d = torch.empty(*batch, k, dtype=dtype)
+    U, Vh, tau = one_batch(U), one_batch(Vh), one_batch(tau)
+    _C.project_dense(
+        dtype == torch.float64, batch.numel(), k, operand(U, -1, -2), operand(Vh), operand(tau),
+        clip, d.data_ptr(), torch.get_num_threads(),
+    )  # fmt: skip
+    return d
+
+
+def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None) -> list[Tensor]:
+    batch, k, dtype = s1.shape[:-1], s1.shape[-1], result_dtype(s1, s2)
+    s1, s2 = s1.to(dtype).contiguous(), s2.to(dtype).contiguous()
+    out = {name: torch.empty(batch, dtype=dtype) for name in metrics}
+    pointers = {name: t.data_ptr() for name, t in out.items()}
+    count = s1.numel() // k
+    _C.compare_spectra(
+        dtype == torch.float64, count, k, s1.data_ptr(), s2.data_ptr(), p or 1.0, pointers, torch.get_num_threads()
+    )
+    return list(out.values())
+
+
+def sparsify(
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    d, tau_norm, k = d.contiguous(), tau_norm.contiguous(), d.shape[-1]
+    seed = None if seed is None else seed.contiguous()
+    S = torch.empty(*lam.shape, k, dtype=d.dtype)
+    found = lam.shape if info else (0,)
+    objective = torch.empty(found, dtype=d.dtype)
+    steps, converged = torch.zeros(found, dtype=torch.int64), torch.zeros(found, dtype=torch.bool)
+    for i, weight in enumerate(lam):  # [...]
+        weight = weight.contiguous()
+        outputs = [t[i].data_ptr() for t in (objective, steps, converged)] if info else [0, 0, 0]
+        valid = _C.sparsify(
+            d.dtype == torch.float64, weight.numel(), k, solver, d.data_ptr(), tau_norm.data_ptr(), weight.data_ptr(),
+            0 if seed is None else seed.data_ptr(), S[i].data_ptr(), outputs[0], outputs[1], outputs[2],
+            slack, torch.get_num_threads(),
+        )  # fmt: skip
+        if not valid and slack is not None:
+            check_values(d, tau_norm, lam, slack)
+    return S, objective, steps, converged
+
+
+def pairwise(
+    x: LowRankSVD,
+    y: LowRankSVD | None,
+    metrics: Sequence[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    weights: Weights,
+) -> list[Tensor]:
+    batch, dtype = x.S.shape[:-2], result_dtype(*x)
+    m, n = x.U.shape[-2], x.Vh.shape[-1]
+    left = stored_by_direction(x, dtype)
+    right = left if y is None else stored_by_direction(y, dtype)
+
+    def outputs(source: Sequence[Tensor], target: Sequence[Tensor]) -> dict[str, Tensor]:
+        shape, k = (*batch, source[1].shape[-2], target[1].shape[-2]), source[1].shape[-1]
+        out = {name: torch.empty(len(weights.lam), *shape, dtype=dtype) for name in metrics}
+        if spectra:
+            out["spectra"] = torch.empty(len(weights.lam), *shape, k, dtype=dtype)
+            out["d"] = torch.empty(*shape, k, dtype=dtype)
+        return out
+
+    def addresses(side: Sequence[Tensor], seed: Tensor | None) -> tuple[int, int, int, int, int, int]:
+        pointers = (t.data_ptr() for t in side)
+        return (*side[1].shape[-2:], *pointers, 0 if seed is None else seed.data_ptr())
+
+    forward = outputs(left, right)
+    backward = {} if y is None else outputs(right, left)
+    x_seed = None if weights.x_seed is None else weights.x_seed.contiguous()
+    y_seed = x_seed if weights.y_seed is None else weights.y_seed.contiguous()
+    _C.pairwise(
+        dtype_name(x.U), batch.numel(), m, n, addresses(left, x_seed), addresses(right, y_seed), y is None, p or 1.0,
+        precision == "medium", weights.lam, weights.solver,
+        {name: t.data_ptr() for name, t in forward.items()},
+        {name: t.data_ptr() for name, t in backward.items()},
+        torch.get_num_threads(),
+    )  # fmt: skip
+    return [*forward.values(), *backward.values()]
+
+
+def stored_by_direction(svd: LowRankSVD, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """(Uᵀ (..., N, k, m), S, Vh), contiguous: no copy for what ``lowrank_svd`` made."""
+    return svd.U.mT.contiguous(), svd.S.to(dtype).contiguous(), svd.Vh.contiguous()

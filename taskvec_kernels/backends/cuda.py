@@ -1,0 +1,50 @@
+"""The backend "cuda": the operators' flat signatures on the compiled core, on torch's memory and torch's stream.
+
+Outputs and working memory come from torch's caching allocator, so that streams, CUDA graphs and memory limits work as
+for torch's own functions; nothing here waits for the GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from .. import _C
+from ..dispatch.arguments import result_dtype
+from .cpu import dtype_name, strides
+
+
+def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    batch, (m, r), n = b.shape[:-2], b.shape[-2:], a.shape[-1]
+    k, dtype, device = min(r, m, n), result_dtype(b, a), b.device
+    index = torch.cuda.current_device() if device.index is None else device.index
+    with memory_hint(batch.numel()):
+        b3, a3 = b.reshape(-1, m, r), a.reshape(-1, r, n)
+        scales = scale.reshape(-1).contiguous()
+        Ut = torch.empty(*batch, k, m, dtype=dtype, device=device)
+        S = torch.empty(*batch, k, dtype=dtype, device=device)
+        Vh = torch.empty(*batch, k, n, dtype=dtype, device=device)
+        size = _C.cuda_workspace(dtype_name(b), len(b3), m, r, n, index)
+        workspace = torch.empty(size, dtype=torch.uint8, device=device)
+    _C.lowrank_svd_cuda(
+        dtype_name(b), len(b3), m, r, n,
+        b3.data_ptr(), strides(b3), a3.data_ptr(), strides(a3), scales.data_ptr(),
+        Ut.data_ptr(), S.data_ptr(), Vh.data_ptr(),
+        index, workspace.data_ptr(), torch.cuda.current_stream(device).cuda_stream,
+    )  # fmt: skip
+    return Ut, S, Vh
+
+
+@contextmanager
+def memory_hint(matrices: int) -> Iterator[None]:
+    """torch's own out-of-memory error, and what helps."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        hint = (
+            f"lowrank_svd needs its inputs, its outputs and up to 256 MiB; pass fewer than {matrices} matrices at once"
+        )
+        raise torch.OutOfMemoryError(f"{error} ({hint})") from error

@@ -1,0 +1,62 @@
+"""The backend "reference": the functions of ``reference`` behind the operators' flat signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .. import reference
+from ..dispatch.arguments import result_dtype
+from ..solver import Solver
+from ..sparse import check_values
+from ..types import LowRankSVD, Weights
+
+
+def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    U, S, Vh = reference.lowrank_svd(b, a, scale)
+    dtype = result_dtype(b, a)
+    return U.mT.to(dtype, memory_format=torch.contiguous_format).contiguous(), S.to(dtype), Vh.to(dtype).contiguous()
+
+
+def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
+    return reference.project(U, Vh, b, a, scale, clip=clip).to(result_dtype(U, Vh, b, a)).contiguous()
+
+
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
+    return reference.project_dense(U, Vh, tau, clip=clip).to(result_dtype(U, Vh, tau)).contiguous()
+
+
+def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None) -> list[Tensor]:
+    values = reference.compare_spectra(s1, s2, metrics=metrics, p=p)
+    return [value.to(result_dtype(s1, s2)).contiguous() for value in values.values()]
+
+
+def sparsify(
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    if slack is not None:
+        check_values(d, tau_norm, lam, slack)
+    parts = zip(*(reference.solve(d, tau_norm, weight, solver, seed) for weight in lam), strict=True)
+    S, objective, steps, converged = (torch.stack(part) for part in parts)
+    if not info:
+        objective, steps, converged = (t.new_empty(0) for t in (objective, steps, converged))
+    return S.to(d.dtype), objective.to(d.dtype), steps, converged
+
+
+def pairwise(
+    x: LowRankSVD,
+    y: LowRankSVD | None,
+    metrics: Sequence[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    weights: Weights,
+) -> list[Tensor]:
+    del precision  # always fp64
+    other = x if y is None else y
+    forward = reference.one_way(x, other, metrics, spectra, p, weights)
+    backward = None if y is None else reference.one_way(y, x, metrics, spectra, p, weights.swapped())
+    values = [*forward.values(), *(backward or {}).values()]
+    return [value.to(result_dtype(*x)).contiguous() for value in values]

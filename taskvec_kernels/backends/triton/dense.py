@@ -1,0 +1,71 @@
+"""``project_dense``: diag(Uᴴ τ V) of a dense τ that is read once."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ...dispatch.arguments import result_dtype
+from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2
+
+ROWS, COLUMNS = 64, 1024  # of τ, that a program sums
+BN = 32
+
+
+@triton.jit
+def project_part(
+    U, u_offsets, u_m, u_k, V, v_offsets, v_k, v_n, tau, t_offsets, t_m, t_n, out, m, n, k, row_blocks, column_blocks,
+    COLUMNS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, K: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """A block of rows and columns of one τ: out [matrices, row blocks · column blocks, k].
+
+    The programs of one block of τ follow one another, so that the L2 cache serves all but the first.
+    """
+    k_blocks = tl.cdiv(k, K)
+    program = tl.program_id(0) // k_blocks
+    parts = row_blocks * column_blocks
+    matrix = program // parts
+    part = program % parts
+    i = (part // column_blocks) * BM + tl.arange(0, BM)
+    start = (part % column_blocks) * COLUMNS
+    c = (tl.program_id(0) % k_blocks) * K + tl.arange(0, K)
+    pU = U + tl.load(u_offsets + matrix)
+    pV = V + tl.load(v_offsets + matrix)
+    pt = tau + tl.load(t_offsets + matrix)
+    DTYPE: tl.constexpr = out.dtype.element_ty
+    y = tl.zeros((BM, K), dtype=DTYPE)  # τ V
+    for j0 in tl.range(start, tl.minimum(start + COLUMNS, n), BN):
+        j = j0 + tl.arange(0, BN)
+        at = pt + i[:, None].to(tl.int64) * t_m + j[None, :].to(tl.int64) * t_n
+        rows = tl.load(at, mask=(i[:, None] < m) & (j[None, :] < n), other=0.0).to(DTYPE)
+        at = pV + c[:, None].to(tl.int64) * v_k + j[None, :].to(tl.int64) * v_n
+        v = tl.load(at, mask=(c[:, None] < k) & (j[None, :] < n), other=0.0).to(DTYPE)
+        y = tl.dot(rows, v.T, y, input_precision=PRECISION, out_dtype=DTYPE)
+    u = tl.load(
+        pU + i[:, None].to(tl.int64) * u_m + c[None, :].to(tl.int64) * u_k,
+        mask=(i[:, None] < m) & (c[None, :] < k),
+        other=0.0,
+    ).to(DTYPE)
+    tl.store(out + program.to(tl.int64) * k + c, tl.sum(u * y, axis=0), mask=c < k)
+
+
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
+    (m, n), k = tau.shape[-2:], U.shape[-1]
+    dtype = result_dtype(U, Vh, tau)
+    check_dtype("project_dense", dtype, machine(U.device))
+    batch = tau.shape[:-2]
+    K = min(32, max(16, next_power_of_2(k)))
+    rows, columns = ceil_div(m, ROWS), ceil_div(n, COLUMNS)
+    parts = torch.empty(batch.numel(), rows * columns, k, dtype=dtype, device=U.device)
+    if parts.numel():
+        factors = [Strided.of(t, 2) for t in (U, Vh, tau)]
+        arguments = [value for t in factors for value in (t.data, t.offsets, *t.strides)]
+        project_part[(batch.numel() * rows * columns * ceil_div(k, K),)](
+            *arguments, parts, m, n, k, rows, columns,
+            COLUMNS=COLUMNS, BM=ROWS, BN=BN, K=K,
+            PRECISION="ieee" if dtype == torch.float64 else "tf32x3", num_warps=4, num_stages=3,
+        )  # fmt: skip
+    d = parts.sum(1).view(*batch, k)
+    return d.clamp_(min=0) if clip else d  # clamp keeps NaN

@@ -1,0 +1,77 @@
+"""``project``: diag(Uᴴ · scale·b·a · V) of pairs of raw factors, gathered through their strides."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ...dispatch.arguments import result_dtype
+from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2
+
+RUN = 512  # positions that are summed in a row
+
+
+@triton.jit
+def project_pairs(
+    U, u_offsets, u_m, u_k, V, v_offsets, v_k, v_n, b, b_offsets, b_m, b_r, a, a_offsets, a_r, a_n,
+    scale, out, m, n, k, r,
+    CLIP: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK: tl.constexpr, RUN: tl.constexpr,
+):  # fmt: skip
+    """One block of a pair's directions: U [m, k], V [k, n], b [m, r], a [r, n]."""
+    blocks = tl.cdiv(k, BLOCK_K)
+    pair = tl.program_id(0) // blocks
+    ck = (tl.program_id(0) % blocks) * BLOCK_K + tl.arange(0, BLOCK_K)
+    pU = U + tl.load(u_offsets + pair)
+    pV = V + tl.load(v_offsets + pair)
+    pb = b + tl.load(b_offsets + pair)
+    pa = a + tl.load(a_offsets + pair)
+    d = tl.zeros((BLOCK_K,), dtype=out.dtype.element_ty)
+    for r0 in tl.range(0, r, BLOCK_R, num_stages=1):
+        cr = r0 + tl.arange(0, BLOCK_R)
+        left = cross(pU, u_k, u_m, pb, b_r, b_m, ck, k, cr, r, m, BLOCK_K, BLOCK_R, BLOCK, RUN, out.dtype.element_ty)
+        right = cross(pV, v_k, v_n, pa, a_r, a_n, ck, k, cr, r, n, BLOCK_K, BLOCK_R, BLOCK, RUN, out.dtype.element_ty)
+        d += tl.sum(left * right, axis=1)
+    d = d * tl.load(scale + pair).to(d.dtype)
+    if CLIP:
+        d = tl.where(d < 0, 0.0, d)
+    tl.store(out + pair.to(tl.int64) * k + ck, d, mask=ck < k)
+
+
+@triton.jit
+def cross(
+    x, x_row, x_step, y, y_row, y_step, cx, rows_x, cy, rows_y, length,
+    BX: tl.constexpr, BY: tl.constexpr, BLOCK: tl.constexpr, RUN: tl.constexpr, DTYPE: tl.constexpr,
+):  # fmt: skip
+    """Σ_l x[cx, l] y[cy, l], [BX, BY]: runs of RUN positions, then the runs."""
+    total = tl.zeros((BX, BY), dtype=DTYPE)
+    for start in tl.range(0, length, RUN, num_stages=1):
+        sums = tl.zeros((BX, BY), dtype=DTYPE)
+        for l0 in tl.range(start, tl.minimum(start + RUN, length), BLOCK):
+            at = l0 + tl.arange(0, BLOCK)
+            px = x + cx[:, None].to(tl.int64) * x_row + at[None, :].to(tl.int64) * x_step
+            py = y + cy[:, None].to(tl.int64) * y_row + at[None, :].to(tl.int64) * y_step
+            block_x = tl.load(px, mask=(cx[:, None] < rows_x) & (at[None, :] < length), other=0.0).to(DTYPE)
+            block_y = tl.load(py, mask=(cy[:, None] < rows_y) & (at[None, :] < length), other=0.0).to(DTYPE)
+            sums = tl.dot(block_x, block_y.T, sums, input_precision="ieee", out_dtype=DTYPE)
+        total += sums
+    return total
+
+
+def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
+    k, (m, r), n = U.shape[-1], b.shape[-2:], a.shape[-1]
+    out = torch.empty(*U.shape[:-2], k, dtype=result_dtype(U, Vh, b, a), device=U.device)
+    check_dtype("project", out.dtype, machine(U.device))
+    parts = [Strided.of(t, 2) for t in (U, Vh, b, a)]
+    scales = scale.reshape(-1).contiguous()
+    block_k, block_r = (min(32, max(16, next_power_of_2(size))) for size in (k, r))
+    if out.numel():
+        arguments = [value for t in parts for value in (t.data, t.offsets, *t.strides)]
+        project_pairs[(scales.numel() * ceil_div(k, block_k),)](
+            *arguments, scales, out, m, n, k, r,
+            CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=32, RUN=RUN,
+            num_warps=2 if block_k * block_r < 1024 and b.element_size() == 4 else 4,  # else it spills
+            maxnreg=255 if b.element_size() == 2 else None,
+        )  # fmt: skip
+    return out

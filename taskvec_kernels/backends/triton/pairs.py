@@ -1,0 +1,286 @@
+"""``pairwise``: pack a panel, compute its d tile by tile, reduce it to metrics, panel after panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import triton.language as tl
+from torch import Tensor
+
+from ...dispatch.arguments import result_dtype
+from ...types import LowRankSVD, Weights
+from .gram import gram
+from .launch import (
+    Machine,
+    Scheme,
+    Strided,
+    Tile,
+    ceil_div,
+    check_dtype,
+    machine,
+    operand,
+    padded_rank,
+    power_of_two,
+    round_up,
+    scheme,
+    tile,
+)
+from .pack import pack, pad_spectra
+from .panels import WORKSPACE, Cost, Panel, Plan, panels, plan
+from .reduce import Side, allocate, reduce
+from .schedule import triangle_tiles
+
+TL_DTYPE = {torch.float32: tl.float32, torch.float64: tl.float64}
+DEPTH = 64  # columns of U and of V in X are padded to a multiple of this
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """The adapters of one side, [modules, adapters, ...]."""
+
+    U: Strided  # [modules, adapters, k, m]
+    V: Strided  # [modules, adapters, k, n]
+    side: Side
+    k: int
+    R: int
+    blocks: int  # of R directions, an adapter
+
+    @classmethod
+    def of(cls, svd: LowRankSVD, seed: Tensor | None, dtype: torch.dtype) -> Zoo:
+        k = svd.S.shape[-1]
+        R, blocks = padded_rank(k)
+        side = Side.of(pad_spectra(svd.S, R * blocks, dtype), seed)
+        return cls(Strided.of(svd.U.mT, 3), Strided.of(svd.Vh, 3), side, k, R, blocks)
+
+    @property
+    def padded(self) -> int:
+        return self.R * self.blocks
+
+    @property
+    def count(self) -> int:
+        return self.side.norm.shape[1]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What holds for every panel of a call."""
+
+    x: Zoo
+    y: Zoo  # x itself when all against all
+    symmetric: bool
+    on: Machine
+    how: Scheme
+    cut: Tile
+    m: int
+    n: int
+    dtype: torch.dtype  # of sums and results
+    overlaps: bool
+
+    @property
+    def depths(self) -> tuple[int, int]:
+        return round_up(self.m, DEPTH), round_up(self.n, DEPTH)
+
+    @property
+    def width(self) -> int:
+        return sum(self.depths) * self.how.copies
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """Of U and V in X; fp64 needs none."""
+        if self.how.dtype == torch.float64:
+            return 1.0, 1.0
+        return power_of_two(self.m, self.how.terms), power_of_two(self.n, self.how.terms)
+
+    def tiles(self, sources: int, targets: int | None) -> tuple[int, int, int]:
+        """Row tiles, column tiles, and tiles of a module."""
+        rows = ceil_div(sources * self.x.padded, self.cut.BM)
+        if targets is None:
+            return rows, 0, triangle_tiles(rows, self.cut.BN // self.cut.BM)
+        columns = ceil_div(targets * self.y.padded, self.cut.BN)
+        return rows, columns, rows * columns
+
+    def cost(self) -> Cost:
+        itemsize = self.dtype.itemsize
+        row = self.width * self.how.dtype.itemsize
+        d = self.x.padded * self.y.blocks + (0 if self.symmetric else self.y.padded * self.x.blocks)
+        squares = 2 * self.x.blocks * self.y.blocks if self.overlaps else 0
+        return Cost(
+            x=self.x.padded * row,
+            y=self.y.padded * row,
+            pair=(2 * d if self.symmetric else d) * itemsize + squares * itemsize,
+            program=2 * self.cut.BM * self.cut.BN * itemsize,
+            programs=self.on.processors,
+        )
+
+
+def pairwise(
+    x: LowRankSVD,
+    y: LowRankSVD | None,
+    metrics: list[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    weights: Weights,
+) -> list[Tensor]:
+    batch, dtype, device = x.S.shape[:-2], result_dtype(*x), x.S.device
+    zoo = Zoo.of(x, weights.x_seed, dtype)
+    other = zoo if y is None else Zoo.of(y, weights.y_seed, dtype)
+    on, how = machine(device), scheme(x.U.dtype, precision)
+    check_dtype("pairwise", dtype, on)
+    overlaps = any(name.startswith("overlap") for name in metrics)
+    m, n = x.U.shape[-2], x.Vh.shape[-1]
+    call = Call(zoo, other, y is None, on, how, tile(on, how), m, n, dtype, overlaps)
+    lams = len(weights.lam)
+    forward = allocate(metrics, spectra, lams, (*batch, zoo.count, other.count), zoo.k, dtype, device)
+    backward = forward
+    if y is not None:
+        backward = allocate(metrics, spectra, lams, (*batch, other.count, zoo.count), other.k, dtype, device)
+    if batch.numel() and forward:
+        run(call, batch.numel(), forward, backward, len(batch), p, weights)
+    return [*forward.values(), *(backward.values() if y is not None else ())]
+
+
+def of_lam(out: dict[str, Tensor], at: int, lead: int) -> dict[str, Tensor]:
+    """Views for one λ with one leading dimension in place of ``lead``."""
+    views = {name: t if name == "d" else t[at] for name, t in out.items()}
+    return {name: t.flatten(0, lead - 1) if lead else t[None] for name, t in views.items()}
+
+
+def run(
+    call: Call,
+    modules: int,
+    forward: dict[str, Tensor],
+    backward: dict[str, Tensor],
+    lead: int,
+    p: float | None,
+    weights: Weights,
+) -> None:
+    device = call.x.side.S.device
+    lams = [torch.full((1,), lam, dtype=torch.float64, device=device) for lam in weights.lam]
+    solvers = [None if lam == 0 and weights.solver.method == "exact" else weights.solver for lam in weights.lam]
+    N, M = call.x.count, None if call.symmetric else call.y.count
+    tiles = call.tiles(N, M)[2]
+    cut, space = workspace(call, lambda budget: plan(modules, N, M, call.cost(), tiles, budget))
+    packed = None
+    size = call.m * call.n
+    for panel in panels(cut, modules, N, M):
+        if packed != (panel.modules, panel.sources):
+            rows_of(call, call.x, panel.modules, panel.sources, space.x)
+            packed = panel.modules, panel.sources
+        if panel.targets is not None:
+            rows_of(call, call.y, panel.modules, panel.targets, space.y)
+        source = call.x.side.part(panel.modules, panel.sources)
+        target = source if panel.targets is None else call.y.side.part(panel.modules, panel.targets)
+        d, back, cross = multiply(call, panel, source, target, space)
+        blocks = call.x.blocks, call.y.blocks
+        first = panel.modules.start
+        i, j = panel.sources.start, (panel.targets or panel.sources).start
+        strides = target.norm.shape[1] * call.y.blocks, 1
+        for at, (lam, solver) in enumerate(zip(lams, solvers, strict=True)):
+            there, by = of_lam(forward, at, lead), of_lam(backward, at, lead)
+            reduce(
+                d, cross, strides, source, target, blocks, there, (first, i, j), call.x.k, size, p, lam, solver
+            )  # fmt: skip
+            if panel.targets is not None:
+                reduce(
+                    back, cross, strides[::-1], target, source, blocks[::-1], by, (first, j, i), call.y.k, size, p,
+                    lam, solver,
+                )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Flat memory that every panel uses again."""
+
+    x: Tensor
+    y: Tensor
+    d: Tensor
+    back: Tensor
+    cross: tuple[Tensor, Tensor]
+    scratch: Tensor
+
+    @classmethod
+    def of(cls, call: Call, p: Plan) -> Workspace:
+        device = call.x.side.S.device
+        spare = max(call.cut.BM, call.cut.BN)  # rows that a tile may read beyond the last
+
+        def rows(adapters: int, zoo: Zoo) -> Tensor:
+            count = (p.modules * adapters * zoo.padded + spare) * call.width if adapters else 0
+            return torch.empty(count, dtype=call.how.dtype, device=device)
+
+        def values(count: int) -> Tensor:
+            return torch.empty(count, dtype=call.dtype, device=device)
+
+        x, y = call.x, call.y
+        among = call.symmetric and p.sources == x.count
+        targets = 0 if among else p.targets
+        pairs = p.modules * p.sources * max(targets, p.sources if call.symmetric else 0)
+        squares = pairs * x.blocks * y.blocks if call.overlaps else 0
+        return cls(
+            x=rows(p.sources, x),
+            y=rows(targets, y),
+            d=values(pairs * x.padded * y.blocks),
+            back=values(p.modules * p.sources * targets * y.padded * x.blocks),
+            cross=(values(squares), values(squares)),
+            scratch=values(p.programs * 2 * call.cut.BM * call.cut.BN),
+        )
+
+
+def workspace(call: Call, planned: Callable[[int], Plan]) -> tuple[Plan, Workspace]:
+    """The memory of the largest panels that there is room for; a budget that does not fit is halved.
+
+    Raises:
+        torch.OutOfMemoryError: one adapter against one does not fit.
+    """
+    budget = WORKSPACE
+    while True:
+        cut = planned(budget)
+        try:
+            return cut, Workspace.of(call, cut)
+        except torch.OutOfMemoryError as error:
+            if cut.smallest:
+                raise torch.OutOfMemoryError(
+                    f"{error} (pairwise: not even one adapter against one fits beside inputs and outputs; "
+                    "free GPU memory, or pass fewer adapters or modules a call)"
+                ) from error
+            budget //= 2
+
+
+def rows_of(call: Call, zoo: Zoo, modules: slice, adapters: slice, out: Tensor) -> None:
+    U, V = zoo.U.part(modules, adapters), zoo.V.part(modules, adapters)
+    pack(out[: len(out) // call.width * call.width].view(-1, call.width), U, V, call.depths, call.scales, zoo.padded,
+         call.how.terms)  # fmt: skip
+
+
+def multiply(
+    call: Call, panel: Panel, source: Side, target: Side, space: Workspace
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """d of both directions and the squared overlaps of blocks, each [modules, ...] in the workspace."""
+    among = panel.targets is None
+    cut, x, y = call.cut, call.x, call.y
+    modules, sources = source.norm.shape
+    targets = target.norm.shape[1]
+    row_tiles, column_tiles, module_tiles = call.tiles(sources, None if among else targets)
+    tiles = module_tiles * modules
+    programs = min(tiles, len(space.scratch) // (2 * cut.BM * cut.BN))
+
+    def strips(memory: Tensor, count: int, height: int) -> object:
+        rows = memory[: modules * count * call.width].view(-1, call.width)
+        return operand(rows, height, cut.BK, call.on.tma)
+
+    a = strips(space.x, sources * x.padded, cut.BM)
+    b = strips(space.x if among else space.y, targets * y.padded, cut.BN)
+    back = space.d if among else space.back
+    undo = tuple(scale**-2 for scale in call.scales)
+    gram[(programs,)](
+        a, b, source.S, target.S, space.scratch, space.d, back, *space.cross,
+        sources * x.padded, targets * y.padded, *call.depths, *undo, call.width,
+        row_tiles, column_tiles, module_tiles, tiles, programs,
+        SYMMETRIC=among, TERMS=call.how.terms, RUN=call.how.run, OVERLAPS=call.overlaps,
+        BM=cut.BM, BN=cut.BN, BK=cut.BK, BC=min(cut.BN, max(64, y.R)), RX=x.R, RY=y.R, DTYPE=TL_DTYPE[call.dtype],
+        TMA=call.on.tma, num_warps=cut.warps, num_stages=cut.stages,
+    )  # fmt: skip
+    cross = tuple(t[: modules * sources * x.blocks * targets * y.blocks].view(modules, -1) for t in space.cross)
+    return space.d, back, (cross[0], cross[1]) if call.overlaps else (space.d, space.d)

@@ -1,0 +1,198 @@
+"""The ``torch.library`` operators behind the public functions: opaque to ``torch.compile``, with fakes for shapes.
+
+Signatures are flat and functional (fresh outputs, no mutation). One operator call covers a whole zoo, so that the cost
+of dispatch (microseconds) vanishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..solver import SCHEMA as SOLVER
+from ..solver import Solver
+from ..types import LowRankSVD, Weights
+from .arguments import result_dtype
+from .registry import implementation
+
+LIBRARY = torch.library.Library("taskvec", "DEF")  # type: ignore[no-untyped-call]
+SCHEMAS = (
+    "lowrank_svd(Tensor b, Tensor a, Tensor scale, str? backend) -> (Tensor, Tensor, Tensor)",
+    "project(Tensor U, Tensor Vh, Tensor b, Tensor a, Tensor scale, bool clip, str? backend) -> Tensor",
+    "project_dense(Tensor U, Tensor Vh, Tensor tau, bool clip, str? backend) -> Tensor",
+    "compare_spectra(Tensor s1, Tensor s2, str[] metrics, float? p, str? backend) -> Tensor[]",
+    f"sparsify(Tensor d, Tensor tau_norm, Tensor lam, Tensor? seed, {SOLVER}, bool info, float? slack, "
+    "str? backend) -> (Tensor, Tensor, Tensor, Tensor)",
+    "pairwise(Tensor xU, Tensor xS, Tensor xVh, Tensor? yU, Tensor? yS, Tensor? yVh, str[] metrics, bool spectra, "
+    f"str precision, float? p, float[] lam, Tensor? x_seed, Tensor? y_seed, {SOLVER}, str? backend) -> Tensor[]",
+)
+
+
+def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor, backend: str | None) -> tuple[Tensor, Tensor, Tensor]:
+    return implementation("lowrank_svd", backend, b.device)(b, a, scale)  # type: ignore[no-any-return]
+
+
+def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, backend: str | None) -> Tensor:
+    return implementation("project", backend, U.device)(U, Vh, b, a, scale, clip)  # type: ignore[no-any-return]
+
+
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, backend: str | None) -> Tensor:
+    return implementation("project_dense", backend, U.device)(U, Vh, tau, clip)  # type: ignore[no-any-return]
+
+
+def compare_spectra(s1: Tensor, s2: Tensor, metrics: list[str], p: float | None, backend: str | None) -> list[Tensor]:
+    return implementation("compare_spectra", backend, s1.device)(s1, s2, metrics, p)  # type: ignore[no-any-return]
+
+
+def sparsify(
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    *solver, info, slack, backend = rest
+    run = implementation("sparsify", backend, d.device)
+    return run(d, tau_norm, lam, seed, Solver(*solver), info, slack)  # type: ignore[no-any-return]
+
+
+def pairwise(
+    xU: Tensor,
+    xS: Tensor,
+    xVh: Tensor,
+    yU: Tensor | None,
+    yS: Tensor | None,
+    yVh: Tensor | None,
+    metrics: list[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    lam: list[float],
+    x_seed: Tensor | None,
+    y_seed: Tensor | None,
+    *rest: Any,
+) -> list[Tensor]:
+    *solver, backend = rest
+    y = None if yU is None or yS is None or yVh is None else LowRankSVD(yU, yS, yVh)
+    run = implementation("pairwise", backend, xU.device)
+    weights = Weights(tuple(lam), Solver(*solver), x_seed, y_seed)
+    return run(LowRankSVD(xU, xS, xVh), y, metrics, spectra, precision, p, weights)  # type: ignore[no-any-return]
+
+
+def fake_lowrank_svd(b: Tensor, a: Tensor, scale: Tensor, backend: str | None) -> tuple[Tensor, Tensor, Tensor]:
+    *batch, m, r = b.shape
+    n = a.shape[-1]
+    k = min(r, m, n)
+    dtype = result_dtype(b, a)
+    return (
+        b.new_empty(*batch, k, m, dtype=dtype),
+        b.new_empty(*batch, k, dtype=dtype),
+        b.new_empty(*batch, k, n, dtype=dtype),
+    )
+
+
+def fake_project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, backend: str | None) -> Tensor:
+    return U.new_empty(*U.shape[:-2], U.shape[-1], dtype=result_dtype(U, Vh, b, a))
+
+
+def fake_project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, backend: str | None) -> Tensor:
+    return U.new_empty(*U.shape[:-2], U.shape[-1], dtype=result_dtype(U, Vh, tau))
+
+
+def fake_compare_spectra(
+    s1: Tensor, s2: Tensor, metrics: list[str], p: float | None, backend: str | None
+) -> list[Tensor]:
+    return [s1.new_empty(s1.shape[:-1], dtype=result_dtype(s1, s2)) for _ in metrics]
+
+
+def fake_sparsify(
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    found = lam.shape if rest[-3] else (0,)
+    return (
+        d.new_empty(*lam.shape, d.shape[-1]),
+        d.new_empty(found),
+        d.new_empty(found, dtype=torch.int64),
+        d.new_empty(found, dtype=torch.bool),
+    )
+
+
+def fake_pairwise(
+    xU: Tensor,
+    xS: Tensor,
+    xVh: Tensor,
+    yU: Tensor | None,
+    yS: Tensor | None,
+    yVh: Tensor | None,
+    metrics: list[str],
+    spectra: bool,
+    precision: str,
+    p: float | None,
+    lam: list[float],
+    *rest: Any,
+) -> list[Tensor]:
+    *batch, N, kx = xS.shape
+    M, ky = (N, kx) if yS is None else yS.shape[-2:]
+    dtype = result_dtype(xU)
+
+    def one_way(rows: int, columns: int, k: int) -> list[Tensor]:
+        shapes = [(len(lam), *batch, rows, columns) for _ in metrics]
+        if spectra:
+            shapes += [(len(lam), *batch, rows, columns, k), (*batch, rows, columns, k)]
+        return [xS.new_empty(shape, dtype=dtype) for shape in shapes]
+
+    return one_way(N, M, kx) + ([] if yS is None else one_way(M, N, ky))
+
+
+def on_its_device(run: Callable[..., Any]) -> Callable[..., Any]:
+    """``run`` with the first tensor's GPU as the current one, which is where Triton launches."""
+
+    @wraps(run)
+    def guarded(first: Tensor, *rest: Any) -> Any:
+        with torch.cuda.device(first.device):
+            return run(first, *rest)
+
+    return guarded
+
+
+for schema in SCHEMAS:
+    LIBRARY.define(schema)  # type: ignore[no-untyped-call]
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+for run, fake in (
+    (lowrank_svd, fake_lowrank_svd),
+    (project, fake_project),
+    (project_dense, fake_project_dense),
+    (compare_spectra, fake_compare_spectra),
+    (sparsify, fake_sparsify),
+    (pairwise, fake_pairwise),
+):
+    name = run.__name__
+    LIBRARY.impl(name, run, "CPU")  # type: ignore[no-untyped-call]
+    LIBRARY.impl(name, on_its_device(run), "CUDA")  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"taskvec::{name}", fake, lib=LIBRARY)
+    FUNCTIONS[name] = run
+
+
+def call(name: str, first: Tensor, *rest: Any) -> Any:
+    """The operator ``name``; its function itself, on the CPU, where nobody would see the difference.
+
+    To go through torch's dispatcher takes as long as a small call does.
+    """
+    if first.is_cpu and not torch.compiler.is_compiling() and not observed(first, *rest):
+        return FUNCTIONS[name](first, *rest)
+    return getattr(torch.ops.taskvec, name).default(first, *rest)
+
+
+def observed(*arguments: Any) -> bool:
+    """Whether a subclass of Tensor, a mode, a transform, a trace or the profiler is to see an operator."""
+    for value in arguments:
+        if type(value) is not Tensor and isinstance(value, Tensor):
+            return True
+    return bool(dispatch_modes() or function_modes() or transforms() or trace() or profiler())
+
+
+dispatch_modes = torch._C._len_torch_dispatch_stack
+function_modes = torch._C._is_torch_function_mode_enabled
+transforms = torch._C._functorch.peek_interpreter_stack
+trace = torch._C._get_tracing_state
+profiler = torch.autograd._profiler_enabled  # type: ignore[attr-defined]
