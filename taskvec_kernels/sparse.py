@@ -100,7 +100,10 @@ def lambdas(
     else:
         several = isinstance(lam, Sequence)
         given = [check_lam("sparsify", value) for value in (lam if isinstance(lam, Sequence) else [lam])]
-        values = torch.tensor(given if several else given[0], dtype=torch.float64, device=device)
+        values = torch.empty(len(given), dtype=torch.float64, device=device)
+        for place, value in zip(values, given, strict=True):
+            place.fill_(value)  # on the device: a copy from the host would wait for it
+        values = values if several else values[0]
     if several:
         expect(len(values) >= 1, lambda: "sparsify: lam is an empty list")
         return values.reshape(-1, *[1] * len(batch)).expand(-1, *batch), True, batch
@@ -110,7 +113,7 @@ def lambdas(
 
 def pair_seeds(seed: int | Array, batch: tuple[int, ...], device: torch.device) -> Tensor:
     if isinstance(seed, int):
-        return seeds(seed, batch).to(device)
+        return seeds(seed, batch, device)
     value = seed_tensor("sparsify", seed).to(device)
     try:
         return value.expand(batch)

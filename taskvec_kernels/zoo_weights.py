@@ -35,7 +35,7 @@ def zoo_weights(
         return Weights(lams, solver), several
     shapes = [tuple(side.S.shape[:-1]) for side in (x, y) if side is not None]
     if isinstance(seed, int):
-        return Weights(lams, solver, *(seeds(seed, shape).to(x.S.device) for shape in shapes)), several
+        return Weights(lams, solver, *(seeds(seed, shape, x.S.device) for shape in shapes)), several
     given = seed if isinstance(seed, tuple) else (seed,)
     expect(
         len(given) == len(shapes),

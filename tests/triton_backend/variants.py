@@ -7,7 +7,7 @@ Triton's own launcher would specialise it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -160,10 +160,10 @@ def recorded(arch: int) -> Iterator[list[Launch]]:
         launches.append(described(kernel, args, options))
 
     there = Machine((arch // 10, arch % 10), 132)
-    with (
-        mock.patch.object(JITFunction, "run", run),
-        mock.patch("taskvec_kernels.backends.triton.pairs.machine", lambda device: there),
-    ):
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(JITFunction, "run", run))
+        for module in ("dense", "factors", "pairs"):
+            patches.enter_context(mock.patch(f"{backend.__name__}.{module}.machine", lambda device: there))
         yield launches
 
 
