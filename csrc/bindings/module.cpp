@@ -11,13 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "taskvec/compare_spectra.h"
-#include "taskvec/cuda.h"
-#include "taskvec/lowrank_svd.h"
-#include "taskvec/pairwise.h"
-#include "taskvec/project.h"
-#include "taskvec/simd.h"
-#include "taskvec/sparsify.h"
+#include "taskvec/taskvec.h"
 
 namespace py = pybind11;
 using namespace taskvec;
@@ -29,7 +23,6 @@ using Strides = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 using Addresses = std::map<std::string, Address>;
 // method, norm, start, relative, decay, steps, lr, tol, beta1, beta2, eps
 using SolverTuple = std::tuple<std::string, std::string, std::string, bool, bool, std::int64_t, double, double, double, double, double>;
-using AdaptersTuple = std::tuple<std::int64_t, std::int64_t, Address, Address, Address, Address>;
 
 template <class T = void>
 T* pointer(Address address) {
@@ -60,30 +53,42 @@ Solver solver_of(const SolverTuple& given) {
   return solver;
 }
 
-void fill_metrics(const Addresses& addresses, void* (&metrics)[metric_count]) {
-  for (int i = 0; i < metric_count; ++i) metrics[i] = nullptr;
-  for (const auto& [name, address] : addresses) {
-    int found = 0;
-    while (found < metric_count && name != metric_names[found]) ++found;
-    if (found == metric_count) throw std::invalid_argument("unknown metric '" + name + "'");
-    metrics[found] = pointer(address);
+Precision precision_of(const std::string& name) {
+  if (name == "highest") return Precision::highest;
+  if (name == "high") return Precision::high;
+  if (name == "medium") return Precision::medium;
+  throw std::invalid_argument("unknown precision '" + name + "'");
+}
+
+Metric metric_of(const std::string& name) {
+  for (int id = 0; id < metric_count; ++id) {
+    if (name == metric_names[id]) return Metric(id);
   }
+  throw std::invalid_argument("unknown metric '" + name + "'");
 }
 
-Results results(Addresses addresses) {
-  Results out{};
-  auto take = [&](const char* name) {
-    const auto node = addresses.extract(name);
-    return node.empty() ? nullptr : pointer(node.mapped());
-  };
-  out.spectra = take("spectra");
-  out.d = take("d");
-  fill_metrics(addresses, out.metrics);
-  return out;
-}
+// The results that Python asks for by name, and the addresses where they go.
+struct Requests {
+  std::vector<MetricOutput> metrics;
+  void *spectra = nullptr, *d = nullptr;
 
-LowRankSVD lowrank_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
-                        Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh) {
+  explicit Requests(const Addresses& addresses) {
+    for (const auto& [name, address] : addresses) {
+      if (name == "spectra") {
+        spectra = pointer(address);
+      } else if (name == "d") {
+        d = pointer(address);
+      } else {
+        metrics.push_back({metric_of(name), pointer(address)});
+      }
+    }
+  }
+  MetricOutputs of_metrics() const { return {metrics.data(), int(metrics.size())}; }
+  PairwiseOutputs of_pairs() const { return {of_metrics(), spectra, d}; }
+};
+
+LowRankSVDArgs lowrank_args(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
+                            Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh) {
   // b is (batch, m, r): its directions are the last dimension; a is (batch, r, n)
   const Factor factor_b{pointer(b), m, std::get<0>(b_strides), std::get<2>(b_strides), std::get<1>(b_strides)};
   const Factor factor_a{pointer(a), n, std::get<0>(a_strides), std::get<1>(a_strides), std::get<2>(a_strides)};
@@ -92,21 +97,21 @@ LowRankSVD lowrank_task(const std::string& dtype, std::int64_t batch, std::int64
 
 void bind_lowrank_svd(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
                       Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh, int threads) {
-  const LowRankSVD task = lowrank_task(dtype, batch, m, r, n, b, b_strides, a, a_strides, scale, u_t, s, vh);
+  const LowRankSVDArgs args = lowrank_args(dtype, batch, m, r, n, b, b_strides, a, a_strides, scale, u_t, s, vh);
   const py::gil_scoped_release release;
-  lowrank_svd(task, threads);
+  lowrank_svd(args, threads);
 }
 
 void bind_lowrank_svd_cuda(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
                            Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh, int device,
                            Address workspace, Address stream) {
-  const LowRankSVD task = lowrank_task(dtype, batch, m, r, n, b, b_strides, a, a_strides, scale, u_t, s, vh);
+  const LowRankSVDArgs args = lowrank_args(dtype, batch, m, r, n, b, b_strides, a, a_strides, scale, u_t, s, vh);
   const py::gil_scoped_release release;
-  lowrank_svd_cuda(task, device, pointer(workspace), pointer(stream));
+  lowrank_svd_cuda(args, device, pointer(workspace), pointer(stream));
 }
 
 std::int64_t bind_cuda_workspace(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, int device) {
-  return lowrank_svd_cuda_workspace(lowrank_task(dtype, batch, m, r, n, 0, {}, 0, {}, 0, 0, 0, 0), device);
+  return lowrank_svd_cuda_workspace(lowrank_args(dtype, batch, m, r, n, 0, {}, 0, {}, 0, 0, 0, 0), device);
 }
 
 // An operand as Python gives it: dtype, address, length, strides of batch, direction and position
@@ -117,27 +122,30 @@ Operand operand(const OperandTuple& given) {
   return {dtype_of(dtype), {pointer(address), length, std::get<0>(strides), std::get<1>(strides), std::get<2>(strides)}};
 }
 
-Pairwise pairwise_task(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x,
-                       const AdaptersTuple& y, bool symmetric, double p, bool reduced, const std::vector<double>& lam,
-                       const SolverTuple& solver, const Addresses& forward, const Addresses& backward) {
-  auto adapters = [](const AdaptersTuple& side) {
-    const auto& [count, k, u_t, s, vh, seed] = side;
-    return Adapters{count, k, pointer(u_t), pointer(vh), pointer(s), pointer<const std::int64_t>(seed)};
-  };
-  return {dtype_of(dtype),
-          batch,
-          m,
-          n,
-          adapters(x),
-          adapters(y),
-          symmetric,
-          p,
-          std::int64_t(lam.size()),
-          lam.data(),
-          solver_of(solver),
-          results(forward),
-          results(backward),
-          reduced};
+// dtype, batch, m, n
+using PairsTuple = std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t>;
+// count, k, u_t, s, vh, norm, seed
+using AdaptersTuple = std::tuple<std::int64_t, std::int64_t, Address, Address, Address, Address, Address>;
+
+Adapters adapters(const AdaptersTuple& given) {
+  const auto& [count, k, u_t, s, vh, norm, seed] = given;
+  return {count, k, pointer(u_t), pointer(vh), pointer(s), pointer<const double>(norm), pointer<const std::int64_t>(seed)};
+}
+
+void bind_pairwise(const PairsTuple& pairs, const AdaptersTuple& x, const std::optional<AdaptersTuple>& y, const std::string& precision,
+                   double p, const std::vector<double>& lam, const SolverTuple& solver, const Addresses& forward, const Addresses& backward,
+                   int threads) {
+  const Requests there(forward), back(backward);
+  PairwiseArgs args;
+  std::string dtype;
+  std::tie(dtype, args.batch, args.m, args.n) = pairs;
+  args.dtype = dtype_of(dtype);
+  args.x = adapters(x), args.y = adapters(y.value_or(x)), args.symmetric = !y.has_value();
+  args.forward = there.of_pairs(), args.backward = back.of_pairs();
+  args.precision = precision_of(precision), args.p = p;
+  args.lams = std::int64_t(lam.size()), args.lam = lam.data(), args.solver = solver_of(solver);
+  const py::gil_scoped_release release;
+  pairwise(args, threads);
 }
 
 }  // namespace
@@ -157,26 +165,18 @@ PYBIND11_MODULE(_C, module) {
              py::arg("b"), py::arg("b_strides"), py::arg("a"), py::arg("a_strides"), py::arg("scale"), py::arg("u_t"), py::arg("s"),
              py::arg("vh"), py::arg("device"), py::arg("workspace"), py::arg("stream"),
              "The same on a CUDA stream: all addresses are the device's. RuntimeError when a launch is refused.");
-  module.def(
-      "pairwise",
-      [](const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t n, const AdaptersTuple& x, const AdaptersTuple& y,
-         bool symmetric, double p, bool reduced, const std::vector<double>& lam, const SolverTuple& solver, const Addresses& forward,
-         const Addresses& backward, int threads) {
-        const Pairwise task = pairwise_task(dtype, batch, m, n, x, y, symmetric, p, reduced, lam, solver, forward, backward);
-        const py::gil_scoped_release release;
-        pairwise(task, threads);
-      },
-      py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("n"), py::arg("x"), py::arg("y"), py::arg("symmetric"), py::arg("p"),
-      py::arg("reduced"), py::arg("lam"), py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
-      "x and y are (count, k, u_t, s, vh, seed); forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
+  module.def("pairwise", &bind_pairwise, py::arg("pairs"), py::arg("x"), py::arg("y"), py::arg("precision"), py::arg("p"), py::arg("lam"),
+             py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
+             "pairs is (dtype, batch, m, n); x and y are (count, k, u_t, s, vh, norm, seed), the last two 0 for none; y None: every "
+             "ordered pair of x, in forward. forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
   module.def(
       "project",
       [](bool f64, std::int64_t batch, std::int64_t k, std::int64_t r, const OperandTuple& u, const OperandTuple& vh, const OperandTuple& b,
          const OperandTuple& a, Address scale, bool clip, Address d, int threads) {
-        const Project task{batch, k,   r,         operand(u), operand(vh), operand(b), operand(a), pointer<const double>(scale),
-                           clip,  f64, pointer(d)};
+        const ProjectArgs args{batch, k,   r,         operand(u), operand(vh), operand(b), operand(a), pointer<const double>(scale),
+                               clip,  f64, pointer(d)};
         const py::gil_scoped_release release;
-        project(task, threads);
+        project(args, threads);
       },
       py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("r"), py::arg("u"), py::arg("vh"), py::arg("b"), py::arg("a"),
       py::arg("scale"), py::arg("clip"), py::arg("d"), py::arg("threads"),
@@ -185,19 +185,19 @@ PYBIND11_MODULE(_C, module) {
       "project_dense",
       [](bool f64, std::int64_t batch, std::int64_t k, const OperandTuple& u, const OperandTuple& vh, const OperandTuple& tau, bool clip,
          Address d, int threads) {
-        const ProjectDense task{batch, k, operand(u), operand(vh), operand(tau), clip, f64, pointer(d)};
+        const ProjectDenseArgs args{batch, k, operand(u), operand(vh), operand(tau), clip, f64, pointer(d)};
         const py::gil_scoped_release release;
-        project_dense(task, threads);
+        project_dense(args, threads);
       },
       py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("u"), py::arg("vh"), py::arg("tau"), py::arg("clip"), py::arg("d"),
       py::arg("threads"), "Writes d (batch, k); the directions of tau are its rows.");
   module.def(
       "compare_spectra",
       [](bool f64, std::int64_t batch, std::int64_t k, Address s1, Address s2, double p, const Addresses& metrics, int threads) {
-        CompareSpectra task{f64, batch, k, pointer(s1), pointer(s2), p, {}};
-        fill_metrics(metrics, task.metrics);
+        const Requests requests(metrics);
+        const CompareSpectraArgs args{f64, batch, k, pointer(s1), pointer(s2), p, requests.of_metrics()};
         const py::gil_scoped_release release;
-        compare_spectra(task, threads);
+        compare_spectra(args, threads);
       },
       py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("s1"), py::arg("s2"), py::arg("p"), py::arg("metrics"), py::arg("threads"),
       "metrics maps names to addresses of (batch,).");
@@ -205,22 +205,22 @@ PYBIND11_MODULE(_C, module) {
       "sparsify",
       [](bool f64, std::int64_t batch, std::int64_t k, const SolverTuple& solver, Address d, Address tau_norm, Address lam, Address seed,
          Address s, Address objective, Address steps, Address converged, std::optional<double> slack, int threads) {
-        const Sparsify task{f64,
-                            batch,
-                            k,
-                            solver_of(solver),
-                            pointer(d),
-                            pointer(tau_norm),
-                            pointer<const double>(lam),
-                            pointer<const std::int64_t>(seed),
-                            pointer(s),
-                            pointer(objective),
-                            pointer<std::int64_t>(steps),
-                            pointer<bool>(converged),
-                            slack.has_value(),
-                            slack.value_or(0)};
+        const SparsifyArgs args{f64,
+                                batch,
+                                k,
+                                solver_of(solver),
+                                pointer(d),
+                                pointer(tau_norm),
+                                pointer<const double>(lam),
+                                pointer<const std::int64_t>(seed),
+                                pointer(s),
+                                pointer(objective),
+                                pointer<std::int64_t>(steps),
+                                pointer<bool>(converged),
+                                slack.has_value(),
+                                slack.value_or(0)};
         const py::gil_scoped_release release;
-        return sparsify(task, threads);
+        return sparsify(args, threads);
       },
       py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("solver"), py::arg("d"), py::arg("tau_norm"), py::arg("lam"), py::arg("seed"),
       py::arg("s"), py::arg("objective"), py::arg("steps"), py::arg("converged"), py::arg("slack"), py::arg("threads"),

@@ -15,7 +15,7 @@ struct Core {
   TASKVEC_TEAM void operator()(Team& team, int64_t item, char* shared) const {
     const Plan& plan = work.plan;
     const int64_t r = plan.r, ld = plan.ld, padded = plan.padded;
-    const double scale = work.task.scale[work.first + item];
+    const double scale = work.args.scale[work.first + item];
     if (!is_finite(scale) || *work.state(item, 0) == State::not_finite || *work.state(item, 1) == State::not_finite) {
       const double nan = square_root(-1.0);
       for (int f = 0; f < 2; ++f) each(team, padded * padded, [&](int64_t i) { work.fragments(item, f)[i] = nan; });
@@ -66,10 +66,10 @@ struct Core {
  private:
   TASKVEC_TEAM void put(int64_t item, int64_t column, double value) const {
     const int64_t i = (work.first + item) * work.plan.k + column;
-    if (work.task.dtype == DType::f64) {
-      static_cast<double*>(work.task.s)[i] = value;
+    if (work.args.dtype == DType::f64) {
+      static_cast<double*>(work.args.s)[i] = value;
     } else {
-      static_cast<float*>(work.task.s)[i] = float(value);
+      static_cast<float*>(work.args.s)[i] = float(value);
     }
   }
 };

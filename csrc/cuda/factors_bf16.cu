@@ -4,8 +4,8 @@
 namespace taskvec::cuda {
 
 template <>
-void enqueue<BF16>(const LowRankSVD& task, const Plan& plan, void* workspace, Launch& launch) {
-  lowrank_pipeline<BF16>(task, plan, workspace, launch);
+void enqueue<BF16>(const LowRankSVDArgs& args, const Plan& plan, void* workspace, Launch& launch) {
+  lowrank_pipeline<BF16>(args, plan, workspace, launch);
 }
 
 }  // namespace taskvec::cuda

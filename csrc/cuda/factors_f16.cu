@@ -4,8 +4,8 @@
 namespace taskvec::cuda {
 
 template <>
-void enqueue<F16>(const LowRankSVD& task, const Plan& plan, void* workspace, Launch& launch) {
-  lowrank_pipeline<F16>(task, plan, workspace, launch);
+void enqueue<F16>(const LowRankSVDArgs& args, const Plan& plan, void* workspace, Launch& launch) {
+  lowrank_pipeline<F16>(args, plan, workspace, launch);
 }
 
 }  // namespace taskvec::cuda

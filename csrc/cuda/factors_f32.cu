@@ -4,8 +4,8 @@
 namespace taskvec::cuda {
 
 template <>
-void enqueue<float>(const LowRankSVD& task, const Plan& plan, void* workspace, Launch& launch) {
-  lowrank_pipeline<float>(task, plan, workspace, launch);
+void enqueue<float>(const LowRankSVDArgs& args, const Plan& plan, void* workspace, Launch& launch) {
+  lowrank_pipeline<float>(args, plan, workspace, launch);
 }
 
 }  // namespace taskvec::cuda

@@ -4,8 +4,8 @@
 namespace taskvec::cuda {
 
 template <>
-void enqueue<double>(const LowRankSVD& task, const Plan& plan, void* workspace, Launch& launch) {
-  lowrank_pipeline<double>(task, plan, workspace, launch);
+void enqueue<double>(const LowRankSVDArgs& args, const Plan& plan, void* workspace, Launch& launch) {
+  lowrank_pipeline<double>(args, plan, workspace, launch);
 }
 
 }  // namespace taskvec::cuda

@@ -57,14 +57,14 @@ struct Launch {
 
 // One file a storage type, so that they compile side by side.
 template <class Src>
-void enqueue(const LowRankSVD& task, const Plan& plan, void* workspace, Launch& launch);
+void enqueue(const LowRankSVDArgs& args, const Plan& plan, void* workspace, Launch& launch);
 template <>
-void enqueue<double>(const LowRankSVD&, const Plan&, void*, Launch&);
+void enqueue<double>(const LowRankSVDArgs&, const Plan&, void*, Launch&);
 template <>
-void enqueue<float>(const LowRankSVD&, const Plan&, void*, Launch&);
+void enqueue<float>(const LowRankSVDArgs&, const Plan&, void*, Launch&);
 template <>
-void enqueue<F16>(const LowRankSVD&, const Plan&, void*, Launch&);
+void enqueue<F16>(const LowRankSVDArgs&, const Plan&, void*, Launch&);
 template <>
-void enqueue<BF16>(const LowRankSVD&, const Plan&, void*, Launch&);
+void enqueue<BF16>(const LowRankSVDArgs&, const Plan&, void*, Launch&);
 
 }  // namespace taskvec::cuda

@@ -34,10 +34,10 @@ void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw std::runtime_error(std::string("lowrank_svd: ") + what + ": " + words(error));
 }
 
-cuda::Plan plan_of(const LowRankSVD& task, int index) {
+cuda::Plan plan_of(const LowRankSVDArgs& args, int index) {
   int shared = 0;
   check(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, index), "cannot ask the CUDA device");
-  return cuda::Plan(task, shared);
+  return cuda::Plan(args, shared);
 }
 
 }  // namespace
@@ -60,26 +60,27 @@ std::string cuda_problem(int index) {
   return "";
 }
 
-std::int64_t lowrank_svd_cuda_workspace(const LowRankSVD& task, int index) { return plan_of(task, index).workspace_bytes(); }
+std::int64_t lowrank_svd_cuda_workspace(const LowRankSVDArgs& args, int index) { return plan_of(args, index).workspace_bytes(); }
 
-void lowrank_svd_cuda(const LowRankSVD& task, int index, void* workspace, void* stream) {
-  if (task.batch == 0) return;
+void lowrank_svd_cuda(const LowRankSVDArgs& args, int index, void* workspace, void* stream) {
+  if (args.batch == 0) return;
   const OnDevice device(index);
   check(device.error, "cannot use the CUDA device");
-  const cuda::Plan plan = plan_of(task, index);
+  const cuda::Plan plan = plan_of(args, index);
   cuda::Launch launch{static_cast<cudaStream_t>(stream)};
-  switch (task.dtype) {
+  switch (args.dtype) {
     case DType::f64:
-      cuda::enqueue<double>(task, plan, workspace, launch);
+      cuda::enqueue<double>(args, plan, workspace, launch);
       break;
     case DType::f32:
-      cuda::enqueue<float>(task, plan, workspace, launch);
+      cuda::enqueue<float>(args, plan, workspace, launch);
       break;
     case DType::f16:
-      cuda::enqueue<cuda::F16>(task, plan, workspace, launch);
+      cuda::enqueue<cuda::F16>(args, plan, workspace, launch);
       break;
-    default:
-      cuda::enqueue<cuda::BF16>(task, plan, workspace, launch);
+    case DType::bf16:
+      cuda::enqueue<cuda::BF16>(args, plan, workspace, launch);
+      break;
   }
   check(launch.error, "a CUDA kernel was not launched");
 }

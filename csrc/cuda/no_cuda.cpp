@@ -13,8 +13,8 @@ bool cuda_built() { return false; }
 
 std::string cuda_problem(int) { return missing; }
 
-std::int64_t lowrank_svd_cuda_workspace(const LowRankSVD&, int) { throw std::runtime_error(missing); }
+std::int64_t lowrank_svd_cuda_workspace(const LowRankSVDArgs&, int) { throw std::runtime_error(missing); }
 
-void lowrank_svd_cuda(const LowRankSVD&, int, void*, void*) { throw std::runtime_error(missing); }
+void lowrank_svd_cuda(const LowRankSVDArgs&, int, void*, void*) { throw std::runtime_error(missing); }
 
 }  // namespace taskvec

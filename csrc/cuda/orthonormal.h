@@ -85,7 +85,7 @@ struct Orthonormalise {
     if (full && cholesky_inverse(team, L, inverse, sums, r, ld)) {
       const double squares = square_sum(team, inverse, sums, r, ld);  // ‖R⁻¹‖_F²
       if (squares < cholesky_limit) {
-        const bool enough = orthonormal_enough(squares, r, work.task.dtype == DType::f64);
+        const bool enough = orthonormal_enough(squares, r, work.args.dtype == DType::f64);
         apply(
             team, item, f, C, [&](int64_t l, int64_t c) { return inverse[c * ld + l] / scale[l]; },
             [&](int64_t c, int64_t l) { return L[l * ld + c] * scale[l]; });

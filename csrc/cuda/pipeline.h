@@ -28,9 +28,9 @@ void lowrank_chunk(const Work& work, Launch& launch) {
 }
 
 template <class Src, class Launch>
-void lowrank_pipeline(const LowRankSVD& task, const Plan& plan, void* workspace, Launch& launch) {
-  for (int64_t first = 0; first < task.batch; first += plan.chunk) {
-    const Work work{task, plan, static_cast<char*>(workspace), first, smaller(plan.chunk, task.batch - first)};
+void lowrank_pipeline(const LowRankSVDArgs& args, const Plan& plan, void* workspace, Launch& launch) {
+  for (int64_t first = 0; first < args.batch; first += plan.chunk) {
+    const Work work{args, plan, static_cast<char*>(workspace), first, smaller(plan.chunk, args.batch - first)};
     switch (plan.bands) {
       case 1:
         lowrank_chunk<1, Src>(work, launch);

@@ -27,16 +27,16 @@ struct Plan {
   int in_shared;                // of a team's 3 matrices, how many fit into shared memory
   int64_t team_bytes;           // of shared memory
 
-  Plan(const LowRankSVD& task, int64_t shared_limit)
-      : m(task.b.length),
-        n(task.a.length),
-        r(task.r),
-        k(smaller(task.r, smaller(task.b.length, task.a.length))),
-        bands(task.r <= 8    ? 1
-              : task.r <= 16 ? 2
+  Plan(const LowRankSVDArgs& args, int64_t shared_limit)
+      : m(args.b.length),
+        n(args.a.length),
+        r(args.r),
+        k(smaller(args.r, smaller(args.b.length, args.a.length))),
+        bands(args.r <= 8    ? 1
+              : args.r <= 16 ? 2
                              : 4),
-        padded(round_up(task.r, 8 * bands)),
-        ld(round_up(task.r, 8)) {
+        padded(round_up(args.r, 8 * bands)),
+        ld(round_up(args.r, 8)) {
     const int64_t sides = padded / (8 * bands);
     tiles = sides * (sides + 1) / 2;
     for (int f = 0; f < 2; ++f) {
@@ -55,7 +55,7 @@ struct Plan {
     const int64_t blocks =
         larger(2 * tiles * larger(splits[0], splits[1]), ceil_div(m, positions_per_block) + ceil_div(n, positions_per_block));
     chunk = smaller(workspace_limit / matrix_bytes, most_blocks / blocks);
-    chunk = larger<int64_t>(1, smaller(chunk, task.batch));
+    chunk = larger<int64_t>(1, smaller(chunk, args.batch));
   }
 
   TASKVEC_HD int64_t vector_bytes() const { return round_up(6 * ld * 8 + 2 * ld * 4, 16); }
@@ -63,14 +63,14 @@ struct Plan {
   TASKVEC_HD int64_t length(int f) const { return f == 0 ? m : n; }
 };
 
-// One chunk of a task: matrices [first, first + count).
+// One chunk of a call: matrices [first, first + count).
 struct Work {
-  LowRankSVD task;
+  LowRankSVDArgs args;
   Plan plan;
   char* workspace;
   int64_t first, count;
 
-  TASKVEC_HD const Factor& factor(int f) const { return f == 0 ? task.b : task.a; }
+  TASKVEC_HD const Factor& factor(int f) const { return f == 0 ? args.b : args.a; }
   TASKVEC_HD State* state(int64_t matrix, int f) const { return reinterpret_cast<State*>(memory(matrix)) + f; }
   // T (F · T is orthonormal) and R (F = Q · R): [direction][column], [column][direction], `padded` apart
   TASKVEC_HD double* T(int64_t matrix, int f) const { return at(matrix, f, 0); }

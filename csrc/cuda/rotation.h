@@ -25,7 +25,7 @@ struct Rotate {
     const int64_t length = plan.length(f), begin = (f == 0 ? part : part - of_b) * positions_per_block;
     const Stripe<Src> F(work, matrix, f, smaller(begin + positions_per_block, length));
     const double* fragments = work.fragments(matrix, f);
-    Out* out = static_cast<Out*>(f == 0 ? work.task.u_t : work.task.vh) + (work.first + matrix) * plan.k * length;
+    Out* out = static_cast<Out*>(f == 0 ? work.args.u_t : work.args.vh) + (work.first + matrix) * plan.k * length;
     constexpr int steps = Bands < 4 ? Bands * 2 : 0;
     for (int64_t p0 = begin + team.rank() / 32 * 16; p0 < F.end; p0 += stream_threads / 32 * 16) {
       for (int64_t tile = 0; tile * 8 < plan.k; tile += Bands) {

@@ -29,9 +29,10 @@ inline auto with_storage(DType dtype, F&& f) {
       return f(static_cast<const float*>(nullptr));
     case DType::f16:
       return f(static_cast<const _Float16*>(nullptr));
-    default:
+    case DType::bf16:
       return f(static_cast<const Bf16*>(nullptr));
   }
+  __builtin_unreachable();
 }
 
 // A vector of floats as doubles; lane by lane, which GCC makes one instruction of and __builtin_convertvector four.

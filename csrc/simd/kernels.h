@@ -19,7 +19,7 @@ struct Tile {
 
 // What the epilogue of a tile needs of one side's spectra, per adapter: [batch * count].
 struct SpectrumStats {
-  const double *sum, *norm, *live;  // of S, ‖S‖₂, number of non-zero S
+  const double *sum, *norm, *live;  // of S, ‖τ‖_F, number of non-zero S
 };
 
 // Rows of a dense target that are projected at a time: whole register tiles, and four parts of a matrix of 384.
@@ -27,21 +27,21 @@ constexpr std::int64_t dense_rows = 96;
 
 struct Kernels {
   const char* name;
-  std::int64_t (*lowrank_scratch)(const LowRankSVD&);  // bytes a worker
-  void (*lowrank_svd)(const LowRankSVD&, std::int64_t index, void* scratch);
-  std::int64_t (*tile_scratch)(const Pairwise&, std::int64_t rows, std::int64_t columns);  // bytes a worker
-  void (*pair_tile)(const Pairwise&, const SpectrumStats& x, const SpectrumStats& y, const Tile&, void* scratch);
+  std::int64_t (*lowrank_scratch)(const LowRankSVDArgs&);  // bytes a worker
+  void (*lowrank_svd)(const LowRankSVDArgs&, std::int64_t index, void* scratch);
+  std::int64_t (*tile_scratch)(const PairwiseArgs&, std::int64_t rows, std::int64_t columns);  // bytes a worker
+  void (*pair_tile)(const PairwiseArgs&, const SpectrumStats& x, const SpectrumStats& y, const Tile&, void* scratch);
   // scratch: 2 k vectors of 64 bytes, aligned to 64
-  void (*compare_spectra)(const CompareSpectra&, std::int64_t first, std::int64_t last, void* scratch);
+  void (*compare_spectra)(const CompareSpectraArgs&, std::int64_t first, std::int64_t last, void* scratch);
   // scratch: 5 k vectors of 64 bytes, aligned to 64
-  bool (*sparsify)(const Sparsify&, std::int64_t first, std::int64_t last, void* scratch);
-  std::int64_t (*project_scratch)(const Project&);  // bytes a worker
-  void (*project)(const Project&, std::int64_t index, void* scratch);
-  std::int64_t (*project_dense_scratch)(const ProjectDense&);  // bytes a worker
+  bool (*sparsify)(const SparsifyArgs&, std::int64_t first, std::int64_t last, void* scratch);
+  std::int64_t (*project_scratch)(const ProjectArgs&);  // bytes a worker
+  void (*project)(const ProjectArgs&, std::int64_t index, void* scratch);
+  std::int64_t (*project_dense_scratch)(const ProjectDenseArgs&);  // bytes a worker
   // V of one matrix into a worker's scratch, for every project_rows of that matrix by the worker
-  void (*pack_v)(const ProjectDense&, std::int64_t index, void* scratch);
+  void (*pack_v)(const ProjectDenseArgs&, std::int64_t index, void* scratch);
   // sum: what rows [row0, row1) of τ add to d, [k]
-  void (*project_rows)(const ProjectDense&, std::int64_t index, std::int64_t row0, std::int64_t row1, double* sum, void* scratch);
+  void (*project_rows)(const ProjectDenseArgs&, std::int64_t index, std::int64_t row0, std::int64_t row1, double* sum, void* scratch);
 };
 
 const Kernels& kernels();

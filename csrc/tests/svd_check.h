@@ -12,19 +12,19 @@ inline const char* name_of(DType dtype) {
 }
 
 // Checks U S Vh = scale B A, UᵀU = VVᵀ = I on non-zero S, and the order of S.
-inline void check_svd(const LowRankSVD& task, const Stored& b, const Stored& a, const Output& u, const Output& s, const Output& v,
+inline void check_svd(const LowRankSVDArgs& args, const Stored& b, const Stored& a, const Output& u, const Output& s, const Output& v,
                       int64_t index, double unit) {
-  const int64_t m = task.b.length, n = task.a.length, r = task.r, k = std::min({r, m, n});
+  const int64_t m = args.b.length, n = args.a.length, r = args.r, k = std::min({r, m, n});
   const int64_t u0 = index * k * m, v0 = index * k * n, s0 = index * k;
   double size = 0, error = 0;
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
       double tau = 0, got = 0;
       for (int64_t l = 0; l < r; ++l) {
-        tau += b.values[index * task.b.batch_stride + i * task.b.position_stride + l * task.b.direction_stride] *
-               a.values[index * task.a.batch_stride + j * task.a.position_stride + l * task.a.direction_stride];
+        tau += b.values[index * args.b.batch_stride + i * args.b.position_stride + l * args.b.direction_stride] *
+               a.values[index * args.a.batch_stride + j * args.a.position_stride + l * args.a.direction_stride];
       }
-      tau *= task.scale[index];
+      tau *= args.scale[index];
       for (int64_t l = 0; l < k; ++l) got += u[u0 + l * m + i] * s[s0 + l] * v[v0 + l * n + j];
       size += tau * tau, error += (tau - got) * (tau - got);
     }
@@ -49,18 +49,18 @@ enum class Content { gaussian, duplicated, zero, not_finite, graded, repeated, t
 struct SvdProblem {
   Stored b, a;
   std::vector<double> scale;
-  LowRankSVD task;  // its results are null
+  LowRankSVDArgs args;  // its results are null
 
   SvdProblem(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool transposed, Content content)
       : b(random_stored(dtype, batch * m * r)), a(random_stored(dtype, batch * r * n)), scale(batch) {
     for (int64_t i = 0; i < batch; ++i) scale[i] = i % 2 ? -0.5 : 2.0;
-    task = {dtype, batch, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(), nullptr, nullptr, nullptr};
+    args = {dtype, batch, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(), nullptr, nullptr, nullptr};
     if (transposed) {
-      task.b.direction_stride = m, task.b.position_stride = 1;
-      task.a.direction_stride = 1, task.a.position_stride = r;
+      args.b.direction_stride = m, args.b.position_stride = 1;
+      args.a.direction_stride = 1, args.a.position_stride = r;
     }
     for (int64_t i = 0; i < m && content == Content::duplicated && r > 1; ++i) {
-      b.set(i * task.b.position_stride + task.b.direction_stride, b.values[i * task.b.position_stride]);
+      b.set(i * args.b.position_stride + args.b.direction_stride, b.values[i * args.b.position_stride]);
     }
     for (int64_t i = 0; i < m * r && content == Content::zero; ++i) b.set(i, 0);
     if (content == Content::not_finite) a.set(r * n - 1, quiet_nan);
@@ -68,12 +68,12 @@ struct SvdProblem {
       const bool reflector = content == Content::repeated && r <= m;  // columns of I − 2/m · 1 1ᵀ, and of three times it
       const double size = content == Content::graded ? std::ldexp(1, -int(l)) : content == Content::tiny ? 1e-30 : 1e30;
       for (int64_t i = 0; i < m; ++i) {
-        const int64_t place = i * task.b.position_stride + l * task.b.direction_stride;
+        const int64_t place = i * args.b.position_stride + l * args.b.direction_stride;
         if (reflector) b.set(place, (l % 2 ? 3 : 1) * ((i == l) - 2 / double(m)));
         if (content >= Content::graded && !reflector) b.set(place, size * b.values[place]);
       }
       for (int64_t j = 0; j < n && reflector && r <= n; ++j) {
-        a.set(j * task.a.position_stride + l * task.a.direction_stride, double(j == l) - 2 / double(n));
+        a.set(j * args.a.position_stride + l * args.a.direction_stride, double(j == l) - 2 / double(n));
       }
     }
   }
@@ -83,12 +83,12 @@ struct SvdProblem {
 
 // Every matrix of a problem; the first is NaN where its content is not finite.
 inline void check_problem(const SvdProblem& problem, Content content, const Output& u, const Output& s, const Output& v, double unit) {
-  const int64_t n = problem.task.a.length, k = std::min({problem.task.r, problem.task.b.length, n});
-  for (int64_t index = 0; index < problem.task.batch; ++index) {
+  const int64_t n = problem.args.a.length, k = std::min({problem.args.r, problem.args.b.length, n});
+  for (int64_t index = 0; index < problem.args.batch; ++index) {
     if (index == 0 && content == Content::not_finite) {
       CHECK(std::isnan(s[0]) && std::isnan(u[0]) && std::isnan(v[k * n - 1]));
     } else {
-      check_svd(problem.task, problem.b, problem.a, u, s, v, index, unit);
+      check_svd(problem.args, problem.b, problem.a, u, s, v, index, unit);
     }
   }
   if (content == Content::zero) CHECK(s[0] == 0 && u[0] == 0);

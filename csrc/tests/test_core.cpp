@@ -29,10 +29,10 @@ void test_lowrank_svd(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t 
   const bool f64 = dtype == DType::f64;
   const int64_t k = std::min({r, m, n});
   SvdProblem problem(dtype, batch, m, r, n, transposed, content);
-  LowRankSVD& task = problem.task;
+  LowRankSVDArgs& args = problem.args;
   Output u(f64, batch * k * m), s(f64, batch * k), v(f64, batch * k * n);
-  task.u_t = u.data(), task.s = s.data(), task.vh = v.data();
-  lowrank_svd(task, threads);
+  args.u_t = u.data(), args.s = s.data(), args.vh = v.data();
+  lowrank_svd(args, threads);
   check_problem(problem, content, u, s, v, f64 ? 1e-11 : 1e-6);
 }
 
@@ -52,7 +52,7 @@ struct Zoo {
       s.f64 ? void(s.d[i] = value) : void(s.f[i] = float(value));
     }
   }
-  Adapters view() { return {count, k, u.bytes.get(), v.bytes.get(), s.data(), nullptr}; }
+  Adapters view() { return {count, k, u.bytes.get(), v.bytes.get(), s.data()}; }
 };
 
 // What one direction's results should be: d and the metrics, for every ordered pair.
@@ -106,16 +106,17 @@ struct Naive {
 
 struct ResultBuffers {
   std::vector<Output> metrics;
+  std::vector<MetricOutput> requests;
   Output spectra, d;
 
   ResultBuffers(bool f64, int64_t pairs, int64_t k)
       : metrics(metric_count, Output(f64, pairs)), spectra(f64, pairs * k), d(f64, pairs * k) {}
-  Results view() {
-    Results out{};
-    for (int i = 0; i < metric_count; ++i) out.metrics[i] = metrics[i].data();
-    out.metrics[int(Metric::entropy)] = nullptr;
-    out.spectra = spectra.data(), out.d = d.data();
-    return out;
+  PairwiseOutputs view() {
+    requests.clear();
+    for (int i = metric_count - 1; i >= 0; --i) {  // in any order
+      if (Metric(i) != Metric::entropy) requests.push_back({Metric(i), metrics[i].data()});
+    }
+    return {{requests.data(), int(requests.size())}, spectra.data(), d.data()};
   }
 };
 
@@ -149,23 +150,24 @@ void check_pairs(const ResultBuffers& got, const Zoo& x, const Zoo& y, int64_t b
 }
 
 void test_pairwise(DType dtype, int64_t batch, int64_t n_x, int64_t k_x, int64_t n_y, int64_t k_y, int64_t m, int64_t n, int threads,
-                   bool reduced = false) {
+                   Precision precision = Precision::highest) {
+  const bool reduced = precision == Precision::medium;
   context = std::string(reduced ? "reduced pairwise " : "pairwise ") + name_of(dtype) + " " + std::to_string(n_x) + "x" +
             std::to_string(k_x) + " " + std::to_string(n_y) + "x" + std::to_string(k_y) + " of " + std::to_string(m) + "x" +
             std::to_string(n);
   const bool f64 = dtype == DType::f64, symmetric = n_y == 0;
   // directions longer than 1 are not rounded: few of half that length are
-  const double p = 3, unit = f64 ? 1e-14 : reduced ? 8e-3 : 2e-6, length = reduced ? 0.5 : 1, no_weight = 0;
+  const double p = 3, unit = f64 ? 1e-14 : reduced ? 8e-3 : 2e-6, length = reduced ? 0.5 : 1;
   Zoo x(dtype, batch, n_x, k_x, m, n, length);
   if (symmetric) {
     ResultBuffers out(f64, batch * n_x * n_x, k_x);
-    pairwise({dtype, batch, m, n, x.view(), x.view(), true, p, 1, &no_weight, Solver{}, out.view(), Results{}, reduced}, threads);
+    pairwise({dtype, batch, m, n, x.view(), x.view(), true, out.view(), {}, precision, p}, threads);
     check_pairs(out, x, x, batch, m, n, p, unit);
     return;
   }
   Zoo y(dtype, batch, n_y, k_y, m, n, length);
   ResultBuffers forward(f64, batch * n_x * n_y, k_x), backward(f64, batch * n_x * n_y, k_y);
-  pairwise({dtype, batch, m, n, x.view(), y.view(), false, p, 1, &no_weight, Solver{}, forward.view(), backward.view(), reduced}, threads);
+  pairwise({dtype, batch, m, n, x.view(), y.view(), false, forward.view(), backward.view(), precision, p}, threads);
   check_pairs(forward, x, y, batch, m, n, p, unit);
   check_pairs(backward, y, x, batch, m, n, p, unit);
 }
@@ -184,7 +186,7 @@ void test_several_lambdas(DType dtype, int64_t n_x, int64_t k_x, int64_t n_y, in
   auto run = [&](int64_t count, const double* lam, ResultBuffers& forward, ResultBuffers& backward) {
     Adapters left = x.view(), right = y.view();
     left.seed = x_seed.data(), right.seed = y_seed.data();
-    pairwise({dtype, batch, m, n, left, right, false, 3, count, lam, solver, forward.view(), backward.view()}, threads);
+    pairwise({dtype, batch, m, n, left, right, false, forward.view(), backward.view(), Precision::highest, 3, count, lam, solver}, threads);
   };
   ResultBuffers forward(f64, 3 * pairs, k_x), backward(f64, 3 * pairs, k_y);
   run(3, lams, forward, backward);
@@ -222,9 +224,9 @@ void test_compare_spectra(bool f64, int64_t batch, int64_t k) {
     f64 ? void((s1.d[i] = one, s2.d[i] = two)) : void((s1.f[i] = float(one), s2.f[i] = float(two)));
   }
   std::vector<Output> out(7, Output(f64, batch));
-  CompareSpectra task{f64, batch, k, s1.data(), s2.data(), 3.0, {}};
-  for (int i = 0; i < 7; ++i) task.metrics[i] = out[i].data();
-  compare_spectra(task, 2);
+  std::vector<MetricOutput> requests;
+  for (int i = 0; i < 7; ++i) requests.push_back({Metric(i), out[i].data()});
+  compare_spectra({f64, batch, k, s1.data(), s2.data(), 3.0, {requests.data(), 7}}, 2);
   for (int64_t i = 0; i < batch; ++i) {
     double l1 = 0, l2 = 0, linf = 0, lp = 0, sum1 = 0, sum2 = 0, live = 0, rec = 0, h1 = 0, h2 = 0;
     for (int64_t q = i * k; q < (i + 1) * k; ++q) {
@@ -307,9 +309,9 @@ int main() {
     test_pairwise(dtype, 1, 3, 1, 5, 4, 6, 7, 1);
     test_pairwise(dtype, 2, 16, 5, 33, 2, 8, 17, 2);
     test_pairwise(dtype, 1, 1, 8, 70, 16, 5, 5, 2);
-    for (int64_t n : {31, 32, 33, 63, 65, 1050}) test_pairwise(dtype, 1, 9, 8, 0, 0, 70, n, 1, true);
-    test_pairwise(dtype, 2, 16, 5, 33, 2, 40, 2060, 2, true);
-    test_pairwise(dtype, 1, 2, 3, 5, 4, 1, 2, 1, true);
+    for (int64_t n : {31, 32, 33, 63, 65, 1050}) test_pairwise(dtype, 1, 9, 8, 0, 0, 70, n, 1, Precision::medium);
+    test_pairwise(dtype, 2, 16, 5, 33, 2, 40, 2060, 2, Precision::medium);
+    test_pairwise(dtype, 1, 2, 3, 5, 4, 1, 2, 1, Precision::medium);
     if (wide) test_pairwise(dtype, 1, 515, 1, 9, 3, 4, 3, 2);
     if (wide) test_pairwise(dtype, 1, 1030, 1, 0, 0, 2, 2, 2);
     for (const Solver& solver : solvers()) {

@@ -48,24 +48,24 @@ struct Results {
 };
 
 template <class Src>
-void emulate(const LowRankSVD& task, const Options& options) {
-  kernels::Plan plan(task, options.shared_limit);
+void emulate(const LowRankSVDArgs& args, const Options& options) {
+  kernels::Plan plan(args, options.shared_limit);
   if (options.chunk > 0) plan.chunk = options.chunk;
   std::vector<char> workspace(plan.workspace_bytes(), char(0xff));
   EmulatedLaunch launch{options.seed, options.shared_limit, {}};
-  kernels::lowrank_pipeline<Src>(task, plan, workspace.data(), launch);
+  kernels::lowrank_pipeline<Src>(args, plan, workspace.data(), launch);
 }
 
-Results run(const LowRankSVD& given, const Options& options) {
+Results run(const LowRankSVDArgs& given, const Options& options) {
   const bool f64 = given.dtype == DType::f64;
   const int64_t k = std::min({given.r, given.b.length, given.a.length});
   Results out{Output(f64, given.batch * k * given.b.length), Output(f64, given.batch * k), Output(f64, given.batch * k * given.a.length)};
-  LowRankSVD task = given;
-  task.u_t = out.u.data(), task.s = out.s.data(), task.vh = out.v.data();
-  if (task.dtype == DType::f64) emulate<double>(task, options);
-  if (task.dtype == DType::f32) emulate<float>(task, options);
-  if (task.dtype == DType::f16) emulate<kernels::F16>(task, options);
-  if (task.dtype == DType::bf16) emulate<kernels::BF16>(task, options);
+  LowRankSVDArgs args = given;
+  args.u_t = out.u.data(), args.s = out.s.data(), args.vh = out.v.data();
+  if (args.dtype == DType::f64) emulate<double>(args, options);
+  if (args.dtype == DType::f32) emulate<float>(args, options);
+  if (args.dtype == DType::f16) emulate<kernels::F16>(args, options);
+  if (args.dtype == DType::bf16) emulate<kernels::BF16>(args, options);
   return out;
 }
 
@@ -81,9 +81,9 @@ void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, Options o
   const int64_t k = std::min({r, m, n});
   SvdProblem problem(dtype, batch, m, r, n, options.transposed, Content::gaussian);
   Stored &b = problem.b, &a = problem.a;
-  const LowRankSVD& task = problem.task;
+  const LowRankSVDArgs& args = problem.args;
   auto place = [&](int64_t matrix, int64_t i, int64_t l) {
-    return matrix * task.b.batch_stride + i * task.b.position_stride + l * task.b.direction_stride;
+    return matrix * args.b.batch_stride + i * args.b.position_stride + l * args.b.direction_stride;
   };
   for (int64_t matrix = 0; matrix < batch; ++matrix) {
     for (int64_t i = 0; i < m; ++i) {
@@ -96,7 +96,7 @@ void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, Options o
   for (int64_t i = 0; i < m * r && options.content == Content::zero; ++i) b.set(i, 0);
   if (options.content == Content::not_finite) a.set(r * n - 1, quiet_nan);
 
-  const Results out = run(task, options);
+  const Results out = run(args, options);
   for (int64_t index = 0; index < batch; ++index) {
     if (index == 0 && options.content == Content::not_finite) {
       bool all = true;
@@ -106,7 +106,7 @@ void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, Options o
       CHECK(all);
     } else {
       const double share = options.condition > 1e6 ? 8 * 3e-8 * std::sqrt(double(r)) * options.condition : 0;
-      check_svd(task, b, a, out.u, out.s, out.v, index, f64 && options.condition <= 1e6 ? 1e-11 * options.condition : 1e-6 + share);
+      check_svd(args, b, a, out.u, out.s, out.v, index, f64 && options.condition <= 1e6 ? 1e-11 * options.condition : 1e-6 + share);
     }
   }
   if (options.content == Content::zero) CHECK(out.s[0] == 0 && out.u[0] == 0);
@@ -115,7 +115,7 @@ void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, Options o
   // neither the order in which members run, nor where their matrices lie, nor the cut into chunks changes a bit
   Options other = options;
   other.seed += 17, other.shared_limit = options.shared_limit / 2, other.chunk = 1;
-  const Results again = run(task, other);
+  const Results again = run(args, other);
   CHECK(same_bits(out.u, again.u) && same_bits(out.s, again.s) && same_bits(out.v, again.v));
 }
 
@@ -127,10 +127,10 @@ void test_alignment(DType dtype) {
   std::vector<char> moved(r * n * size + size);
   std::memcpy(moved.data() + size, a.bytes.get(), r * n * size);
   const double scale = 1;
-  LowRankSVD task{dtype, 1, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, &scale, nullptr, nullptr, nullptr};
-  const Results aligned = run(task, {});
-  task.a.data = moved.data() + size;
-  const Results unaligned = run(task, {});
+  LowRankSVDArgs args{dtype, 1, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, &scale, nullptr, nullptr, nullptr};
+  const Results aligned = run(args, {});
+  args.a.data = moved.data() + size;
+  const Results unaligned = run(args, {});
   CHECK(same_bits(aligned.u, unaligned.u) && same_bits(aligned.s, unaligned.s) && same_bits(aligned.v, unaligned.v));
 }
 
@@ -181,9 +181,9 @@ void test_plans() {
   for (int64_t r : {1, 8, 9, 16, 17, 64, 128, 200, 256}) {
     for (int64_t length : {1, 4096, 1 << 20}) {
       context = "plan of " + std::to_string(length) + "x" + std::to_string(r);
-      const LowRankSVD task{DType::f32, 4096,    r,      {nullptr, length, 0, 1, r}, {nullptr, length, 0, length, 1}, nullptr,
-                            nullptr,    nullptr, nullptr};
-      const kernels::Plan plan(task, 99 << 10);
+      const LowRankSVDArgs args{DType::f32, 4096,    r,      {nullptr, length, 0, 1, r}, {nullptr, length, 0, length, 1}, nullptr,
+                                nullptr,    nullptr, nullptr};
+      const kernels::Plan plan(args, 99 << 10);
       CHECK(plan.workspace_bytes() <= 256 << 20);
       CHECK(plan.team_bytes <= 99 << 10);
       CHECK(plan.splits[0] <= kernels::most_splits && plan.splits[0] * plan.span[0] >= length);

@@ -135,17 +135,17 @@ def pairwise(
             out["d"] = torch.empty(*shape, k, dtype=dtype)
         return out
 
-    def addresses(side: Sequence[Tensor], seed: Tensor | None) -> tuple[int, int, int, int, int, int]:
-        pointers = (t.data_ptr() for t in side)
-        return (*side[1].shape[-2:], *pointers, 0 if seed is None else seed.data_ptr())
+    def adapters(side: Sequence[Tensor], seed: Tensor | None) -> tuple[int, int, int, int, int, int, int]:
+        u_t, s, vh = (t.data_ptr() for t in side)
+        return (*side[1].shape[-2:], u_t, s, vh, 0, 0 if seed is None else seed.data_ptr())
 
     forward = outputs(left, right)
     backward = {} if y is None else outputs(right, left)
     x_seed = None if weights.x_seed is None else weights.x_seed.contiguous()
     y_seed = x_seed if weights.y_seed is None else weights.y_seed.contiguous()
     _C.pairwise(
-        dtype_name(x.U), batch.numel(), m, n, addresses(left, x_seed), addresses(right, y_seed), y is None, p or 1.0,
-        precision == "medium", weights.lam, weights.solver,
+        (dtype_name(x.U), batch.numel(), m, n), adapters(left, x_seed), None if y is None else adapters(right, y_seed),
+        precision, p or 1.0, weights.lam, weights.solver,
         {name: t.data_ptr() for name, t in forward.items()},
         {name: t.data_ptr() for name, t in backward.items()},
         torch.get_num_threads(),

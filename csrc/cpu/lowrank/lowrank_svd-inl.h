@@ -17,13 +17,13 @@ struct LowRankShape {
   int64_t r, ld, panel, width, columns;
   bool streamed;
 
-  explicit LowRankShape(const LowRankSVD& task)
-      : r(task.r),
-        ld(round_up(task.r, larger(L, 8))),
+  explicit LowRankShape(const LowRankSVDArgs& args)
+      : r(args.r),
+        ld(round_up(args.r, larger(L, 8))),
         panel(larger<int64_t>(32, smaller<int64_t>(256, panel_doubles / ld / 32 * 32))),
         width(panel + 8),  // rows a multiple of 4 KiB apart would share their cache sets
-        columns(smaller(task.r, smaller(task.b.length, task.a.length))),
-        streamed(task.batch * columns * (task.b.length + task.a.length) * 4 > streamed_bytes) {}
+        columns(smaller(args.r, smaller(args.b.length, args.a.length))),
+        streamed(args.batch * columns * (args.b.length + args.a.length) * 4 > streamed_bytes) {}
 };
 
 // A factor F, r directions of `length` positions, with Q = F · T orthonormal and F = Q · R.
@@ -285,22 +285,22 @@ void rotate_factor(const Src* f, const Factor& factor, const LowRankShape& shape
 }
 
 template <class Src, class Out>
-void lowrank_svd(const LowRankSVD& task, int64_t index, void* memory) {
-  const LowRankShape shape(task);
+void lowrank_svd(const LowRankSVDArgs& args, int64_t index, void* memory) {
+  const LowRankShape shape(args);
   const int64_t ld = shape.ld, k = shape.columns;
   LowRankScratch s;
   s.layout(static_cast<char*>(memory), shape);
-  const Src* b = static_cast<const Src*>(task.b.data) + index * task.b.batch_stride;
-  const Src* a = static_cast<const Src*>(task.a.data) + index * task.a.batch_stride;
-  Out* u_t = static_cast<Out*>(task.u_t) + index * k * task.b.length;
-  Out* vh = static_cast<Out*>(task.vh) + index * k * task.a.length;
-  Out* sigma = static_cast<Out*>(task.s) + index * k;
-  const double scale = task.scale[index];
+  const Src* b = static_cast<const Src*>(args.b.data) + index * args.b.batch_stride;
+  const Src* a = static_cast<const Src*>(args.a.data) + index * args.a.batch_stride;
+  Out* u_t = static_cast<Out*>(args.u_t) + index * k * args.b.length;
+  Out* vh = static_cast<Out*>(args.vh) + index * k * args.a.length;
+  Out* sigma = static_cast<Out*>(args.s) + index * k;
+  const double scale = args.scale[index];
 
-  if (!(scale - scale == 0) || !orthonormalise(b, task.b, shape, s.b, s) || !orthonormalise(a, task.a, shape, s.a, s)) {
+  if (!(scale - scale == 0) || !orthonormalise(b, args.b, shape, s.b, s) || !orthonormalise(a, args.a, shape, s.a, s)) {
     const Out nan = Out(__builtin_nan(""));
-    for (int64_t i = 0; i < k * task.b.length; ++i) u_t[i] = nan;
-    for (int64_t i = 0; i < k * task.a.length; ++i) vh[i] = nan;
+    for (int64_t i = 0; i < k * args.b.length; ++i) u_t[i] = nan;
+    for (int64_t i = 0; i < k * args.a.length; ++i) vh[i] = nan;
     for (int64_t i = 0; i < k; ++i) sigma[i] = nan;
     return;
   }
@@ -319,7 +319,7 @@ void lowrank_svd(const LowRankSVD& task, int64_t index, void* memory) {
   multiply_transposed(s.a.R, s.b.R, core, ld);
   svd(core, left, right, s.sigma, s.work, shape.r, ld);
   // T_B W and T_A Z, with the columns of what is rounding noise set to zero
-  const double noise = larger(double(larger(task.b.length, task.a.length)) * 2.2e-16 * s.sigma[0], 8 * 2.2e-16 * terms);
+  const double noise = larger(double(larger(args.b.length, args.a.length)) * 2.2e-16 * s.sigma[0], 8 * 2.2e-16 * terms);
   const double sign = scale < 0 ? -1 : 1;
   for (int64_t c = 0; c < ld; ++c) {
     const bool live = c < k && s.sigma[c] > noise && scale != 0;
@@ -329,19 +329,19 @@ void lowrank_svd(const LowRankSVD& task, int64_t index, void* memory) {
   }
   transpose(left, s.product, ld), transpose(right, core, ld);
   multiply(s.b.T, s.product, left, ld);
-  rotate_factor(b, task.b, shape, left, s, u_t);
+  rotate_factor(b, args.b, shape, left, s, u_t);
   multiply(s.a.T, core, right, ld);
-  rotate_factor(a, task.a, shape, right, s, vh);
+  rotate_factor(a, args.a, shape, right, s, vh);
   if (shape.streamed) finish_streaming();
 }
 
-int64_t lowrank_scratch_entry(const LowRankSVD& task) { return LowRankScratch{}.layout(nullptr, LowRankShape(task)); }
+int64_t lowrank_scratch_entry(const LowRankSVDArgs& args) { return LowRankScratch{}.layout(nullptr, LowRankShape(args)); }
 
-void lowrank_svd_entry(const LowRankSVD& task, int64_t index, void* scratch) {
-  with_storage(task.dtype, [&](const auto* null) {
+void lowrank_svd_entry(const LowRankSVDArgs& args, int64_t index, void* scratch) {
+  with_storage(args.dtype, [&](const auto* null) {
     using Src = std::remove_cv_t<std::remove_reference_t<decltype(*null)>>;
     using Out = std::conditional_t<std::is_same_v<Src, double>, double, float>;
-    lowrank_svd<Src, Out>(task, index, scratch);
+    lowrank_svd<Src, Out>(args, index, scratch);
   });
 }
 

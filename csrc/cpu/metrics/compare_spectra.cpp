@@ -8,14 +8,14 @@
 
 namespace taskvec {
 
-void compare_spectra(const CompareSpectra& task, int threads) {
+void compare_spectra(const CompareSpectraArgs& args, int threads) {
   constexpr std::int64_t chunk = 4096;
-  const std::int64_t items = (task.batch + chunk - 1) / chunk;
+  const std::int64_t items = (args.batch + chunk - 1) / chunk;
   if (items == 0) return;
   const int workers = int(std::min<std::int64_t>(threads, items));
-  const Scratch scratch(2 * task.k * 64, workers);
+  const Scratch scratch(2 * args.k * 64, workers);
   parallel_for(items, workers, [&](std::int64_t item, int worker) {
-    kernels().compare_spectra(task, item * chunk, std::min(task.batch, (item + 1) * chunk), scratch.of(worker));
+    kernels().compare_spectra(args, item * chunk, std::min(args.batch, (item + 1) * chunk), scratch.of(worker));
   });
 }
 

@@ -167,33 +167,20 @@ inline Vec<T> overlap_v(const Compared<T>& c) {
 template <class T>
 inline Vec<T> metric(Metric name, const Compared<T>& c) {
   switch (name) {
-    case Metric::l1:
-      return l1(c);
-    case Metric::l2:
-      return l2(c);
-    case Metric::linf:
-      return linf(c);
-    case Metric::lp:
-      return lp(c);
-    case Metric::rec:
-      return rec(c);
-    case Metric::entropy:
-      return entropy(c);
-    case Metric::entropy_projected:
-      return entropy_projected(c);
-    case Metric::cosine:
-      return cosine(c);
-    case Metric::residual:
-      return residual(c);
-    case Metric::energy:
-      return energy(c);
-    case Metric::excess:
-      return excess(c);
-    case Metric::overlap_u:
-      return overlap_u(c);
-    default:
-      return overlap_v(c);
+#define TASKVEC_METRIC(name, inputs) \
+  case Metric::name:                 \
+    return name(c);
+    TASKVEC_METRICS(TASKVEC_METRIC)
+#undef TASKVEC_METRIC
   }
+  __builtin_unreachable();
+}
+
+inline bool any_uses(MetricInputs inputs, const MetricOutputs& metrics) {
+  for (int i = 0; i < metrics.count; ++i) {
+    if (metric_inputs[int(metrics.list[i].metric)] == inputs) return true;
+  }
+  return false;
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

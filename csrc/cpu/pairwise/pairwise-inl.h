@@ -34,19 +34,18 @@ constexpr int64_t row_block = 30 * tile_rows;
 template <class T>
 struct Backlog {
   static constexpr int most = lanes<T>;
-  alignas(64) T values[metric_count][most * most];  // [i][lane of j]
-  int64_t first_i = 0;
-  int count = 0;
+  T* values;  // [metrics][i][lane of j]
+  int64_t first_i;
+  int count;
 
   // Row j of the [targets, sources] result gets the i below `limit(lane)`.
   template <class Limit>
-  void flush(const Results& out, int64_t place, int64_t j0, int lanes_used, int64_t row, Limit&& limit) {
-    for (int name = 0; name < metric_count && count > 0; ++name) {
-      if (out.metrics[name] == nullptr) continue;
+  void flush(const PairwiseOutputs& out, int64_t place, int64_t j0, int lanes_used, int64_t row, Limit&& limit) {
+    for (int name = 0; name < out.metrics.count && count > 0; ++name) {
       alignas(64) T by_lane[most * most];
-      transpose_block(values[name], most, by_lane, most);
+      transpose_block(values + name * most * most, most, by_lane, most);
       for (int lane = 0; lane < lanes_used; ++lane) {
-        T* to = static_cast<T*>(out.metrics[name]) + place + (j0 + lane) * row + first_i;
+        T* to = static_cast<T*>(out.metrics.list[name].values) + place + (j0 + lane) * row + first_i;
         const int64_t stop = smaller<int64_t>(count, limit(lane) - first_i);
         for (int64_t s = 0; s < stop; ++s) to[s] = by_lane[lane * most + s];
       }
@@ -66,13 +65,13 @@ struct TileScratch {
   int64_t ld;
 
   // Lays the parts out from `base`; the returned size counts from a null base.
-  int64_t layout(char* base, const Pairwise& task, int64_t row_adapters, int64_t column_adapters) {
+  int64_t layout(char* base, const PairwiseArgs& args, int64_t row_adapters, int64_t column_adapters) {
     int64_t used = 0;
     auto take = [&](auto*& pointer, int64_t count) {
       pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(base + used);
       used = round_up(used + count * int64_t(sizeof(*pointer)), 64);
     };
-    const int64_t n_rows = row_adapters * task.x.k, n_columns = column_adapters * task.y.k;
+    const int64_t n_rows = row_adapters * args.x.k, n_columns = column_adapters * args.y.k;
     // an odd number of cache lines keeps the rows of C in different cache sets; the slack is read past a row's end
     ld = round_up(n_columns + lanes<T>, tile_columns<T>) + 64 / int64_t(sizeof(T));
     take(gram_u, n_rows * ld);
@@ -82,13 +81,17 @@ struct TileScratch {
     take(source, n_columns);
     take(squares_x, n_rows);
     take(squares_y, n_columns);
-    take(s_x, task.x.k);
-    take(s_y, task.y.k);
-    take(forward, task.x.k);
-    take(backward, task.y.k);
-    take(projected, larger(task.x.k, task.y.k));
-    take(solver, 3 * larger(task.x.k, task.y.k));
-    take(backlog, task.lams);
+    take(s_x, args.x.k);
+    take(s_y, args.y.k);
+    take(forward, args.x.k);
+    take(backward, args.y.k);
+    take(projected, larger(args.x.k, args.y.k));
+    take(solver, 3 * larger(args.x.k, args.y.k));
+    take(backlog, args.lams);
+    const int64_t metrics = (args.symmetric ? args.forward : args.backward).metrics.count, square = Backlog<T>::most * Backlog<T>::most;
+    T* values = nullptr;
+    take(values, args.lams * metrics * square);
+    for (int64_t l = 0; base != nullptr && l < args.lams; ++l) backlog[l].values = values + l * metrics * square;
     return used + 64;  // to align the base
   }
 };
@@ -190,30 +193,28 @@ struct Side {
 // S₂ and the metrics of source→target for every λ: value(lam, name, vector) for each metric that `out` asks for, and
 // spectra(lam, S₂).
 template <class T, class Value, class Spectra>
-inline void reduce(const Pairwise& task, const Side<T>& source, const Side<T>& target, const Vec<T>* d, const TileScratch<T>& scratch,
-                   Vec<T> cross_u, Vec<T> cross_v, const Results& out, Value&& value, Spectra&& spectra) {
-  const T p = T(task.p), size = T(task.m) * T(task.n);
+inline void reduce(const PairwiseArgs& args, const Side<T>& source, const Side<T>& target, const Vec<T>* d, const TileScratch<T>& scratch,
+                   Vec<T> cross_u, Vec<T> cross_v, const PairwiseOutputs& out, Value&& value, Spectra&& spectra) {
+  const T p = T(args.p), size = T(args.m) * T(args.n);
   Vec<T>* const s2 = scratch.projected;
   Vec<T> inner{};
   for (int64_t i = 0; i < source.k; ++i) inner += source.s[i] * d[i];
-  for (int64_t l = 0; l < task.lams; ++l) {
-    if (task.lam[l] == 0 && task.solver.method == Method::exact) {
+  for (int64_t l = 0; l < args.lams; ++l) {
+    if (args.lam[l] == 0 && args.solver.method == Method::exact) {
       for (int64_t i = 0; i < source.k; ++i) s2[i] = clip<T>(d[i]);
     } else {
       Pairs<T> pairs{source.k, d, {}, {}, {}};
       for (int lane = 0; lane < lanes<T>; ++lane) {
-        pairs.tau_norm[lane] = target.exact_norm[lane], pairs.lam[lane] = task.lam[l];
+        pairs.tau_norm[lane] = target.exact_norm[lane], pairs.lam[lane] = args.lam[l];
         pairs.seed[lane] = pair_seed(source.seed[lane], target.seed[lane]);
       }
-      solve<T>(pairs, task.solver, scratch.solver, s2, nullptr);
+      solve<T>(pairs, args.solver, scratch.solver, s2, nullptr);
     }
     Vec<T> sum2{};
     for (int64_t i = 0; i < source.k; ++i) sum2 += s2[i];
     const Compared<T> c{source.k,    source.s,    s2,    d,       source.sum, sum2, source.norm, target.norm,
                         source.live, target.live, inner, cross_u, cross_v,    p,    size};
-    for (int name = 0; name < metric_count; ++name) {
-      if (out.metrics[name] != nullptr) value(l, name, metric(Metric(name), c));
-    }
+    for (int i = 0; i < out.metrics.count; ++i) value(l, i, metric(out.metrics.list[i].metric, c));
     spectra(l, s2);
   }
 }
@@ -251,13 +252,12 @@ inline void project_block(const T* gram_u, const T* gram_v, int64_t ld, int64_t 
 }
 
 template <class T>
-void tile_epilogue(const Pairwise& task, const SpectrumStats& stats_x, const SpectrumStats& stats_y, const Tile& tile,
+void tile_epilogue(const PairwiseArgs& args, const SpectrumStats& stats_x, const SpectrumStats& stats_y, const Tile& tile,
                    const Columns& columns, const TileScratch<T>& scratch) {
-  const int64_t n_x = task.x.count, n_y = task.y.count, k_x = task.x.k, k_y = task.y.k;
-  const int64_t x0 = tile.module * n_x, y0 = tile.module * n_y, place = tile.module * n_x * n_y, pairs = task.batch * n_x * n_y;
-  const Results& backward_out = task.symmetric ? task.forward : task.backward;
-  auto wants = [&](Metric name) { return task.forward.metrics[int(name)] != nullptr; };
-  const bool overlaps = wants(Metric::overlap_u) || wants(Metric::overlap_v);
+  const int64_t n_x = args.x.count, n_y = args.y.count, k_x = args.x.k, k_y = args.y.k;
+  const int64_t x0 = tile.module * n_x, y0 = tile.module * n_y, place = tile.module * n_x * n_y, pairs = args.batch * n_x * n_y;
+  const PairwiseOutputs& backward_out = args.symmetric ? args.forward : args.backward;
+  const bool overlaps = any_uses(MetricInputs::subspaces, args.forward.metrics) || any_uses(MetricInputs::subspaces, backward_out.metrics);
   const Vec<T> one = broadcast(T(1));
   Side<T> x{scratch.s_x, k_x, one, one, one, {}, {}}, y{scratch.s_y, k_y, one, one, one, {}, {}};
   for (int64_t g = 0; g < columns.groups(); ++g) {
@@ -266,19 +266,19 @@ void tile_epilogue(const Pairwise& task, const SpectrumStats& stats_x, const Spe
       const int count = int(smaller<int64_t>(lanes<T>, columns.size(g) - first));
       for (int lane = 0; lane < lanes<T>; ++lane) {
         const int64_t index = y0 + j0 + smaller(lane, count - 1);  // the last one again, where there are no more
-        for (int64_t l = 0; l < k_y; ++l) scratch.s_y[l][lane] = static_cast<const T*>(task.y.s)[index * k_y + l];
-        y.set(lane, task.y, stats_y, index);
+        for (int64_t l = 0; l < k_y; ++l) scratch.s_y[l][lane] = static_cast<const T*>(args.y.s)[index * k_y + l];
+        y.set(lane, args.y, stats_y, index);
       }
       const int64_t stop = tile.diagonal ? smaller(tile.i1, j0 + count) : tile.i1;
       // an adapter with itself has one direction, and below the diagonal nothing is wanted
       auto limit = [&](int lane) { return tile.diagonal ? smaller(stop, j0 + lane) : stop; };
       auto flush = [&] {
-        for (int64_t l = 0; l < task.lams; ++l) scratch.backlog[l].flush(backward_out, l * pairs + place, j0, count, n_x, limit);
+        for (int64_t l = 0; l < args.lams; ++l) scratch.backlog[l].flush(backward_out, l * pairs + place, j0, count, n_x, limit);
       };
-      for (int64_t l = 0; l < task.lams; ++l) scratch.backlog[l].first_i = tile.i0, scratch.backlog[l].count = 0;
+      for (int64_t l = 0; l < args.lams; ++l) scratch.backlog[l].first_i = tile.i0, scratch.backlog[l].count = 0;
       for (int64_t i = tile.i0; i < stop; ++i) {
-        for (int64_t k = 0; k < k_x; ++k) scratch.s_x[k] = broadcast(static_cast<const T*>(task.x.s)[(x0 + i) * k_x + k]);
-        for (int lane = 0; lane < lanes<T>; ++lane) x.set(lane, task.x, stats_x, x0 + i);
+        for (int64_t k = 0; k < k_x; ++k) scratch.s_x[k] = broadcast(static_cast<const T*>(args.x.s)[(x0 + i) * k_x + k]);
+        for (int lane = 0; lane < lanes<T>; ++lane) x.set(lane, args.x, stats_x, x0 + i);
         const int64_t at = (i - tile.i0) * k_x * scratch.ld + columns.offset(g) + first;
         Vec<T> cross_u{}, cross_v{};
         (overlaps ? project_block<T, true> : project_block<T, false>)(scratch.gram_u + at, scratch.gram_v + at, scratch.ld, columns.size(g),
@@ -287,30 +287,30 @@ void tile_epilogue(const Pairwise& task, const SpectrumStats& stats_x, const Spe
         const int from = tile.diagonal && i > j0 ? int(i - j0) : 0;
         const int64_t to = place + i * n_y + j0;
         auto at_forward = [&](int lane) { return to + lane; };
-        store_spectra<T>(task.forward.d, scratch.forward, k_x, from, count, at_forward);
+        store_spectra<T>(args.forward.d, scratch.forward, k_x, from, count, at_forward);
         reduce<T>(
-            task, x, y, scratch.forward, scratch, cross_u, cross_v, task.forward,
+            args, x, y, scratch.forward, scratch, cross_u, cross_v, args.forward,
             [&](int64_t l, int name, Vec<T> value) {
-              T* row = static_cast<T*>(task.forward.metrics[name]) + l * pairs + to;
+              T* row = static_cast<T*>(args.forward.metrics.list[name].values) + l * pairs + to;
               if (from == 0 && count == lanes<T>) return store(row, value);
               for (int lane = from; lane < count; ++lane) row[lane] = value[lane];
             },
             [&](int64_t l, const Vec<T>* s2) {
-              store_spectra<T>(task.forward.spectra, s2, k_x, from, count, [&](int lane) { return l * pairs + at_forward(lane); });
+              store_spectra<T>(args.forward.spectra, s2, k_x, from, count, [&](int lane) { return l * pairs + at_forward(lane); });
             });
         const int after = from + (tile.diagonal && i == j0 + from);
         auto at_backward = [&](int lane) { return place + (j0 + lane) * n_x + i; };
         store_spectra<T>(backward_out.d, scratch.backward, k_y, after, count, at_backward);
         reduce<T>(
-            task, y, x, scratch.backward, scratch, cross_u, cross_v, backward_out,
+            args, y, x, scratch.backward, scratch, cross_u, cross_v, backward_out,
             [&](int64_t l, int name, Vec<T> value) {
               Backlog<T>& backlog = scratch.backlog[l];
-              store(backlog.values[name] + backlog.count * lanes<T>, value);
+              store(backlog.values + (name * lanes<T> + backlog.count) * lanes<T>, value);
             },
             [&](int64_t l, const Vec<T>* s2) {
               store_spectra<T>(backward_out.spectra, s2, k_y, after, count, [&](int lane) { return l * pairs + at_backward(lane); });
             });
-        for (int64_t l = 0; l < task.lams; ++l) ++scratch.backlog[l].count;
+        for (int64_t l = 0; l < args.lams; ++l) ++scratch.backlog[l].count;
         if (scratch.backlog[0].count == Backlog<T>::most) flush();
       }
       flush();
@@ -339,45 +339,46 @@ void clear_below_diagonal(int64_t n_rows, int64_t k_x, const Columns& columns, T
 }
 
 template <class T, class Src>
-void pair_tile(const Pairwise& task, const SpectrumStats& stats_x, const SpectrumStats& stats_y, const Tile& tile, void* memory) {
-  const Columns columns{tile.j1 - tile.j0, task.y.k, group_size<T>(tile, task.y.k)};
+void pair_tile(const PairwiseArgs& args, const SpectrumStats& stats_x, const SpectrumStats& stats_y, const Tile& tile, void* memory) {
+  const Columns columns{tile.j1 - tile.j0, args.y.k, group_size<T>(tile, args.y.k)};
   TileScratch<T> scratch;
   char* base = static_cast<char*>(memory);
-  scratch.layout(base + (64 - reinterpret_cast<std::uintptr_t>(base) % 64) % 64, task, tile.i1 - tile.i0, columns.adapters);
+  scratch.layout(base + (64 - reinterpret_cast<std::uintptr_t>(base) % 64) % 64, args, tile.i1 - tile.i0, columns.adapters);
   for (int64_t c = 0; c < columns.adapters * columns.k; ++c) scratch.source[c] = columns.source(c);
   auto gram = [&](const void* u, const void* v, int64_t length, T* to) {
-    const Src* x = static_cast<const Src*>(u) + (tile.module * task.x.count + tile.i0) * task.x.k * length;
-    const Src* y = static_cast<const Src*>(v) + (tile.module * task.y.count + tile.j0) * task.y.k * length;
-    const int64_t n_rows = (tile.i1 - tile.i0) * task.x.k;
+    const Src* x = static_cast<const Src*>(u) + (tile.module * args.x.count + tile.i0) * args.x.k * length;
+    const Src* y = static_cast<const Src*>(v) + (tile.module * args.y.count + tile.j0) * args.y.k * length;
+    const int64_t n_rows = (tile.i1 - tile.i0) * args.x.k;
     bool fixed = false;
-    if constexpr (fixed_compiled && std::is_same_v<T, float>) fixed = task.reduced && length <= fixed_length && fixed_runnable();
-    if (few_directions(task, fixed)) {
-      if (tile.diagonal) clear_below_diagonal(n_rows, task.x.k, columns, to, scratch.ld);
+    if constexpr (fixed_compiled && std::is_same_v<T, float>)
+      fixed = args.precision == Precision::medium && length <= fixed_length && fixed_runnable();
+    if (few_directions(args, fixed)) {
+      if (tile.diagonal) clear_below_diagonal(n_rows, args.x.k, columns, to, scratch.ld);
       return small_gram(
-          x, n_rows, task.x.k, y, columns.adapters, columns.k, length, tile.diagonal, [&](int64_t j) { return columns.place(j); },
+          x, n_rows, args.x.k, y, columns.adapters, columns.k, length, tile.diagonal, [&](int64_t j) { return columns.place(j); },
           scratch.rows, row_block * depth<T> / dot_depth, scratch.columns, to, scratch.ld);
     }
     if constexpr (fixed_compiled && std::is_same_v<T, float>) {
-      if (fixed && fixed_gram(x, y, length, n_rows, task.x.k, columns, tile.diagonal, scratch, to)) return;
+      if (fixed && fixed_gram(x, y, length, n_rows, args.x.k, columns, tile.diagonal, scratch, to)) return;
     }
-    tile_gram<T>(x, y, length, n_rows, task.x.k, columns, tile.diagonal, scratch, to);
+    tile_gram<T>(x, y, length, n_rows, args.x.k, columns, tile.diagonal, scratch, to);
   };
-  gram(task.x.u_t, task.y.u_t, task.m, scratch.gram_u);
-  gram(task.x.vh, task.y.vh, task.n, scratch.gram_v);
-  tile_epilogue(task, stats_x, stats_y, tile, columns, scratch);
+  gram(args.x.u_t, args.y.u_t, args.m, scratch.gram_u);
+  gram(args.x.vh, args.y.vh, args.n, scratch.gram_v);
+  tile_epilogue(args, stats_x, stats_y, tile, columns, scratch);
 }
 
-void pair_tile_entry(const Pairwise& task, const SpectrumStats& x, const SpectrumStats& y, const Tile& tile, void* scratch) {
-  with_storage(task.dtype, [&](const auto* null) {
+void pair_tile_entry(const PairwiseArgs& args, const SpectrumStats& x, const SpectrumStats& y, const Tile& tile, void* scratch) {
+  with_storage(args.dtype, [&](const auto* null) {
     using Src = std::remove_cv_t<std::remove_reference_t<decltype(*null)>>;
     using T = std::conditional_t<std::is_same_v<Src, double>, double, float>;
-    pair_tile<T, Src>(task, x, y, tile, scratch);
+    pair_tile<T, Src>(args, x, y, tile, scratch);
   });
 }
 
-int64_t tile_scratch_entry(const Pairwise& task, int64_t row_adapters, int64_t column_adapters) {
-  if (task.dtype == DType::f64) return TileScratch<double>{}.layout(nullptr, task, row_adapters, column_adapters);
-  return TileScratch<float>{}.layout(nullptr, task, row_adapters, column_adapters);
+int64_t tile_scratch_entry(const PairwiseArgs& args, int64_t row_adapters, int64_t column_adapters) {
+  if (args.dtype == DType::f64) return TileScratch<double>{}.layout(nullptr, args, row_adapters, column_adapters);
+  return TileScratch<float>{}.layout(nullptr, args, row_adapters, column_adapters);
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

@@ -21,20 +21,20 @@ struct TileSize {
 };
 
 // Tiles of at most so many directions, of adapters at least `fewest`.
-TileSize tile_size(const Pairwise& task, std::int64_t rows, std::int64_t columns, std::int64_t fewest) {
+TileSize tile_size(const PairwiseArgs& args, std::int64_t rows, std::int64_t columns, std::int64_t fewest) {
   auto adapters = [&](std::int64_t directions, std::int64_t k, std::int64_t count) {
     return std::clamp<std::int64_t>(directions / k, std::min(fewest, count), count);
   };
-  return {adapters(rows, task.x.k, task.x.count), adapters(columns, task.y.k, task.y.count)};
+  return {adapters(rows, args.x.k, args.x.count), adapters(columns, args.y.k, args.y.count)};
 }
 
 // Every wanted pair in exactly one tile. No result depends on the cut.
-std::vector<Tile> cover(const Pairwise& task, const TileSize& size) {
+std::vector<Tile> cover(const PairwiseArgs& args, const TileSize& size) {
   std::vector<Tile> tiles;
-  for (std::int64_t module = 0; module < task.batch; ++module) {
-    for (std::int64_t j0 = 0; j0 < task.y.count; j0 += size.columns) {
-      const std::int64_t j1 = std::min(j0 + size.columns, task.y.count), rows = task.symmetric ? j0 : task.x.count;
-      if (task.symmetric) tiles.push_back({module, j0, j1, j0, j1, true});
+  for (std::int64_t module = 0; module < args.batch; ++module) {
+    for (std::int64_t j0 = 0; j0 < args.y.count; j0 += size.columns) {
+      const std::int64_t j1 = std::min(j0 + size.columns, args.y.count), rows = args.symmetric ? j0 : args.x.count;
+      if (args.symmetric) tiles.push_back({module, j0, j1, j0, j1, true});
       for (std::int64_t i0 = 0; i0 < rows; i0 += size.rows) {
         tiles.push_back({module, i0, std::min(i0 + size.rows, rows), j0, j1, false});
       }
@@ -47,18 +47,19 @@ std::vector<Tile> cover(const Pairwise& task, const TileSize& size) {
 }
 
 // The largest tiles that keep all threads busy, or the smallest.
-TileSize tile_size(const Pairwise& task, int threads) {
-  TileSize size = tile_size(task, tile_rows, tile_columns, 4);
-  for (std::int64_t columns = tile_columns; columns > least_columns && 2 * std::int64_t(cover(task, size).size()) < 3 * threads;) {
+TileSize tile_size(const PairwiseArgs& args, int threads) {
+  TileSize size = tile_size(args, tile_rows, tile_columns, 4);
+  for (std::int64_t columns = tile_columns; columns > least_columns && 2 * std::int64_t(cover(args, size).size()) < 3 * threads;) {
     columns /= 2;
-    size = tile_size(task, columns / 2, columns, 1);
+    size = tile_size(args, columns / 2, columns, 1);
   }
   return size;
 }
 
-// ΣS, ‖S‖₂ and the number of non-zero S of every adapter.
+// ΣS, ‖τ‖_F and the number of non-zero S of every adapter.
 struct Stats {
   std::vector<double> sum, norm, live;
+  const double* longer;  // the norms that were given, if any
 
   template <class T>
   void fill(const T* s, std::int64_t adapters, std::int64_t k) {
@@ -73,43 +74,41 @@ struct Stats {
     }
   }
 
-  Stats(const Pairwise& task, const Adapters& side) {
-    if (task.dtype == DType::f64) {
-      fill(static_cast<const double*>(side.s), task.batch * side.count, side.k);
+  Stats(const PairwiseArgs& args, const Adapters& side) : longer(side.norm) {
+    if (args.dtype == DType::f64) {
+      fill(static_cast<const double*>(side.s), args.batch * side.count, side.k);
     } else {
-      fill(static_cast<const float*>(side.s), task.batch * side.count, side.k);
+      fill(static_cast<const float*>(side.s), args.batch * side.count, side.k);
     }
   }
-  SpectrumStats view() const { return {sum.data(), norm.data(), live.data()}; }
+  SpectrumStats view() const { return {sum.data(), longer == nullptr ? norm.data() : longer, live.data()}; }
 };
 
-std::int64_t scratch_of_a_worker(const Pairwise& task, const TileSize& size) {
-  const std::int64_t rows = task.symmetric ? std::max(size.rows, size.columns) : size.rows;  // diagonal tiles are square
-  return kernels().tile_scratch(task, rows, size.columns);
+std::int64_t scratch_of_a_worker(const PairwiseArgs& args, const TileSize& size) {
+  const std::int64_t rows = args.symmetric ? std::max(size.rows, size.columns) : size.rows;  // diagonal tiles are square
+  return kernels().tile_scratch(args, rows, size.columns);
 }
 
-int useful_threads(const Pairwise& task, int threads) {
-  const double of_a_module = double(task.x.count) * task.x.k * task.y.count * task.y.k * (task.m + task.n);
-  return worth(threads, threads, task.batch * of_a_module / (task.symmetric ? 2 : 1));
+int useful_threads(const PairwiseArgs& args, int threads) {
+  const double of_a_module = double(args.x.count) * args.x.k * args.y.count * args.y.k * (args.m + args.n);
+  return worth(threads, threads, args.batch * of_a_module / (args.symmetric ? 2 : 1));
 }
 
 }  // namespace
 
-std::int64_t pairwise_scratch(const Pairwise& task, int threads) {
-  const int workers = useful_threads(task, threads);
-  return scratch_of_a_worker(task, tile_size(task, workers)) * workers;
-}
-
-void pairwise(const Pairwise& task, int threads) {
-  int workers = useful_threads(task, threads);
-  const TileSize size = tile_size(task, workers);
-  const auto tiles = cover(task, size);
+void pairwise(const PairwiseArgs& given, int threads) {
+  constexpr double no_weight = 0;
+  PairwiseArgs args = given;
+  if (args.lam == nullptr) args.lams = 1, args.lam = &no_weight;
+  int workers = useful_threads(args, threads);
+  const TileSize size = tile_size(args, workers);
+  const auto tiles = cover(args, size);
   if (tiles.empty()) return;
   workers = int(std::min<std::int64_t>(workers, std::int64_t(tiles.size())));
-  const Stats x(task, task.x), y(task, task.y);
-  const Scratch scratch(scratch_of_a_worker(task, size), workers);
+  const Stats x(args, args.x), y(args, args.y);
+  const Scratch scratch(scratch_of_a_worker(args, size), workers);
   parallel_for(std::int64_t(tiles.size()), workers,
-               [&](std::int64_t item, int worker) { kernels().pair_tile(task, x.view(), y.view(), tiles[item], scratch.of(worker)); });
+               [&](std::int64_t item, int worker) { kernels().pair_tile(args, x.view(), y.view(), tiles[item], scratch.of(worker)); });
 }
 
 }  // namespace taskvec

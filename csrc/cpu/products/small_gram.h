@@ -10,9 +10,9 @@ namespace taskvec::TASKVEC_LEVEL {
 
 // Whether dots are cheaper than panels: they reach two thirds of their rate, and pack nothing. `fixed`: panels of half
 // the words. Asked of a whole call, so that its pairs have the same bits wherever the tiles are cut.
-inline bool few_directions(const Pairwise& task, bool fixed) {
-  const int64_t x = task.x.count * task.x.k, y = task.y.count * task.y.k;
-  return smaller(x, y) <= (task.symmetric && !fixed ? 128 : 64);
+inline bool few_directions(const PairwiseArgs& args, bool fixed) {
+  const int64_t x = args.x.count * args.x.k, y = args.y.count * args.y.k;
+  return smaller(x, y) <= (args.symmetric && !fixed ? 128 : 64);
 }
 
 // The directions of one adapter among a tile's columns.

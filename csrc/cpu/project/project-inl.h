@@ -5,8 +5,8 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-inline int64_t project_scratch(const Project& task) {
-  return int64_t(sizeof(double)) * ((task.k + dot_columns) * dot_depth + 2 * task.k * padded_columns(task.r));
+inline int64_t project_scratch(const ProjectArgs& args) {
+  return int64_t(sizeof(double)) * ((args.k + dot_columns) * dot_depth + 2 * args.k * padded_columns(args.r));
 }
 
 // Whether y's directions lie side by side in whole vectors or halves, as those of a row-major B do: they are multiplied there.
@@ -49,23 +49,23 @@ void cross_gram(const Operand& x, int64_t k, const Operand& y, int64_t r, int64_
 }
 
 template <class T>
-void project_one(const Project& task, int64_t index, void* memory) {
+void project_one(const ProjectArgs& args, int64_t index, void* memory) {
   T* const packed = static_cast<T*>(memory);
-  T* const left = packed + (task.k + dot_columns) * dot_depth;
-  const int64_t ld = padded_columns(task.r);
-  T* const right = left + task.k * ld;
-  cross_gram(task.u, task.k, task.b, task.r, index, packed, left);
-  cross_gram(task.vh, task.k, task.a, task.r, index, packed, right);
-  for (int64_t i = 0; i < task.k; ++i) {
+  T* const left = packed + (args.k + dot_columns) * dot_depth;
+  const int64_t ld = padded_columns(args.r);
+  T* const right = left + args.k * ld;
+  cross_gram(args.u, args.k, args.b, args.r, index, packed, left);
+  cross_gram(args.vh, args.k, args.a, args.r, index, packed, right);
+  for (int64_t i = 0; i < args.k; ++i) {
     double sum = 0;
-    for (int64_t l = 0; l < task.r; ++l) sum += double(left[i * ld + l]) * double(right[i * ld + l]);
-    const double d = sum * task.scale[index];
-    static_cast<T*>(task.d)[index * task.k + i] = T(task.clip && d < 0 ? 0 : d);  // NaN stays
+    for (int64_t l = 0; l < args.r; ++l) sum += double(left[i * ld + l]) * double(right[i * ld + l]);
+    const double d = sum * args.scale[index];
+    static_cast<T*>(args.d)[index * args.k + i] = T(args.clip && d < 0 ? 0 : d);  // NaN stays
   }
 }
 
-void project_entry(const Project& task, int64_t index, void* scratch) {
-  task.f64 ? project_one<double>(task, index, scratch) : project_one<float>(task, index, scratch);
+void project_entry(const ProjectArgs& args, int64_t index, void* scratch) {
+  args.f64 ? project_one<double>(args, index, scratch) : project_one<float>(args, index, scratch);
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

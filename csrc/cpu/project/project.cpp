@@ -6,12 +6,12 @@
 
 namespace taskvec {
 
-void project(const Project& task, int threads) {
-  if (task.batch == 0) return;
-  const std::int64_t positions = task.u.factor.length + task.vh.factor.length;
-  const int workers = worth(threads, task.batch, double(task.batch) * positions * task.k * task.r);
-  const Scratch scratch(kernels().project_scratch(task), workers);
-  parallel_for(task.batch, workers, [&](std::int64_t item, int worker) { kernels().project(task, item, scratch.of(worker)); });
+void project(const ProjectArgs& args, int threads) {
+  if (args.batch == 0) return;
+  const std::int64_t positions = args.u.factor.length + args.vh.factor.length;
+  const int workers = worth(threads, args.batch, double(args.batch) * positions * args.k * args.r);
+  const Scratch scratch(kernels().project_scratch(args), workers);
+  parallel_for(args.batch, workers, [&](std::int64_t item, int worker) { kernels().project(args, item, scratch.of(worker)); });
 }
 
 }  // namespace taskvec

@@ -29,15 +29,15 @@ struct DenseScratch {
   double* total;   // [ld]
 
   // Lays the parts out from `base`; the returned size counts from a null base.
-  int64_t layout(char* base, const ProjectDense& task) {
+  int64_t layout(char* base, const ProjectDenseArgs& args) {
     int64_t used = 0;
     auto take = [&](auto*& pointer, int64_t count) {
       pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(base + used);
       used = round_up(used + count * int64_t(sizeof(*pointer)), 64);
     };
-    const bool few = few_directions(task.k);
-    const int64_t n = task.vh.factor.length;
-    ld = few ? dot_columns : round_up(task.k, lanes<T>);
+    const bool few = few_directions(args.k);
+    const int64_t n = args.vh.factor.length;
+    ld = few ? dot_columns : round_up(args.k, lanes<T>);
     take(v, (few ? round_up(n, dot_depth) : n) * ld);
     take(wide_u, few ? dense_rows * ld : 0);
     take(u, few ? 0 : dense_rows * ld);
@@ -55,19 +55,19 @@ inline Operand turned(const Operand& x, int64_t directions) {
 
 // V of one matrix, for all rows of it that a worker takes.
 template <class T>
-void pack_v(const ProjectDense& task, int64_t index, void* memory) {
+void pack_v(const ProjectDenseArgs& args, int64_t index, void* memory) {
   DenseScratch<T> scratch;
-  scratch.layout(static_cast<char*>(memory), task);
-  const int64_t n = task.vh.factor.length;
-  if (!few_directions(task.k)) {
-    for (int64_t k0 = 0; k0 < task.k; k0 += panel_width<T>) {
+  scratch.layout(static_cast<char*>(memory), args);
+  const int64_t n = args.vh.factor.length;
+  if (!few_directions(args.k)) {
+    for (int64_t k0 = 0; k0 < args.k; k0 += panel_width<T>) {
       const int64_t width = smaller(panel_width<T>, scratch.ld - k0);
-      pack(turned(task.vh, task.k), index, 0, n, k0, smaller(width, task.k - k0), scratch.v + k0 * n, width);
+      pack(turned(args.vh, args.k), index, 0, n, k0, smaller(width, args.k - k0), scratch.v + k0 * n, width);
     }
     return;
   }
   for (int64_t p0 = 0; p0 < n; p0 += dot_depth) {
-    pack_block(task.vh, index, 0, task.k, p0, smaller(dot_depth, n - p0), scratch.v + p0 * dot_columns);
+    pack_block(args.vh, index, 0, args.k, p0, smaller(dot_depth, n - p0), scratch.v + p0 * dot_columns);
   }
 }
 
@@ -85,16 +85,16 @@ inline Rows<T> lying_rows(const Operand& tau, int64_t index, int64_t row0, int64
 
 // total[k] += Σ_i U_ik (τ_i · V_k) for few directions: dots, widened before they are added up.
 template <class T>
-void add_few(const ProjectDense& task, int64_t index, int64_t row0, int64_t rows, const DenseScratch<T>& scratch) {
-  const int64_t n = task.tau.factor.length;
-  pack(turned(task.u, task.k), index, row0, rows, 0, task.k, scratch.wide_u, dot_columns);
+void add_few(const ProjectDenseArgs& args, int64_t index, int64_t row0, int64_t rows, const DenseScratch<T>& scratch) {
+  const int64_t n = args.tau.factor.length;
+  pack(turned(args.u, args.k), index, row0, rows, 0, args.k, scratch.wide_u, dot_columns);
   for (int64_t p0 = 0; p0 < n; p0 += dot_depth) {
     const int64_t positions = smaller(dot_depth, n - p0), count = round_up(positions, lanes<T>);
-    const bool in_place = lies_by_row<T>(task.tau) && positions == count;
+    const bool in_place = lies_by_row<T>(args.tau) && positions == count;
     for (int64_t i0 = 0; i0 < rows; i0 += in_place ? rows : converted_rows) {
       const int64_t now = in_place ? rows : smaller(converted_rows, rows - i0);
-      if (!in_place) pack(task.tau, index, row0 + i0, now, p0, positions, scratch.tau, dot_depth);
-      const Rows<T> tau = in_place ? lying_rows<T>(task.tau, index, row0, p0) : Rows<T>{scratch.tau, dot_depth};
+      if (!in_place) pack(args.tau, index, row0 + i0, now, p0, positions, scratch.tau, dot_depth);
+      const Rows<T> tau = in_place ? lying_rows<T>(args.tau, index, row0, p0) : Rows<T>{scratch.tau, dot_depth};
       auto add = [&](int64_t i, auto t) {
         constexpr int C = int(sizeof(t) / sizeof(T));
         Dots<double, C> weight, so_far, wide;
@@ -105,7 +105,7 @@ void add_few(const ProjectDense& task, int64_t index, int64_t row0, int64_t rows
         std::memcpy(scratch.total, &so_far, sizeof so_far);
       };
       const Rows<T> v{scratch.v + p0 * dot_columns, dot_depth};
-      (in_place ? dots<T, true, decltype(add)&> : dots<T, false, decltype(add)&>)(tau, now, v, task.k, count, add);
+      (in_place ? dots<T, true, decltype(add)&> : dots<T, false, decltype(add)&>)(tau, now, v, args.k, count, add);
     }
   }
 }
@@ -164,14 +164,14 @@ inline auto lanes_kernel(int64_t vectors) {
 
 // total[k] += Σ_i U_ik (τ_i · V_k) for any number of directions.
 template <class T>
-void add_many(const ProjectDense& task, int64_t index, int64_t row0, int64_t rows, const DenseScratch<T>& scratch) {
-  const int64_t n = task.tau.factor.length, ld = scratch.ld;
-  const bool in_place = lies_by_row<T>(task.tau);
-  pack(turned(task.u, task.k), index, row0, rows, 0, task.k, scratch.u, ld);
+void add_many(const ProjectDenseArgs& args, int64_t index, int64_t row0, int64_t rows, const DenseScratch<T>& scratch) {
+  const int64_t n = args.tau.factor.length, ld = scratch.ld;
+  const bool in_place = lies_by_row<T>(args.tau);
+  pack(turned(args.u, args.k), index, row0, rows, 0, args.k, scratch.u, ld);
   for (int64_t p0 = 0; p0 < n; p0 += dense_run) {
     const int64_t count = smaller(dense_run, n - p0);
-    if (!in_place) pack(task.tau, index, row0, rows, p0, count, scratch.tau, dense_run);
-    const Rows<T> tau = in_place ? lying_rows<T>(task.tau, index, row0, p0) : Rows<T>{scratch.tau, dense_run};
+    if (!in_place) pack(args.tau, index, row0, rows, p0, count, scratch.tau, dense_run);
+    const Rows<T> tau = in_place ? lying_rows<T>(args.tau, index, row0, p0) : Rows<T>{scratch.tau, dense_run};
     for (int64_t k0 = 0; k0 < ld; k0 += panel_width<T>) {
       const int64_t width = smaller(panel_width<T>, ld - k0);
       const Rows<T> v{scratch.v + k0 * n + p0 * width, width}, u{scratch.u + k0, ld};
@@ -182,24 +182,24 @@ void add_many(const ProjectDense& task, int64_t index, int64_t row0, int64_t row
 
 // sum[k] = Σ over rows [row0, row1) of τ of U_ik (τ V)_ik.
 template <class T>
-void project_rows(const ProjectDense& task, int64_t index, int64_t row0, int64_t row1, double* sum, void* memory) {
+void project_rows(const ProjectDenseArgs& args, int64_t index, int64_t row0, int64_t row1, double* sum, void* memory) {
   DenseScratch<T> scratch;
-  scratch.layout(static_cast<char*>(memory), task);
+  scratch.layout(static_cast<char*>(memory), args);
   for (int64_t k = 0; k < scratch.ld; ++k) scratch.total[k] = 0;
-  (few_directions(task.k) ? add_few<T> : add_many<T>)(task, index, row0, row1 - row0, scratch);
-  for (int64_t k = 0; k < task.k; ++k) sum[k] = scratch.total[k];
+  (few_directions(args.k) ? add_few<T> : add_many<T>)(args, index, row0, row1 - row0, scratch);
+  for (int64_t k = 0; k < args.k; ++k) sum[k] = scratch.total[k];
 }
 
-inline int64_t project_dense_scratch(const ProjectDense& task) {
-  return task.f64 ? DenseScratch<double>{}.layout(nullptr, task) : DenseScratch<float>{}.layout(nullptr, task);
+inline int64_t project_dense_scratch(const ProjectDenseArgs& args) {
+  return args.f64 ? DenseScratch<double>{}.layout(nullptr, args) : DenseScratch<float>{}.layout(nullptr, args);
 }
 
-void pack_v_entry(const ProjectDense& task, int64_t index, void* scratch) {
-  (task.f64 ? pack_v<double> : pack_v<float>)(task, index, scratch);
+void pack_v_entry(const ProjectDenseArgs& args, int64_t index, void* scratch) {
+  (args.f64 ? pack_v<double> : pack_v<float>)(args, index, scratch);
 }
 
-void project_rows_entry(const ProjectDense& task, int64_t index, int64_t row0, int64_t row1, double* sum, void* scratch) {
-  (task.f64 ? project_rows<double> : project_rows<float>)(task, index, row0, row1, sum, scratch);
+void project_rows_entry(const ProjectDenseArgs& args, int64_t index, int64_t row0, int64_t row1, double* sum, void* scratch) {
+  (args.f64 ? project_rows<double> : project_rows<float>)(args, index, row0, row1, sum, scratch);
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

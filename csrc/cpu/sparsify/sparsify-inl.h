@@ -198,36 +198,36 @@ inline bool valid(const Pairs<T>& pairs, double slack) {
 }
 
 template <class T>
-bool sparsify_range(const Sparsify& task, int64_t first, int64_t last, void* memory) {
-  const int64_t k = task.k;
+bool sparsify_range(const SparsifyArgs& args, int64_t first, int64_t last, void* memory) {
+  const int64_t k = args.k;
   Vec<T>*d = static_cast<Vec<T>*>(memory), *s = d + k, *work = s + k;
-  const bool info = task.objective != nullptr;
+  const bool info = args.objective != nullptr;
   Pairs<T> pairs{k, d, {}, {}, {}};
   Found<T> found;
   bool all_valid = true;
   for (int64_t at = first; at < last; at += lanes<T>) {
     const int count = int(smaller<int64_t>(lanes<T>, last - at));
-    load_spectra(static_cast<const T*>(task.d) + at * k, k, count, d);
+    load_spectra(static_cast<const T*>(args.d) + at * k, k, count, d);
     for (int lane = 0; lane < lanes<T>; ++lane) {
       const int64_t pair = at + smaller(lane, count - 1);
-      pairs.tau_norm[lane] = double(static_cast<const T*>(task.tau_norm)[pair]);
-      pairs.lam[lane] = task.lam[pair];
-      pairs.seed[lane] = task.seed == nullptr ? 0 : task.seed[pair];
+      pairs.tau_norm[lane] = double(static_cast<const T*>(args.tau_norm)[pair]);
+      pairs.lam[lane] = args.lam[pair];
+      pairs.seed[lane] = args.seed == nullptr ? 0 : args.seed[pair];
     }
-    if (task.check) all_valid &= valid(pairs, task.slack);
-    solve(pairs, task.solver, work, s, info ? &found : nullptr);
-    store_spectra(s, k, count, static_cast<T*>(task.s) + at * k);
+    if (args.check) all_valid &= valid(pairs, args.slack);
+    solve(pairs, args.solver, work, s, info ? &found : nullptr);
+    store_spectra(s, k, count, static_cast<T*>(args.s) + at * k);
     for (int lane = 0; info && lane < count; ++lane) {
-      static_cast<T*>(task.objective)[at + lane] = T(found.objective[lane]);
-      task.steps[at + lane] = found.steps[lane];
-      task.converged[at + lane] = found.converged[lane];
+      static_cast<T*>(args.objective)[at + lane] = T(found.objective[lane]);
+      args.steps[at + lane] = found.steps[lane];
+      args.converged[at + lane] = found.converged[lane];
     }
   }
   return all_valid;
 }
 
-bool sparsify_entry(const Sparsify& task, int64_t first, int64_t last, void* scratch) {
-  return task.f64 ? sparsify_range<double>(task, first, last, scratch) : sparsify_range<float>(task, first, last, scratch);
+bool sparsify_entry(const SparsifyArgs& args, int64_t first, int64_t last, void* scratch) {
+  return args.f64 ? sparsify_range<double>(args, first, last, scratch) : sparsify_range<float>(args, first, last, scratch);
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

@@ -7,15 +7,15 @@
 
 namespace taskvec {
 
-// s1, s2 are [batch, k] and results [batch], of double when f64, else of float.
-struct CompareSpectra {
+// s1, s2 are [batch, k] and the values of a metric [batch], of double when f64, else of float.
+struct CompareSpectraArgs {
   bool f64;
   std::int64_t batch, k;
   const void *s1, *s2;
-  double p;
-  void* metrics[metric_count];
+  double p;               // of lp
+  MetricOutputs metrics;  // of spectra alone
 };
 
-void compare_spectra(const CompareSpectra& task, int threads);
+void compare_spectra(const CompareSpectraArgs& args, int threads);
 
 }  // namespace taskvec

@@ -14,10 +14,10 @@ bool cuda_built();
 std::string cuda_problem(int index);
 
 // Bytes that lowrank_svd_cuda needs on the device; at most 192 MiB as long as one matrix needs no more. Pointers are not read.
-std::int64_t lowrank_svd_cuda_workspace(const LowRankSVD& task, int index);
+std::int64_t lowrank_svd_cuda_workspace(const LowRankSVDArgs& args, int index);
 
 // Enqueues on `stream` (a cudaStream_t of device `index`) and returns: no synchronisation, no allocation. All pointers of the
-// task and `workspace`, aligned to 64 bytes, are the device's. Throws std::runtime_error when a launch is refused.
-void lowrank_svd_cuda(const LowRankSVD& task, int index, void* workspace, void* stream);
+// args and `workspace`, aligned to 64 bytes, are the device's. Throws std::runtime_error when a launch is refused.
+void lowrank_svd_cuda(const LowRankSVDArgs& args, int index, void* workspace, void* stream);
 
 }  // namespace taskvec

@@ -9,7 +9,7 @@
 namespace taskvec {
 
 // b has r directions of m positions, a r directions of n.
-struct LowRankSVD {
+struct LowRankSVDArgs {
   // inputs
   DType dtype;
   std::int64_t batch, r;
@@ -22,6 +22,6 @@ struct LowRankSVD {
 };
 
 // Throws std::bad_alloc.
-void lowrank_svd(const LowRankSVD& task, int threads);
+void lowrank_svd(const LowRankSVDArgs& args, int threads);
 
 }  // namespace taskvec

@@ -1,27 +1,57 @@
-// The metrics, by number: the order in which bindings and kernels name them.
+// The metrics, and where a call writes their values. Enumeration, names and the kernels' switch are all made from one list.
 #pragma once
 
 namespace taskvec {
 
+// What a metric is computed from: the two spectra, or also d and the norms, or also the subspaces.
+enum class MetricInputs : int { spectra, projection, subspaces };
+
+// X(name, inputs); cpu/metrics/metrics.h has a function of each name. The numbers are part of the interface: new metrics
+// go to the end.
+#define TASKVEC_METRICS(X)      \
+  X(l1, spectra)                \
+  X(l2, spectra)                \
+  X(linf, spectra)              \
+  X(lp, spectra)                \
+  X(rec, spectra)               \
+  X(entropy, spectra)           \
+  X(entropy_projected, spectra) \
+  X(cosine, projection)         \
+  X(residual, projection)       \
+  X(energy, projection)         \
+  X(excess, projection)         \
+  X(overlap_u, subspaces)       \
+  X(overlap_v, subspaces)
+
 enum class Metric : int {
-  l1,
-  l2,
-  linf,
-  lp,
-  rec,
-  entropy,
-  entropy_projected,
-  cosine,
-  residual,
-  energy,
-  excess,
-  overlap_u,
-  overlap_v,
+#define TASKVEC_METRIC(name, inputs) name,
+  TASKVEC_METRICS(TASKVEC_METRIC)
+#undef TASKVEC_METRIC
 };
 
 constexpr const char* metric_names[] = {
-    "l1", "l2", "linf", "lp", "rec", "entropy", "entropy_projected", "cosine", "residual", "energy", "excess", "overlap_u", "overlap_v",
+#define TASKVEC_METRIC(name, inputs) #name,
+    TASKVEC_METRICS(TASKVEC_METRIC)
+#undef TASKVEC_METRIC
 };
+
+constexpr MetricInputs metric_inputs[] = {
+#define TASKVEC_METRIC(name, inputs) MetricInputs::inputs,
+    TASKVEC_METRICS(TASKVEC_METRIC)
+#undef TASKVEC_METRIC
+};
+
 constexpr int metric_count = sizeof(metric_names) / sizeof(metric_names[0]);
+
+// A metric that is asked for; the call says the shape and the type of its values.
+struct MetricOutput {
+  Metric metric;
+  void* values;
+};
+
+struct MetricOutputs {
+  const MetricOutput* list = nullptr;
+  int count = 0;
+};
 
 }  // namespace taskvec

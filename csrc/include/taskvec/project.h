@@ -14,7 +14,7 @@ struct Operand {
   Factor factor;
 };
 
-struct Project {
+struct ProjectArgs {
   std::int64_t batch, k, r;
   Operand u, vh;        // k directions
   Operand b, a;         // r directions
@@ -24,7 +24,7 @@ struct Project {
   void* d;   // [batch, k], contiguous
 };
 
-struct ProjectDense {
+struct ProjectDenseArgs {
   std::int64_t batch, k;
   Operand u, vh;  // k directions
   Operand tau;    // m directions (its rows) of n positions
@@ -34,7 +34,7 @@ struct ProjectDense {
 };
 
 // Both throw std::bad_alloc.
-void project(const Project& task, int threads);
-void project_dense(const ProjectDense& task, int threads);
+void project(const ProjectArgs& args, int threads);
+void project_dense(const ProjectDenseArgs& args, int threads);
 
 }  // namespace taskvec

@@ -20,7 +20,7 @@ struct Solver {
 };
 
 // All of double when f64, else of float, but for λ.
-struct Sparsify {
+struct SparsifyArgs {
   bool f64;
   std::int64_t batch, k;
   Solver solver;
@@ -38,6 +38,6 @@ struct Sparsify {
 
 // Solves every pair. False when `check` finds one whose λ is no weight or whose ‖d‖² (1 − slack) is above ‖τ₂‖².
 // Throws std::bad_alloc.
-bool sparsify(const Sparsify& task, int threads);
+bool sparsify(const SparsifyArgs& args, int threads);
 
 }  // namespace taskvec
