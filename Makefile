@@ -17,6 +17,7 @@ demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 
 test: $(VENV)/.test  ## every test
 	$(RUN) pytest
+	TRITON_INTERPRET=1 $(RUN) pytest tests/triton_backend
 
 check: lint types stub-check native-check cuda-check triton-check dist-check  ## what a change must pass besides the tests
 

@@ -22,3 +22,4 @@ def real_adapters() -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "peft: compares with what the peft package itself computes")
     config.addinivalue_line("markers", "gpu: needs a GPU and a torch with CUDA")
+    config.addinivalue_line("markers", "triton: Triton's kernels under its interpreter, TRITON_INTERPRET=1")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from taskvec_kernels import compare_spectra, project, project_dense, reference
+from taskvec_kernels.backends import triton as backend
 from taskvec_kernels.metrics import SPECTRAL
 from tests.kernels import bounds
 from tests.kernels.cases import DTYPES, factors, name_of, random, zoo
@@ -71,6 +72,11 @@ def test_compare_spectra(shape: tuple[int, int], dtype: torch.dtype) -> None:
     s1, s2 = spectra(*shape, dtype=dtype)
     for p in (0.5, 3.0, math.inf):
         assert_spectra(compare_spectra(s1, s2, metrics=SPECTRAL, p=p, backend="triton"), s1, s2, p=p)
+
+
+def test_a_metric_without_a_function_is_refused() -> None:
+    with pytest.raises(Exception, match="no function for the metric median"):
+        backend.compare_spectra(*spectra(3, 4), ["rec", "median"], None)
 
 
 def test_zero_spectra_and_nan() -> None:

@@ -128,8 +128,10 @@ def spectral(NAME: tl.constexpr, s1, s2, sum1, sum2, rank, p):
         value = rec(s1, s2, sum1, sum2)
     elif NAME == "entropy":
         value = entropy(s1, sum1, rank)
-    else:
+    elif NAME == "entropy_projected":
         value = entropy_projected(s2, sum2, rank)
+    else:
+        tl.static_assert(False, "backend 'triton' has no function for the metric " + NAME)
     return value
 
 
