@@ -1,8 +1,12 @@
-"""Tests that need a GPU: skipped, with the reason, where there is none; failed where a backend was there and idle."""
+"""Tests that need a GPU: skipped, with the reason, where there is none; failed where a backend was there and idle.
+
+Each file names the backends that its tests must have run, in ``BACKENDS``.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,7 +59,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     def implementation(function: str, backend: str | None, device: torch.device) -> Any:
         chosen = choose(function, backend, device)
         if device.type == "cuda":
-            ran[chosen.__module__.removeprefix("taskvec_kernels.").split(".")[0]] += 1
+            ran[chosen.__module__.removeprefix("taskvec_kernels.backends.").split(".")[0]] += 1
         return chosen
 
     monkeypatch.setattr(operators, "implementation", implementation)
@@ -66,8 +70,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     options = session.config.option
     if problem() or options.keyword or options.collectonly or any("::" in name for name in session.config.args):
         return
-    names = [name for name in registry.BACKENDS if name not in ("cpu", "reference")]
-    idle = [name for name in names if registry.usable(name, GPU)[0] and not ran[name]]
+    names = {name for item in session.items for name in getattr(item.getparent(pytest.Module).obj, "BACKENDS", ())}
+    idle = [name for name in sorted(names) if registry.usable(name, GPU)[0] and not ran[name]]
     if idle:
         print(f"\ntests/gpu: {', '.join(idle)} can run here and ran no test: {dict(ran)}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -76,6 +80,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture
 def gpu() -> torch.device:
     return GPU
+
+
+def on_a_busy_stream(call: Callable[[], Any]) -> Any:
+    """What ``call`` gives on a stream of its own, on which the GPU sleeps for about 0.1 s: it must not wait for it.
+
+    ``call`` runs once before, so that the stream has memory: its first allocation may stop for cudaMalloc.
+    """
+    stream, before = torch.cuda.Stream(), torch.cuda.Event()
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        call()
+        stream.synchronize()
+        torch.cuda._sleep(200_000_000)
+        before.record()
+        out = call()
+        assert not before.query(), "the call waited for the GPU"
+    torch.cuda.synchronize()
+    return out
 
 
 @pytest.fixture(params=["cuda"])

@@ -23,6 +23,7 @@ from ..kernels import bounds
 from ..kernels.cases import ALL_PAIRWISE, DTYPES, factors, name_of, zoo
 from ..kernels.compare import assert_pairs, assert_spectra, assert_svd, assert_within, output_dtype
 
+BACKENDS = ("cuda", "triton")
 # the reference is what runs where no GPU backend has a function, and says so
 pytestmark = pytest.mark.filterwarnings("ignore:.* runs the slow fp64 reference:RuntimeWarning")
 ON_DTYPES = pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
