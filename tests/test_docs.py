@@ -27,7 +27,16 @@ def test_layout_names_what_is_there(path: str) -> None:
 def test_layout_names_every_module() -> None:
     named = layout()
     modules = [*ROOT.glob("taskvec_kernels/*.py"), *ROOT.glob("python/taskvec/*.py"), *ROOT.glob("csrc/*/*.c*")]
-    plain = {"__init__.py", "__main__.py", "types.py", "version.py", "errors.py", "progress.py", "environment.py"}
+    plain = {
+        "__init__.py",
+        "__main__.py",
+        "types.py",
+        "version.py",
+        "errors.py",
+        "progress.py",
+        "environment.py",
+        "headers.py",
+    }
     missing = [
         str(path.relative_to(ROOT))
         for path in modules

@@ -65,7 +65,7 @@ def test_beats_its_baselines(name: str) -> None:
 
 @pytest.fixture
 def zoo_tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    pytest.importorskip("sklearn", reason="the labels need the extra 'zoo'")
+    pytest.importorskip("sklearn", reason="the labels need the extra 'study'")
     monkeypatch.syspath_prepend(EXAMPLES)
     return importlib.import_module("zoo_tasks")
 

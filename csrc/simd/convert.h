@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "simd/half.h"
 #include "simd/vec.h"
 #include "taskvec/dtype.h"
 
@@ -28,7 +29,7 @@ inline auto with_storage(DType dtype, F&& f) {
     case DType::f32:
       return f(static_cast<const float*>(nullptr));
     case DType::f16:
-      return f(static_cast<const _Float16*>(nullptr));
+      return f(static_cast<const Half*>(nullptr));
     case DType::bf16:
       return f(static_cast<const Bf16*>(nullptr));
   }

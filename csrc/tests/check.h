@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "simd/half.h"
 #include "taskvec/dtype.h"
 
 namespace taskvec::testing {
@@ -53,7 +54,7 @@ struct Stored {
     } else if (dtype == DType::f32) {
       put(i, float(value));
     } else if (dtype == DType::f16) {
-      put(i, _Float16(float(value)));
+      put(i, Half(float(value)));
     } else {
       const float wide = float(value);
       std::uint32_t bits;

@@ -169,7 +169,7 @@ void test_half() {
   context = "float16";
   for (int bits = 0; bits < 1 << 16; ++bits) {
     const std::uint16_t half = std::uint16_t(bits);
-    _Float16 want;
+    Half want;
     std::memcpy(&want, &half, sizeof want);
     const double got = kernels::widen(kernels::F16{half});
     CHECK(std::isnan(double(want)) ? std::isnan(got) : got == double(want) && std::signbit(got) == std::signbit(double(want)));

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .adapters import load_adapter
     from .adapters.model import Adapter, Module
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from .projection import project
     from .sweeping import sweep
     from .zoo import Zoo, load_zoo
-
-    __version__: str
 
 __all__ = [
     "Adapter",
@@ -48,10 +48,6 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("taskvec-kernels")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME[name], __name__), name)

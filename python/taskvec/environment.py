@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = ("taskvec-kernels", "torch", "numpy", "safetensors", "xarray", "zarr", "peft", "typer", "rich")
+PACKAGES = ("taskvec", "taskvec-kernels", "torch", "numpy", "safetensors", "xarray", "zarr", "peft", "typer", "rich")
 
 
 def environment() -> dict[str, Any]:

@@ -29,7 +29,7 @@ def pyplot() -> Any:
     try:
         import matplotlib
     except ImportError as error:
-        raise TaskvecError("no matplotlib", cure="pip install 'taskvec-kernels[plot]'") from error
+        raise TaskvecError("matplotlib is not installed", cure="pip install matplotlib") from error
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 

@@ -161,5 +161,12 @@ def test_what_it_needs_is_named_with_the_cure(monkeypatch, capfd, absent) -> Non
     monkeypatch.setattr("taskvec.cli.bench.find_spec", lambda name: None if name == absent else find(name))
     assert main([*BENCH]) == 2
     package = absent.replace("_", "-")
-    expected = f"taskvec: {package} is not installed; pip install 'taskvec-kernels[bench]'\n"
+    assert capfd.readouterr().err == f"taskvec: {package} is not installed; pip install {package}\n"
+
+
+def test_without_a_checkout_it_says_how_to_get_one(monkeypatch, capfd) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr("taskvec.cli.bench.find_spec", lambda name: None if name == "taskvec_bench" else find(name))
+    assert main([*BENCH]) == 2
+    expected = "taskvec: the benchmarks are part of no package; clone the project and run `make bench-quick` there\n"
     assert capfd.readouterr().err == expected

@@ -22,7 +22,7 @@ def zoo():
 def installed(name):
     way = CASE.providers[name]
     if way.missing():
-        pytest.skip(f"{way.missing()} is not installed: the extra 'peers' has it")
+        pytest.skip(f"{way.missing()} is not installed: `make bench` installs it")
     return way
 
 

@@ -47,7 +47,7 @@ inline Vec<T> sums(const Vec<T> (&v)[C]) {
 
 // Keeps the compiler from reading `v` again for each use: a core reads two vectors a cycle.
 template <class V>
-inline void in_register(V& v) {
+inline void in_register([[maybe_unused]] V& v) {
 #if defined(__AVX512F__)
   asm("" : "+v"(v));
 #elif defined(__SSE2__)

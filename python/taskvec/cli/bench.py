@@ -48,9 +48,7 @@ def bench(
     progress: Progress = "auto",
 ) -> None:
     """Every case beside what one would do instead: compared with the reference, timed, as a share of the limits."""
-    for module, package in NEEDED.items():
-        if find_spec(module) is None:
-            raise TaskvecError(f"{package} is not installed", cure="pip install 'taskvec-kernels[bench]'")
+    check_installed()
     if seconds is not None and not 0 <= seconds <= LONGEST:
         raise TaskvecError("--seconds is out of range", got=f"{seconds:g}", expected=f"0 to {LONGEST:g}")
     cases = chosen(only, quick)
@@ -87,6 +85,20 @@ def bench(
         raise typer.Exit(130 if outcome.interrupted else 1)
     if outcome.wrong:
         raise typer.Exit(1)
+
+
+def check_installed() -> None:
+    """The cases are part of a checkout, in its benchmarks/, and of no package."""
+    cases = Path(__file__).parents[3] / "benchmarks"
+    if cases.is_dir() and str(cases) not in sys.path:
+        sys.path.append(str(cases))
+    if find_spec("taskvec_bench") is None:
+        raise TaskvecError(
+            "the benchmarks are part of no package", cure="clone the project and run `make bench-quick` there"
+        )
+    for module, package in NEEDED.items():
+        if find_spec(module) is None:
+            raise TaskvecError(f"{package} is not installed", cure=f"pip install {package}")
 
 
 def chosen(only: str, quick: bool) -> list[str]:
