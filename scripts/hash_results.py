@@ -108,11 +108,12 @@ def kernels() -> Iterator[tuple[str, str]]:
     for dtype, (name, solver) in product(DTYPES, SOLVERS.items()):
         x, y = zoo((2,), 9, 40, 30, 6, dtype, 40), zoo((2,), 4, 40, 30, 3, dtype, 50)
         for what, other in (("self", None), ("both", y)):
-            pairs = tk.pairwise(x, other, metrics=METRICS, spectra=True, p=2.0, lam=[0.0, 0.01, 0.3], **solver)
+            several = tk.Solver([0.0, 0.01, 0.3], **solver)
+            pairs = tk.pairwise(x, other, metrics=METRICS, spectra=True, p=2.0, solver=several)
             for way, values in zip(("forward", "backward"), pairs, strict=True):
                 for key, value in (values or {}).items():
                     yield f"pairwise/{name}/{str(dtype)[6:]}/{what}/{way}/{key}", digest(value)
-        one = tk.pairwise(x, metrics=("rec", "l1"), lam=0.05, **solver)
+        one = tk.pairwise(x, metrics=("rec", "l1"), solver=tk.Solver(0.05, **solver))
         yield f"pairwise/{name}/{str(dtype)[6:]}/one", digest(*one.forward.values())
         for r in (1, 5, 8, 33):
             d = draw(50, r, seed=60).to(dtype)
@@ -133,7 +134,7 @@ def reference() -> Iterator[tuple[str, str]]:
     x, y = zoo((2,), 5, 20, 30, 4, torch.float32, 80), zoo((2,), 3, 20, 30, 2, torch.float32, 81)
     yield "reference/lowrank_svd", digest(*slow.lowrank_svd(draw(3, 20, 4, seed=1), draw(3, 4, 30, seed=2), 0.5))
     for name, solver in SOLVERS.items():
-        pairs = slow.pairwise(x, y, metrics=METRICS, spectra=True, p=3.0, lam=[0.0, 0.1], **solver)
+        pairs = slow.pairwise(x, y, metrics=METRICS, spectra=True, p=3.0, solver=tk.Solver([0.0, 0.1], **solver))
         for way, values in zip(("forward", "backward"), pairs, strict=True):
             for key, value in values.items():
                 yield f"reference/pairwise/{name}/{way}/{key}", digest(value)

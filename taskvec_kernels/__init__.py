@@ -9,16 +9,16 @@ from .headers import get_include
 from .lowrank import lowrank_svd
 from .pairs import pairwise
 from .projection import project, project_dense
-from .solver import AdamSettings
+from .solver import Solver
 from .sparse import sparsify
 from .spectra import compare_spectra
 from .types import LowRankSVD, Pairwise, SparseInfo
 from .version import __version__
 
 __all__ = [
-    "AdamSettings",
     "LowRankSVD",
     "Pairwise",
+    "Solver",
     "SparseInfo",
     "__version__",
     "backend_report",

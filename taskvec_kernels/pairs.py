@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Unpack
+from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
-from .dispatch.arguments import Array, batch_shape, common_dtype, expanded, expect, give_back, shape, to_tensors
-from .dispatch.operators import call
+from .dispatch.arguments import (
+    Array,
+    batch_shape,
+    common_dtype,
+    expanded,
+    expect,
+    give_back,
+    shape,
+    to_tensors,
+)
+from .dispatch.operators import call, flat
 from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics
-from .solver import AdamSettings, choose_solver
-from .types import LowRankSVD, Pairwise
-from .zoo_weights import Seeds, zoo_weights
+from .seeding import seeds
+from .solver import Solver
+from .sparse import seed_tensor
+from .types import Adapters, LowRankSVD, Pairwise
 
 PRECISIONS = ("highest", "high", "medium")
 PARTS = {"U": 3, "S": 2, "Vh": 3}  # and their dimensions without the batch
@@ -26,12 +36,11 @@ def pairwise(
     spectra: bool = False,
     precision: str = "highest",
     p: float | None = None,
+    norm: Array | tuple[Array, Array] | None = None,
     lam: float | Sequence[float] | Array = 0.0,
-    method: str = "exact",
-    norm: str = "frobenius",
-    seed: Seeds = 0,
+    solver: Solver | None = None,
+    seed: Array | tuple[Array, Array] | None = None,
     backend: str | None = None,
-    **adam: Unpack[AdamSettings],
 ) -> Pairwise:
     """Project every task vector of x on the directions of every other, and compare the spectra (docs/METHOD.md §5).
 
@@ -48,13 +57,13 @@ def pairwise(
             16-bit fixed point, and a GPU to fp16; "high" lies between on a GPU and is "highest" on a CPU
             (docs/NUMERICS.md).
         p: the p of ``lp``.
-        lam: the weight λ ≥ 0 of the sparse projection; a list or vector of L adds a leading axis to all but "d".
-        method: "exact" or "adam", as in ``sparsify``.
-        norm: "frobenius" or "squared".
-        seed: of ``start="normal"``: an int, or int64 (..., N), one a source and target, that make one seed a pair; with
-            y a tuple of two, (..., N) and (..., M).
+        norm: ‖τ‖ (..., N) of each adapter where it is longer than its S, of which small singular values were left out:
+            energy, residual, excess, cosine and λ > 0 use it; with y a tuple of two, (..., N) and (..., M).
+        lam: the weight λ ≥ 0 of the sparse projection: shorthand for ``solver=Solver(lam)``.
+        solver: λ and the way to S₂, in place of ``lam``. A sequence of L λ's adds a leading axis to all but "d".
+        seed: int64 (..., N), one an adapter, in place of ``solver.seed``: a pair draws from those of its two; with y a
+            tuple of two, (..., N) and (..., M).
         backend: forces one; None picks.
-        **adam: see ``AdamSettings``.
 
     Returns:
         ``Pairwise(forward, backward)``: ``forward[name][..., i, j]`` is x_i→y_j, ``backward[name][..., j, i]`` is
@@ -62,8 +71,8 @@ def pairwise(
         ‖τ₂‖ = 0 or no source direction rec is 0 and cosine, energy, excess, residual and overlaps are NaN.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; an unknown metric or precision; a
-            backend that cannot run.
+        TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; an unknown metric or precision;
+            on the CPU a norm below ‖S‖ beyond rounding; a backend that cannot run.
 
     Cost:
         2 k_x k_y (m + n) flop an unordered pair, whatever the number of λ's, and for each λ what ``sparsify`` costs.
@@ -78,7 +87,9 @@ def pairwise(
     arrays = {
         f"{name}.{part}": t for name, zoo in (("x", x), ("y", y)) if zoo for part, t in zip(PARTS, zoo, strict=True)
     }
-    tensors, numpy = to_tensors("pairwise", **arrays)
+    norms = {} if norm is None else of_sides("norm", norm, 1 if y is None else 2)
+    tensors, numpy = to_tensors("pairwise", **arrays, **norms)
+    tensors, told = tensors[: len(arrays)], dict(zip(norms, tensors[len(arrays) :], strict=True))
     check_adapters("x", *tensors[:3])
     if y is not None:
         check_adapters("y", *tensors[3:])
@@ -93,28 +104,66 @@ def pairwise(
                 f"y of {tensors[3].shape[-2]} × {tensors[5].shape[-1]}"
             ),
         )
-    sides = LowRankSVD(*tensors[:3]), None if y is None else LowRankSVD(*tensors[3:])
-    weights, several = zoo_weights(lam, choose_solver("pairwise", method, norm, adam), seed, *sides)
-    both = tensors if y is not None else [*tensors, None, None, None]
+    solver = chosen(lam, solver)
+    sides = [Adapters(*tensors[i : i + 3]) for i in range(0, len(tensors), 3)]
+    if norm is not None:
+        sides = with_norms(sides, told)
+    if solver.random:
+        sides = with_seeds(sides, seed, solver)
+    other = NOBODY if y is None else sides[1]
     values = call(
-        "pairwise",
-        *both,
-        list(names),
-        spectra,
-        precision,
-        p,
-        weights.lam,
-        weights.x_seed,
-        weights.y_seed,
-        *weights.solver,
-        backend,
+        "pairwise", *sides[0], *other, list(names), spectra, precision, p, solver.lams, *flat(solver), backend
     )
     keys = (*names, "spectra", "d") if spectra else names
     results = [
-        give_back(t if several or name == "d" else t[0], numpy) for name, t in zip(keys * 2, values, strict=False)
+        give_back(t if solver.several or name == "d" else t[0], numpy)
+        for name, t in zip(keys * 2, values, strict=False)
     ]
     forward = dict(zip(keys, results, strict=False))
     return Pairwise(forward, None if y is None else dict(zip(keys, results[len(keys) :], strict=True)))
+
+
+NOBODY = (None, None, None, None, None)
+
+
+def chosen(lam: float | Sequence[float] | Array, solver: Solver | None) -> Solver:
+    """The solver; ``lam`` is shorthand for one."""
+    if solver is None:
+        return Solver(lam)
+    expect(isinstance(lam, float | int) and lam == 0, lambda: "pairwise: give lam or a solver that holds it, not both")
+    return solver
+
+
+def with_norms(sides: Sequence[Adapters], norms: Mapping[str, Tensor]) -> list[Adapters]:
+    """Each side with ‖τ‖ (..., N), in fp64."""
+    out = []
+    for side, (name, norm) in zip(sides, norms.items(), strict=True):
+        wanted = side.S.shape[:-1]
+        try:
+            out.append(side._replace(norm=norm.double().expand(wanted)))
+        except RuntimeError as error:
+            raise ValueError(f"pairwise: {name} has shape {shape(norm)}, expected {list(wanted)}") from error
+    return out
+
+
+def with_seeds(sides: Sequence[Adapters], seed: Array | tuple[Array, Array] | None, solver: Solver) -> list[Adapters]:
+    """Each side with the seeds of its adapters: those given, or made from the solver's."""
+    shapes, device = [tuple(side.S.shape[:-1]) for side in sides], sides[0].S.device
+    if seed is None:
+        values = [seeds(solver.seed, wanted, device) for wanted in shapes]
+    else:
+        values = [seed_tensor("pairwise", one).to(device) for one in of_sides("seed", seed, len(sides)).values()]
+    got = [tuple(value.shape) for value in values]
+    expect(got == shapes, lambda: f"pairwise: seed must be of shape {shapes}, got {got}")
+    return [side._replace(seed=value) for side, value in zip(sides, values, strict=True)]
+
+
+def of_sides(name: str, given: Array | tuple[Array, Array], sides: int) -> dict[str, Array]:
+    """What belongs to x alone, or to x and to y, by its name in errors."""
+    parts = given if isinstance(given, tuple) else (given,)
+    wanted = "one tensor for x and one for y" if sides == 2 else "one tensor, for x"
+    expect(len(parts) == sides, lambda: f"pairwise: {name} must be {wanted}, got {len(parts)}")
+    return dict(zip((name,) if sides == 1 else (f"{name} of x", f"{name} of y"), parts, strict=True))
 
 
 def check_adapters(name: str, U: torch.Tensor, S: torch.Tensor, Vh: torch.Tensor) -> None:

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .solver import Solver
-
 
 class LowRankSVD(NamedTuple):
     """Thin SVD τ = U · diag(S) · Vh, as ``torch.linalg.svd(..., full_matrices=False)`` returns it.
@@ -23,17 +21,22 @@ class LowRankSVD(NamedTuple):
     Vh: Tensor
 
 
-class Weights(NamedTuple):
-    """Step 3 for every pair of a zoo: L weights λ, the solver, and seeds (..., N) and (..., M) of random starts."""
+class Adapters(NamedTuple):
+    """N adapters in canonical form, as ``pairwise`` hands them to a backend.
 
-    lam: tuple[float, ...] = (0.0,)
-    solver: Solver = Solver()
-    x_seed: Tensor | None = None
-    y_seed: Tensor | None = None  # None: those of x
+    Attributes:
+        U: (..., N, m, k).
+        S: (..., N, k).
+        Vh: (..., N, k, n).
+        norm: (..., N) fp64, ‖τ‖_F where it is not ‖S‖.
+        seed: (..., N) int64, of the random starts of its pairs.
+    """
 
-    def swapped(self) -> Weights:
-        """For y→x."""
-        return self if self.y_seed is None else self._replace(x_seed=self.y_seed, y_seed=self.x_seed)
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+    norm: Tensor | None = None
+    seed: Tensor | None = None
 
 
 class SparseInfo(NamedTuple):

@@ -8,13 +8,13 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from taskvec_kernels.solver import AdamSettings
+from taskvec_kernels.solver import SolverSettings
 
 from .adapters.model import Adapter
 from .errors import TaskvecError
 from .progress import Mode, progress_bar
 from .projection import NotCompared, Projection, match_modules, nan_to_none, project_both
-from .sparsity import choose_sparsity
+from .sparsity import Sparsity, choose_sparsity
 
 GRID = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 # means over modules, and the number of non-zero S₂
@@ -68,13 +68,11 @@ def lambda_path(
     b: Adapter,
     grid: Sequence[float] = GRID,
     *,
-    method: str = "exact",
-    norm: str = "frobenius",
     seeds: int = 8,
     precision: str = "highest",
     backend: str | None = None,
     progress: Mode = "off",
-    **adam: Unpack[AdamSettings],
+    **settings: Unpack[SolverSettings],
 ) -> LambdaPath:
     """The metrics of a→b and b→a for every λ of a grid.
 
@@ -82,13 +80,12 @@ def lambda_path(
         a: one adapter.
         b: the other.
         grid: λ's, ascending in the result.
-        method: "exact", or "adam" for the two side by side.
-        norm: "frobenius" or "squared".
         seeds: starts of Adam, drawn anew for each; a ``start`` that is not "normal" is one start.
         precision: as in ``project``.
         backend: None picks.
         progress: "auto", "off" or "json", on stderr.
-        **adam: settings of ``method="adam"``; ``start`` is "normal" unless given.
+        **settings: method, "adam" for the two side by side, and what else ``Solver`` has; ``start`` is "normal" unless
+            given.
 
     Raises:
         TaskvecError: a λ that is no weight or named twice; a setting that does not exist or fit; no module in common.
@@ -96,14 +93,15 @@ def lambda_path(
     Cost:
         One factorisation of both, and a small ``pairwise`` for each start.
     """
-    given: Any = {"start": "normal", **adam} if method == "adam" else adam
+    adam = settings.get("method") == "adam"
+    given: SolverSettings = {"start": "normal", **settings} if adam else settings
     lams = sorted(grid)
-    solvers = [choose_sparsity(lams, "exact", norm)]
-    first = choose_sparsity(lams, method, norm, **given)
-    if method == "adam":
+    solvers = [choose_sparsity(lams, norm=settings.get("norm", "frobenius"))]
+    first = choose_sparsity(lams, **given).solver
+    if adam:
         if seeds < 1:
             raise TaskvecError("the number of starts must be at least 1", got=str(seeds))
-        solvers += [replace(first, seed=seed) for seed in range(seeds if given["start"] == "normal" else 1)]
+        solvers += [Sparsity(replace(first, seed=seed)) for seed in range(seeds if first.random else 1)]
     shared, skipped = match_modules(a, b)
     if not shared:
         raise TaskvecError(f"{a.name} and {b.name} share no module", cure="there is nothing to compare")

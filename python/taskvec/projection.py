@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from taskvec_kernels import LowRankSVD, compare_spectra, pairwise
-from taskvec_kernels.solver import AdamSettings
+from taskvec_kernels.solver import SolverSettings
 
 from .adapters.model import Adapter
 from .canonical import canonical_forms
@@ -89,25 +89,23 @@ class Projection:
 
 @overload
 def project(
-    a: Adapter, b: Adapter, lam: float = ..., *, method: str = ..., norm: str = ..., seed: int = ...,
-    precision: str = ..., backend: str | None = ..., **adam: Unpack[AdamSettings],
+    a: Adapter, b: Adapter, lam: float = ..., *, seed: int = ...,
+    precision: str = ..., backend: str | None = ..., **settings: Unpack[SolverSettings],
 ) -> Projection: ...  # fmt: skip
 @overload
 def project(
-    a: Adapter, b: Adapter, lam: Sequence[float], *, method: str = ..., norm: str = ..., seed: int = ...,
-    precision: str = ..., backend: str | None = ..., **adam: Unpack[AdamSettings],
+    a: Adapter, b: Adapter, lam: Sequence[float], *, seed: int = ...,
+    precision: str = ..., backend: str | None = ..., **settings: Unpack[SolverSettings],
 ) -> list[Projection]: ...  # fmt: skip
 def project(
     a: Adapter,
     b: Adapter,
     lam: float | Sequence[float] = 0.0,
     *,
-    method: str = "exact",
-    norm: str = "frobenius",
     seed: int = 0,
     precision: str = "highest",
     backend: str | None = None,
-    **adam: Unpack[AdamSettings],
+    **settings: Unpack[SolverSettings],
 ) -> Projection | list[Projection]:
     """Project the task vectors of ``b`` on the directions of ``a`` (τ₁→τ₂: source a, target b).
 
@@ -115,12 +113,10 @@ def project(
         a: the source.
         b: the target.
         lam: the weight λ of the sparse projection; a list gives a list.
-        method: "exact" or "adam", the paper's; its settings are further keywords, see ``taskvec_kernels.sparsify``.
-        norm: "frobenius" or "squared".
         seed: of Adam's random starts.
         precision: "highest" (fp32), "high" or "medium".
         backend: None picks.
-        **adam: settings of ``method="adam"``.
+        **settings: method, norm and what else ``taskvec_kernels.Solver`` has.
 
     Raises:
         TaskvecError: a λ that is no weight, or a setting that does not exist or fit.
@@ -128,7 +124,7 @@ def project(
     Cost:
         One factorisation of each module of both, in batches of at most 256 MiB.
     """
-    sparsity = choose_sparsity(lam, method, norm, seed, **adam)
+    sparsity = choose_sparsity(lam, seed, **settings)
     (results,) = project_both(a, b, [sparsity], precision=precision, backend=backend)
     forward = [there for there, _ in results]
     return forward if sparsity.several else forward[0]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
-from taskvec_kernels.solver import AdamSettings, check_lam, choose_solver
+from taskvec_kernels import Solver
+from taskvec_kernels.solver import SolverSettings
 
 from .adapters.model import Adapter
 from .errors import TaskvecError
@@ -23,52 +24,42 @@ OF_S2 = ("l1", "l2", "linf", "lp", "rec", "entropy_projected", "residual", "ener
 class Sparsity:
     """λ's, solver and seed; ``several``: λ is a dimension of the results."""
 
-    lams: tuple[float, ...] = (0.0,)
-    several: bool = False
-    method: str = "exact"
-    norm: str = "frobenius"
-    seed: int = 0
-    adam: Mapping[str, Any] = field(default_factory=dict)
+    solver: Solver = field(default_factory=Solver)
+
+    @property
+    def lams(self) -> tuple[float, ...]:
+        return self.solver.lams
+
+    @property
+    def several(self) -> bool:
+        return self.solver.several
 
     def arguments(self, modules: Sequence[str], *sides: Sequence[Adapter]) -> dict[str, Any]:
-        """Keyword arguments of ``pairwise`` for L modules of the adapters of x, or of x and y."""
-        given = {"lam": list(self.lams), "method": self.method, "norm": self.norm, **self.adam}
-        if self.adam.get("start") != "normal":
+        """Keyword arguments of ``pairwise`` for L modules of the adapters of x, or of x and y; λ is always an axis."""
+        given: dict[str, Any] = {"solver": replace(self.solver, lam=self.lams)}
+        if not self.solver.random:
             return given
-        seeds = tuple(module_seeds(adapters, modules, self.seed) for adapters in sides)
+        seeds = tuple(module_seeds(adapters, modules, self.solver.seed) for adapters in sides)
         return given | {"seed": seeds if len(seeds) > 1 else seeds[0]}
 
     def record(self) -> dict[str, Any]:
         """Flat attributes of a result."""
-        settings = {name: list(value) if isinstance(value, tuple) else value for name, value in self.adam.items()}
-        lams: Any = list(self.lams) if self.several else self.lams[0]
-        return {"lambda": lams, "method": self.method, "norm": self.norm, "seed": self.seed, **settings}
+        return self.solver.to_dict()
 
 
-def choose_sparsity(
-    lam: float | Sequence[float] = 0.0,
-    method: str = "exact",
-    norm: str = "frobenius",
-    seed: int = 0,
-    **adam: Unpack[AdamSettings],
-) -> Sparsity:
+def choose_sparsity(lam: float | Sequence[float] = 0.0, seed: int = 0, **settings: Unpack[SolverSettings]) -> Sparsity:
     """The options as users give them.
 
     Raises:
         TaskvecError: a λ that is negative, NaN, infinite or named twice; a setting that does not exist or fit.
     """
-    several = isinstance(lam, Sequence)
-    lams = tuple(lam) if isinstance(lam, Sequence) else (lam,)
     try:
-        lams = tuple(check_lam("sparsity", value) for value in lams)
-        choose_solver("sparsity", method, norm, adam)
+        solver = Solver(lam, seed=seed, **settings)
     except (TypeError, ValueError) as error:
-        raise TaskvecError(str(error).removeprefix("sparsity: ")) from error
-    if not lams:
-        raise TaskvecError("no λ", cure="give at least one")
-    if len(set(lams)) != len(lams):
-        raise TaskvecError("a λ is named twice", got=", ".join(f"{value:g}" for value in lams))
-    return Sparsity(lams, several, method, norm, seed, adam)
+        raise TaskvecError(str(error)) from error
+    if len(set(solver.lams)) != len(solver.lams):
+        raise TaskvecError("a λ is named twice", got=", ".join(f"{value:g}" for value in solver.lams))
+    return Sparsity(solver)
 
 
 def module_seeds(adapters: Sequence[Adapter], modules: Sequence[str], seed: int) -> Tensor:

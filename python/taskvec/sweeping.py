@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 
 from taskvec_kernels import compare_spectra
-from taskvec_kernels.solver import AdamSettings
+from taskvec_kernels.solver import SolverSettings
 from taskvec_kernels.version import __version__
 
 from .adapters.model import Adapter
@@ -52,13 +52,11 @@ def sweep(
     backend: str | None = None,
     device: str = "cpu",
     lam: float | Sequence[float] = 0.0,
-    method: str = "exact",
-    norm: str = "frobenius",
     seed: int = 0,
     overwrite: bool = False,
     progress: Mode = "off",
     memory: int = MEMORY,
-    **adam: Unpack[AdamSettings],
+    **settings: Unpack[SolverSettings],
 ) -> xr.Dataset:
     """Project every adapter on the directions of every other, and of itself.
 
@@ -71,13 +69,11 @@ def sweep(
         backend: of ``pairwise``; None picks.
         device: "cpu", "cuda" or "cuda:1": where adapters are factorised and compared.
         lam: the weight λ of the sparse projection; a list adds a dimension ``lam`` to what depends on it.
-        method: "exact" or "adam", the paper's; its settings are further keywords, see ``taskvec_kernels.sparsify``.
-        norm: "frobenius" or "squared".
         seed: of Adam's random starts, which depend on it and on the contents of source, target and module alone.
         overwrite: replace a Zarr store at ``out`` once the new one is complete.
         progress: "auto", "off" or "json", on stderr.
         memory: bytes for the canonical forms and results at work.
-        **adam: settings of ``method="adam"``.
+        **settings: method, norm and what else ``taskvec_kernels.Solver`` has.
 
     Returns:
         Dimensions ``module, source, target``; a float32 variable for each metric of a pair, and ``entropy``, ``norm``,
@@ -97,7 +93,7 @@ def sweep(
     if not isinstance(zoo, Zoo):
         zoo = Zoo(tuple(zoo))
     adapters = zoo.adapters
-    sparsity = choose_sparsity(lam, method, norm, seed, **adam)
+    sparsity = choose_sparsity(lam, seed, **settings)
     options = Options(tuple(metrics), p, precision, backend, sparsity, device)
     check_options(options)
     groups = group_modules(adapters, results=len(options.metrics) * len(sparsity.lams), memory=memory)

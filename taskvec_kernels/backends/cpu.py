@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .. import _C
 from ..dispatch.arguments import DTYPES, result_dtype
+from ..dispatch.values import check_weights
 from ..solver import Solver
-from ..sparse import check_values
-from ..types import LowRankSVD, Weights
+from ..types import Adapters
 
 NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES}
 
@@ -96,6 +96,7 @@ def sparsify(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     d, tau_norm, k = d.contiguous(), tau_norm.contiguous(), d.shape[-1]
     seed = None if seed is None else seed.contiguous()
+    settings = as_tuple(solver)
     S = torch.empty(*lam.shape, k, dtype=d.dtype)
     found = lam.shape if info else (0,)
     objective = torch.empty(found, dtype=d.dtype)
@@ -104,48 +105,50 @@ def sparsify(
         weight = weight.contiguous()
         outputs = [t[i].data_ptr() for t in (objective, steps, converged)] if info else [0, 0, 0]
         valid = _C.sparsify(
-            d.dtype == torch.float64, weight.numel(), k, solver, d.data_ptr(), tau_norm.data_ptr(), weight.data_ptr(),
+            d.dtype == torch.float64, weight.numel(), k, settings, d.data_ptr(), tau_norm.data_ptr(), weight.data_ptr(),
             0 if seed is None else seed.data_ptr(), S[i].data_ptr(), outputs[0], outputs[1], outputs[2],
             slack, torch.get_num_threads(),
         )  # fmt: skip
         if not valid and slack is not None:
-            check_values(d, tau_norm, lam, slack)
+            check_weights(d, tau_norm, lam, slack)
     return S, objective, steps, converged
 
 
+def as_tuple(solver: Solver) -> tuple[str, str, str, bool, bool, int, float, float, float, float, float]:
+    """The solver without λ and seed, as the core takes it."""
+    return (
+        solver.method, solver.norm, solver.start, solver.units == "tau", solver.schedule == "linear", solver.steps,
+        solver.lr, solver.tol, *solver.betas, solver.eps,
+    )  # fmt: skip
+
+
 def pairwise(
-    x: LowRankSVD,
-    y: LowRankSVD | None,
+    x: Adapters,
+    y: Adapters | None,
     metrics: Sequence[str],
     spectra: bool,
     precision: str,
     p: float | None,
-    weights: Weights,
+    solver: Solver,
 ) -> list[Tensor]:
-    batch, dtype = x.S.shape[:-2], result_dtype(*x)
+    batch, dtype, lams = x.S.shape[:-2], result_dtype(x.U), solver.lams
     m, n = x.U.shape[-2], x.Vh.shape[-1]
     left = stored_by_direction(x, dtype)
     right = left if y is None else stored_by_direction(y, dtype)
 
-    def outputs(source: Sequence[Tensor], target: Sequence[Tensor]) -> dict[str, Tensor]:
-        shape, k = (*batch, source[1].shape[-2], target[1].shape[-2]), source[1].shape[-1]
-        out = {name: torch.empty(len(weights.lam), *shape, dtype=dtype) for name in metrics}
+    def outputs(source: Adapters, target: Adapters) -> dict[str, Tensor]:
+        shape, k = (*batch, source.S.shape[-2], target.S.shape[-2]), source.S.shape[-1]
+        out = {name: torch.empty(len(lams), *shape, dtype=dtype) for name in metrics}
         if spectra:
-            out["spectra"] = torch.empty(len(weights.lam), *shape, k, dtype=dtype)
+            out["spectra"] = torch.empty(len(lams), *shape, k, dtype=dtype)
             out["d"] = torch.empty(*shape, k, dtype=dtype)
         return out
 
-    def adapters(side: Sequence[Tensor], seed: Tensor | None) -> tuple[int, int, int, int, int, int, int]:
-        u_t, s, vh = (t.data_ptr() for t in side)
-        return (*side[1].shape[-2:], u_t, s, vh, 0, 0 if seed is None else seed.data_ptr())
-
     forward = outputs(left, right)
     backward = {} if y is None else outputs(right, left)
-    x_seed = None if weights.x_seed is None else weights.x_seed.contiguous()
-    y_seed = x_seed if weights.y_seed is None else weights.y_seed.contiguous()
     _C.pairwise(
-        (dtype_name(x.U), batch.numel(), m, n), adapters(left, x_seed), None if y is None else adapters(right, y_seed),
-        precision, p or 1.0, weights.lam, weights.solver,
+        (dtype_name(x.U), batch.numel(), m, n), addresses(left), None if y is None else addresses(right),
+        precision, p or 1.0, lams, as_tuple(solver),
         {name: t.data_ptr() for name, t in forward.items()},
         {name: t.data_ptr() for name, t in backward.items()},
         torch.get_num_threads(),
@@ -153,6 +156,13 @@ def pairwise(
     return [*forward.values(), *backward.values()]
 
 
-def stored_by_direction(svd: LowRankSVD, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """(Uᵀ (..., N, k, m), S, Vh), contiguous: no copy for what ``lowrank_svd`` made."""
-    return svd.U.mT.contiguous(), svd.S.to(dtype).contiguous(), svd.Vh.contiguous()
+def stored_by_direction(x: Adapters, dtype: torch.dtype) -> Adapters:
+    """(Uᵀ (..., N, k, m), S, Vh, …), contiguous: no copy for what ``lowrank_svd`` made."""
+    norm, seed = (None if t is None else t.contiguous() for t in (x.norm, x.seed))
+    return Adapters(x.U.mT.contiguous(), x.S.to(dtype).contiguous(), x.Vh.contiguous(), norm, seed)
+
+
+def addresses(x: Adapters) -> tuple[int, int, int, int, int, int, int]:
+    """Adapters as the core takes them: count, k, and where U, S, Vh, norms and seeds lie."""
+    norm, seed = (0 if t is None else t.data_ptr() for t in (x.norm, x.seed))
+    return *x.S.shape[-2:], x.U.data_ptr(), x.S.data_ptr(), x.Vh.data_ptr(), norm, seed

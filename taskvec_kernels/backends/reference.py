@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .. import reference
 from ..dispatch.arguments import result_dtype
+from ..dispatch.values import check_weights
 from ..solver import Solver
-from ..sparse import check_values
-from ..types import LowRankSVD, Weights
+from ..types import Adapters
 
 
 def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,7 +37,7 @@ def sparsify(
     d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if slack is not None:
-        check_values(d, tau_norm, lam, slack)
+        check_weights(d, tau_norm, lam, slack)
     parts = zip(*(reference.solve(d, tau_norm, weight, solver, seed) for weight in lam), strict=True)
     S, objective, steps, converged = (torch.stack(part) for part in parts)
     if not info:
@@ -46,17 +46,16 @@ def sparsify(
 
 
 def pairwise(
-    x: LowRankSVD,
-    y: LowRankSVD | None,
+    x: Adapters,
+    y: Adapters | None,
     metrics: Sequence[str],
     spectra: bool,
     precision: str,
     p: float | None,
-    weights: Weights,
+    solver: Solver,
 ) -> list[Tensor]:
     del precision  # always fp64
-    other = x if y is None else y
-    forward = reference.one_way(x, other, metrics, spectra, p, weights)
-    backward = None if y is None else reference.one_way(y, x, metrics, spectra, p, weights.swapped())
-    values = [*forward.values(), *(backward or {}).values()]
-    return [value.to(result_dtype(*x)).contiguous() for value in values]
+    forward = reference.one_way(x, x if y is None else y, metrics, spectra, p, solver)
+    backward = {} if y is None else reference.one_way(y, x, metrics, spectra, p, solver)
+    values = [*forward.values(), *backward.values()]
+    return [value.to(result_dtype(x.U)).contiguous() for value in values]

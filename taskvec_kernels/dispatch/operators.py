@@ -7,18 +7,24 @@ of dispatch (microseconds) vanishes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..solver import SCHEMA as SOLVER
 from ..solver import Solver
-from ..types import LowRankSVD, Weights
+from ..types import Adapters
 from .arguments import result_dtype
 from .registry import implementation
+from .values import check_norm
 
+# the fields of ``Solver`` in their order, but λ and the seed, of which there are tensors
+SOLVER = (
+    "str method, str norm, float lr, int steps, float tol, float[] betas, float eps, str start, str units, str schedule"
+)
+ADAPTERS = "Tensor {0}U, Tensor {0}S, Tensor {0}Vh, Tensor? {0}_norm, Tensor? {0}_seed"
+MORE_ADAPTERS = ADAPTERS.replace("Tensor ", "Tensor? ")
 LIBRARY = torch.library.Library("taskvec", "DEF")  # type: ignore[no-untyped-call]
 SCHEMAS = (
     "lowrank_svd(Tensor b, Tensor a, Tensor scale, str? backend) -> (Tensor, Tensor, Tensor)",
@@ -27,8 +33,8 @@ SCHEMAS = (
     "compare_spectra(Tensor s1, Tensor s2, str[] metrics, float? p, str? backend) -> Tensor[]",
     f"sparsify(Tensor d, Tensor tau_norm, Tensor lam, Tensor? seed, {SOLVER}, bool info, float? slack, "
     "str? backend) -> (Tensor, Tensor, Tensor, Tensor)",
-    "pairwise(Tensor xU, Tensor xS, Tensor xVh, Tensor? yU, Tensor? yS, Tensor? yVh, str[] metrics, bool spectra, "
-    f"str precision, float? p, float[] lam, Tensor? x_seed, Tensor? y_seed, {SOLVER}, str? backend) -> Tensor[]",
+    f"pairwise({ADAPTERS.format('x')}, {MORE_ADAPTERS.format('y')}, str[] metrics, bool spectra, str precision, "
+    f"float? p, float[] lam, {SOLVER}, str? backend) -> Tensor[]",
 )
 
 
@@ -53,30 +59,33 @@ def sparsify(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *solver, info, slack, backend = rest
     run = implementation("sparsify", backend, d.device)
-    return run(d, tau_norm, lam, seed, Solver(*solver), info, slack)  # type: ignore[no-any-return]
+    return run(d, tau_norm, lam, seed, as_solver(0.0, *solver), info, slack)  # type: ignore[no-any-return]
 
 
-def pairwise(
-    xU: Tensor,
-    xS: Tensor,
-    xVh: Tensor,
-    yU: Tensor | None,
-    yS: Tensor | None,
-    yVh: Tensor | None,
-    metrics: list[str],
-    spectra: bool,
-    precision: str,
-    p: float | None,
-    lam: list[float],
-    x_seed: Tensor | None,
-    y_seed: Tensor | None,
-    *rest: Any,
-) -> list[Tensor]:
-    *solver, backend = rest
-    y = None if yU is None or yS is None or yVh is None else LowRankSVD(yU, yS, yVh)
-    run = implementation("pairwise", backend, xU.device)
-    weights = Weights(tuple(lam), Solver(*solver), x_seed, y_seed)
-    return run(LowRankSVD(xU, xS, xVh), y, metrics, spectra, precision, p, weights)  # type: ignore[no-any-return]
+def pairwise(*arguments: Any) -> list[Tensor]:
+    x, y = Adapters(*arguments[:5]), None if arguments[5] is None else Adapters(*arguments[5:10])
+    metrics, spectra, precision, p, lam, *solver, backend = arguments[10:]
+    for name, side in (("x", x), ("y", y)):
+        if side is not None and side.norm is not None and side.norm.is_cpu:
+            check_norm(name, side.S, side.norm)
+    run = implementation("pairwise", backend, x.U.device)
+    return run(x, y, metrics, spectra, precision, p, as_solver(lam, *solver))  # type: ignore[no-any-return]
+
+
+def flat(solver: Solver) -> tuple[Any, ...]:
+    """A solver as an operator's arguments."""
+    s = solver
+    return s.method, s.norm, s.lr, s.steps, s.tol, s.betas, s.eps, s.start, s.units, s.schedule
+
+
+def as_solver(*fields: Any) -> Solver:
+    """The solver of an operator's arguments; torch's dispatcher makes lists of sequences."""
+    return solver_of(*(tuple(field) if isinstance(field, list) else field for field in fields))
+
+
+@lru_cache(maxsize=64)
+def solver_of(*fields: Any) -> Solver:
+    return Solver(*fields)
 
 
 def fake_lowrank_svd(b: Tensor, a: Tensor, scale: Tensor, backend: str | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,31 +126,20 @@ def fake_sparsify(
     )
 
 
-def fake_pairwise(
-    xU: Tensor,
-    xS: Tensor,
-    xVh: Tensor,
-    yU: Tensor | None,
-    yS: Tensor | None,
-    yVh: Tensor | None,
-    metrics: list[str],
-    spectra: bool,
-    precision: str,
-    p: float | None,
-    lam: list[float],
-    *rest: Any,
-) -> list[Tensor]:
-    *batch, N, kx = xS.shape
-    M, ky = (N, kx) if yS is None else yS.shape[-2:]
-    dtype = result_dtype(xU)
+def fake_pairwise(*arguments: Any) -> list[Tensor]:
+    x, y = Adapters(*arguments[:5]), None if arguments[5] is None else Adapters(*arguments[5:10])
+    metrics, spectra, _, _, lam, *_ = arguments[10:]
+    *batch, N, kx = x.S.shape
+    M, ky = (N, kx) if y is None else y.S.shape[-2:]
+    dtype = result_dtype(x.U)
 
     def one_way(rows: int, columns: int, k: int) -> list[Tensor]:
         shapes = [(len(lam), *batch, rows, columns) for _ in metrics]
         if spectra:
             shapes += [(len(lam), *batch, rows, columns, k), (*batch, rows, columns, k)]
-        return [xS.new_empty(shape, dtype=dtype) for shape in shapes]
+        return [x.S.new_empty(shape, dtype=dtype) for shape in shapes]
 
-    return one_way(N, M, kx) + ([] if yS is None else one_way(M, N, ky))
+    return one_way(N, M, kx) + ([] if y is None else one_way(M, N, ky))
 
 
 def on_its_device(run: Callable[..., Any]) -> Callable[..., Any]:

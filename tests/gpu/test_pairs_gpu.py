@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskvec_kernels import LowRankSVD, compare_spectra, pairwise, project, project_dense, reference, sparsify
+from taskvec_kernels import LowRankSVD, Solver, compare_spectra, pairwise, project, project_dense, reference, sparsify
 from taskvec_kernels.seeding import seeds
 
 from ..kernels.cases import ALL_PAIRWISE, factors, name_of, random, zoo
@@ -79,8 +79,8 @@ def test_pairwise_with_lambda(norm: str, gpu: torch.device) -> None:
     lams = [0.0, 0.01, 0.2]
     for other in (None, y):
         out = pairwise(
-            there(x, gpu), None if other is None else there(y, gpu), lam=lams, norm=norm, metrics=ALL_PAIRWISE,
-            spectra=True, p=3.0,
+            there(x, gpu), None if other is None else there(y, gpu), solver=Solver(lams, norm=norm),
+            metrics=ALL_PAIRWISE, spectra=True, p=3.0,
         )  # fmt: skip
         assert_pairs(result(out, gpu), x, other, p=3.0, lam=lams, norm=norm)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from taskvec_kernels import LowRankSVD, Pairwise, reference
 from taskvec_kernels.solver import Solver
-from taskvec_kernels.types import Weights
+from taskvec_kernels.types import Adapters
 
 from . import bounds
 
@@ -113,8 +113,8 @@ def assert_one_way(
     assert got, f"{way} holds nothing"
     dtype = output_dtype(*source, *target)
     names = set(bounds.METRICS) - {"entropy"} - ({"lp"} if p is None else set())
-    weights = Weights((lam,), Solver(norm=norm))
-    want = reference.one_way(source, target, sorted(names), True, p, weights)
+    sides = Adapters(*source), Adapters(*target)
+    want = reference.one_way(*sides, sorted(names), True, p, Solver(lam, norm=norm))
     want = {name: t if name == "d" else t[0] for name, t in want.items()}
     context = pair_bounds(source, target, want, dtype, p, eps, lam, norm)
     for name, values in got.items():

@@ -11,6 +11,7 @@ import torch
 
 from taskvec_kernels import (
     LowRankSVD,
+    Solver,
     backend_report,
     compare_spectra,
     lowrank_svd,
@@ -28,6 +29,7 @@ x = zoo(4, 9, 8, 3)
 U, S, Vh = (t[0] for t in x)
 TAU = torch.tensor(9.0)
 SEED = torch.arange(4)
+DRAWN = Solver(0.3, "adam", start="normal")
 
 CALLS: dict[str, Callable[..., Any]] = {
     "lowrank_svd": lambda **o: lowrank_svd(b, a, **o),
@@ -228,24 +230,24 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         r"sparsify: leading .* got lam \[2, 3\], d and tau_norm \[4\]",
         lambda: sparsify(x.S, TAU.expand(4), torch.ones(2, 3)),
     ),
-    "negative λ": (ValueError, "sparsify: lam must be a finite number ≥ 0, got -1", lambda: sparsify(S, TAU, -1.0)),
-    "nan λ": (ValueError, "sparsify: lam must be a finite number ≥ 0, got nan", lambda: sparsify(S, TAU, float("nan"))),
+    "negative λ": (ValueError, "^λ must be a finite number ≥ 0, got -1", lambda: sparsify(S, TAU, -1.0)),
+    "nan λ": (ValueError, "^λ must be a finite number ≥ 0, got nan", lambda: sparsify(S, TAU, float("nan"))),
     "infinite λ of several": (
         ValueError,
-        "sparsify: lam must be a finite number ≥ 0, got inf",
+        "^λ must be a finite number ≥ 0, got inf",
         lambda: sparsify(S, TAU, [0.1, float("inf")]),
     ),
     "λ's of a tensor": (
         ValueError,
-        "sparsify: lam must be finite and ≥ 0, got -2",
+        "sparsify: λ must be a finite number ≥ 0, got -2",
         lambda: sparsify(x.S, TAU.expand(4), torch.tensor([0.1, -2, 0.3, 0.4])),
     ),
     "nan λ of a tensor": (
         ValueError,
-        "sparsify: lam must be finite and ≥ 0, got nan",
+        "sparsify: λ must be a finite number ≥ 0, got nan",
         lambda: sparsify(S, TAU, torch.tensor(torch.nan)),
     ),
-    "no λ": (ValueError, "sparsify: lam is an empty list", lambda: sparsify(S, TAU, [])),
+    "no λ": (ValueError, "^λ is an empty list; give at least one", lambda: sparsify(S, TAU, [])),
     "tau_norm below d": (
         ValueError,
         r"tau_norm is below ‖d‖ for the pair at \[2\]: got 1, ‖d‖ is \d.*whole target",
@@ -258,13 +260,13 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     ),
     "method": (
         ValueError,
-        "sparsify: method must be one of exact, adam, got 'sgd'",
+        "^method must be one of exact, adam, got 'sgd'",
         lambda: sparsify(S, TAU, 0.3, method="sgd"),
     ),
     "norm": (
         ValueError,
-        "pairwise: norm must be one of frobenius, squared, got 'l1'",
-        lambda: pairwise(x, lam=0.3, norm="l1"),
+        "^norm must be one of frobenius, squared, got 'l1'",
+        lambda: pairwise(x, solver=Solver(0.3, norm="l1")),
     ),
     "start": (
         ValueError,
@@ -281,40 +283,40 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         "schedule must be one of linear, constant, got 'cosine'",
         lambda: sparsify(S, TAU, 0.3, method="adam", schedule="cosine"),
     ),
-    "lr": (ValueError, "sparsify: lr must be a number > 0, got 0", lambda: sparsify(S, TAU, 0.3, method="adam", lr=0)),
+    "lr": (ValueError, "^lr must be a number > 0, got 0", lambda: sparsify(S, TAU, 0.3, method="adam", lr=0)),
     "eps": (
         ValueError,
-        "sparsify: eps must be a number > 0, got inf",
+        "^eps must be a number > 0, got inf",
         lambda: sparsify(S, TAU, 0.3, method="adam", eps=float("inf")),
     ),
     "betas": (
         ValueError,
-        r"sparsify: betas must lie in \[0, 1\), got \(0.9, 1.0\)",
+        r"^betas must lie in \[0, 1\), got \(0.9, 1.0\)",
         lambda: sparsify(S, TAU, 0.3, method="adam", betas=(0.9, 1.0)),
     ),
     "tol": (
         ValueError,
-        "sparsify: tol must be a number ≥ 0, got -1",
+        "^tol must be a number ≥ 0, got -1",
         lambda: sparsify(S, TAU, 0.3, method="adam", tol=-1),
     ),
     "steps": (
         ValueError,
-        "sparsify: steps must be a whole number from 1 to 16777216, got 0",
+        "^steps must be a whole number from 1 to 16777216, got 0",
         lambda: sparsify(S, TAU, 0.3, method="adam", steps=0),
     ),
     "steps of a fraction": (
-        ValueError,
-        "pairwise: steps must be a whole number from 1 to 16777216, got 2.5",
-        lambda: pairwise(x, lam=0.3, method="adam", steps=2.5),
+        TypeError,
+        "^steps must be a whole number, got 2.5",
+        lambda: Solver(0.3, "adam", steps=2.5),  # type: ignore[arg-type]
     ),
     "a setting of another method": (
-        TypeError,
-        "sparsify: lr is a setting of method='adam', got method='exact'",
-        lambda: sparsify(S, TAU, 0.3, lr=0.1),
+        ValueError,
+        "^lr is a setting of method 'adam'; the method is 'exact'",
+        lambda: sparsify(S, TAU, 0.3, lr=0.2),
     ),
     "an unknown setting": (
         TypeError,
-        "sparsify: unknown argument 'momentum'; Adam's settings are lr, steps",
+        "unexpected keyword argument 'momentum'",
         lambda: sparsify(S, TAU, 0.3, method="adam", momentum=0.9),
     ),
     "a float seed": (
@@ -333,21 +335,36 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         lambda: sparsify(x.S, TAU, 0.3, method="adam", start="normal", seed=SEED[:3]),
     ),
     "λ of pairs": (
-        ValueError,
-        r"pairwise: lam must be a number or a vector, got shape \[4, 4\]",
+        TypeError,
+        r"^λ must be a number or a sequence of numbers, got \[1.0, 1.0",
         lambda: pairwise(x, lam=torch.ones(4, 4)),
     ),
-    "λ of a zoo": (ValueError, "pairwise: lam must be a finite number ≥ 0, got -1", lambda: pairwise(x, lam=[0.1, -1])),
-    "no λ of a zoo": (ValueError, "pairwise: lam is an empty list", lambda: pairwise(x, lam=[])),
+    "λ of a zoo": (ValueError, "^λ must be a finite number ≥ 0, got -1", lambda: pairwise(x, lam=[0.1, -1])),
+    "no λ of a zoo": (ValueError, "^λ is an empty list", lambda: pairwise(x, lam=[])),
+    "λ and a solver": (ValueError, "pairwise: give lam or a solver", lambda: pairwise(x, lam=0.3, solver=DRAWN)),
+    "λ and a solver for d": (
+        ValueError,
+        "sparsify: give lam and its settings, or a solver",
+        lambda: sparsify(S, TAU, 0.3, solver=DRAWN),
+    ),
+    "a solver and its settings": (
+        ValueError,
+        "sparsify: give lam and its settings, or a solver",
+        lambda: sparsify(S, TAU, solver=DRAWN, lr=0.2),
+    ),
+    "no λ for d": (ValueError, "sparsify: give lam and its settings, or a solver", lambda: sparsify(S, TAU)),
+    "a word for λ": (TypeError, "^λ must be a number or a sequence of numbers, got 'much'", lambda: Solver("much")),
+    "a word for a number": (TypeError, "^lr must be a number, got '1'", lambda: Solver(0.3, "adam", lr="1")),
+    "three betas": (TypeError, "^betas must be two numbers", lambda: Solver(0.3, "adam", betas=(0.9, 0.9, 0.9))),
     "seeds of a zoo": (
         ValueError,
         "pairwise: seed must be of shape .*4.*, got .*3",
-        lambda: pairwise(x, lam=0.3, method="adam", start="normal", seed=SEED[:3]),
+        lambda: pairwise(x, solver=DRAWN, seed=SEED[:3]),
     ),
     "seeds of one of two": (
         ValueError,
-        "pairwise: seed must be an int or one tensor for x and one for y, got 1",
-        lambda: pairwise(x, x, lam=0.3, method="adam", start="normal", seed=SEED),
+        "pairwise: seed must be one tensor for x and one for y, got 1",
+        lambda: pairwise(x, x, solver=DRAWN, seed=SEED),
     ),
 }
 
@@ -365,7 +382,7 @@ def test_values_are_not_looked_at_unless_asked_for() -> None:
         given = {"tau_norm": TAU, "lam": 0.3} | wrong
         assert sparsify(S, **given, check=False).shape == S.shape
         for check in (None, True):
-            with pytest.raises(ValueError, match=r"sparsify: (tau_norm|lam)"):
+            with pytest.raises(ValueError, match=r"sparsify: (tau_norm|λ)"):
                 sparsify(S, **given, check=check)
 
 

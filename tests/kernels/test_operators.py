@@ -21,10 +21,12 @@ ops = torch.ops.taskvec
 b, a = factors(9, 8, 3, batch=(4,))
 x, y = zoo(4, 9, 8, 3), zoo(2, 9, 8, 2, seed=10)
 one = torch.ones(4, dtype=torch.float64)
-closed = ([0.0], None, None, *Solver())  # λ = 0
+closed = ([0.0], *operators.flat(Solver()))  # λ = 0
 lam, seed = torch.rand(2, 4, dtype=torch.float64), torch.arange(4)
-weighed = ([0.1, 1.0], None, None, *Solver(norm="squared"))
-adam = Solver("adam", start="normal", steps=3)
+weighed = ([0.1, 1.0], *operators.flat(Solver(norm="squared")))
+exact = operators.flat(Solver())
+adam = operators.flat(Solver(method="adam", start="normal", steps=3))
+alone, both = (*x, *[None] * 7), (*x, None, None, *y, None, None)
 spectral, pairs = ["rec", "entropy"], ["l1", "cosine"]
 
 CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -34,18 +36,24 @@ CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "project": (ops.project, (x.U, x.Vh, b, a, one, True, None)),
     "project_dense": (ops.project_dense, (x.U, x.Vh, b @ a, False, None)),
     "compare_spectra": (ops.compare_spectra, (x.S, x.S.flip(-1), spectral, None, None)),
-    "pairwise": (ops.pairwise, (*x, None, None, None, pairs, True, "highest", None, *closed, None)),
-    "pairwise of two": (ops.pairwise, (*x, *y, pairs, False, "high", None, *closed, None)),
-    "pairwise by reference": (ops.pairwise, (*x, *y, pairs, True, "highest", None, *closed, "reference")),
-    "pairwise of several λ's": (ops.pairwise, (*x, *y, pairs, True, "highest", None, *weighed, None)),
+    "pairwise": (ops.pairwise, (*alone, pairs, True, "highest", None, *closed, None)),
+    "pairwise of two": (ops.pairwise, (*both, pairs, False, "high", None, *closed, None)),
+    "pairwise by reference": (
+        ops.pairwise,
+        (*both, pairs, True, "highest", None, *closed, "reference"),
+    ),
+    "pairwise of several λ's": (
+        ops.pairwise,
+        (*both, pairs, True, "highest", None, *weighed, None),
+    ),
     "pairwise by Adam": (
         ops.pairwise,
-        (*x, *y, pairs, True, "highest", None, [0.1, 1.0], seed, seed[:2], *adam, None),
+        (*x, None, seed, *y, None, seed[:2], pairs, True, "highest", None, [0.1, 1.0], *adam, None),
     ),
-    "sparsify": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *Solver(), True, 4e-6, None)),
-    "sparsify without info": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *Solver(), False, None, "cpu")),
+    "sparsify": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *exact, True, 4e-6, None)),
+    "sparsify without info": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *exact, False, None, "cpu")),
     "sparsify by Adam": (ops.sparsify, (x.S.double(), 9 * one, lam, seed, *adam, True, None, None)),
-    "sparsify by reference": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *Solver(), True, None, "reference")),
+    "sparsify by reference": (ops.sparsify, (x.S, 9 * one.float(), lam, None, *exact, True, None, "reference")),
 }
 
 
@@ -65,7 +73,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "pairwise of two": (lambda *t: pairwise(type(x)(*t[:3]), type(x)(*t[3:])), (*x, *y)),
     "pairwise of several λ's": (lambda *t: pairwise(type(x)(*t), lam=[0.0, 0.3], spectra=True), tuple(x)),
     "pairwise by Adam": (
-        lambda *t: pairwise(type(x)(*t[:3]), lam=0.3, method="adam", start="normal", steps=3, seed=t[3]),
+        lambda *t: pairwise(type(x)(*t[:3]), solver=Solver(0.3, "adam", start="normal", steps=3), seed=t[3]),
         (*x, seed),
     ),
     "sparsify": (lambda d, t: sparsify(d, t, 0.3), (x.S, 9 * one.float())),
@@ -165,7 +173,18 @@ def test_nothing_listens_to_a_plain_call() -> None:
 
 def test_meta_tensors_give_shapes() -> None:
     out = ops.pairwise(
-        *(t.to("meta") for t in x), *(t.to("meta") for t in y), pairs, True, "highest", None, *closed, None
+        *(t.to("meta") for t in x),
+        None,
+        None,
+        *(t.to("meta") for t in y),
+        None,
+        None,
+        pairs,
+        True,
+        "highest",
+        None,
+        *closed,
+        None,
     )
     forward, backward = [[1, 4, 2], [1, 4, 2], [1, 4, 2, 3], [4, 2, 3]], [[1, 2, 4], [1, 2, 4], [1, 2, 4, 2], [2, 4, 2]]
     assert [list(t.shape) for t in out] == forward + backward

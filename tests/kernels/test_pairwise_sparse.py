@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskvec_kernels import LowRankSVD, Pairwise, pairwise, reference, seeding, sparsify
+from taskvec_kernels import LowRankSVD, Pairwise, Solver, pairwise, reference, seeding, sparsify
 from taskvec_kernels.solver import NORMS
 
 from . import bounds
@@ -32,7 +32,7 @@ def one_lambda(out: Pairwise, i: int) -> Pairwise:
 )
 def test_all_against_all(shape: tuple[int, int, int, int], norm: str) -> None:
     x = zoo(*shape)
-    assert_pairs(pairwise(x, lam=LAMBDAS, norm=norm, **ALL), x, p=3.0, lam=LAMBDAS, norm=norm)
+    assert_pairs(pairwise(x, solver=Solver(LAMBDAS, norm=norm), **ALL), x, p=3.0, lam=LAMBDAS, norm=norm)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -40,7 +40,7 @@ def test_all_against_all(shape: tuple[int, int, int, int], norm: str) -> None:
 def test_x_against_y(dtype: torch.dtype, norm: str) -> None:
     """Unequal k, batch dimensions."""
     x, y = zoo(5, 19, 21, 4, dtype=dtype, batch=(2,)), zoo(18, 19, 21, 6, dtype=dtype, seed=10, batch=(2,))
-    assert_pairs(pairwise(x, y, lam=LAMBDAS, norm=norm, **ALL), x, y, p=3.0, lam=LAMBDAS, norm=norm)
+    assert_pairs(pairwise(x, y, solver=Solver(LAMBDAS, norm=norm), **ALL), x, y, p=3.0, lam=LAMBDAS, norm=norm)
 
 
 @pytest.mark.parametrize("lam", [0.2, 0.9])
@@ -73,12 +73,12 @@ def test_several_lambdas_are_each_alone(n_x: int, n_y: int | None, options: dict
     x = zoo(n_x, 12, 10, 5, batch=(2,))
     y = None if n_y is None else zoo(n_y, 12, 10, 3, batch=(2,), seed=10)
     lams = [0.3, 0.0, 1.5, 0.05]
-    out = pairwise(x, y, lam=lams, **ALL, **options)
+    out = pairwise(x, y, solver=Solver(lams, **options), **ALL)
     assert (
         out.forward["l1"].shape[:3] == (4, 2, n_x) and out.forward["d"].dim() == 4 and out.forward["spectra"].dim() == 5
     )
     for i, lam in enumerate(lams):
-        assert_same_bits(tuple(one_lambda(out, i)), tuple(pairwise(x, y, lam=lam, **ALL, **options)))
+        assert_same_bits(tuple(one_lambda(out, i)), tuple(pairwise(x, y, solver=Solver(lam, **options), **ALL)))
     if options is not ADAM:
         assert_same_bits(tuple(one_lambda(out, 1)), tuple(pairwise(x, y, **ALL)))
     assert_same_bits(out.forward["d"], pairwise(x, y, **ALL).forward["d"])
@@ -98,7 +98,7 @@ def test_kinds_of_lambda(kind: Any) -> None:
 def test_spectra_are_those_of_sparsify(dtype: torch.dtype, norm: str) -> None:
     """Fed the same d; ‖τ‖ is rounded to the result's type on the way there, and kept in fp64 here."""
     x, y = zoo(9, 19, 21, 5, dtype=dtype), zoo(4, 19, 21, 3, dtype=dtype, seed=10)
-    out = pairwise(x, y, lam=LAMBDAS, norm=norm, **ALL)
+    out = pairwise(x, y, solver=Solver(LAMBDAS, norm=norm), **ALL)
     for way, target in ((out.forward, y), (out.backward, x)):
         assert way is not None
         tau_norm = target.S.double().norm(dim=-1).expand(way["d"].shape[:-1])
@@ -112,7 +112,7 @@ def test_the_residual_is_the_distance() -> None:
     x = zoo(6, 14, 12, 4, dtype=torch.float64)
     tau = x.U * x.S[:, None, :] @ x.Vh
     for options in ({}, {"norm": "squared"}, {"method": "adam", "steps": 7}):
-        out = pairwise(x, lam=[0.1, 0.6], **ALL, **options).forward
+        out = pairwise(x, solver=Solver([0.1, 0.6], **options), **ALL).forward
         rebuilt = torch.einsum("imk,lijk,ikn->lijmn", x.U, out["spectra"], x.Vh)
         distance = (rebuilt - tau).norm(dim=(-2, -1)) / length(x)
         assert_within("residual²", out["residual"].square(), distance.square(), 1e-13)
@@ -123,7 +123,9 @@ def test_padded_directions() -> None:
     """Zero directions change nothing: their S₂ is 0 and no active set counts them."""
     x = zoo(9, 12, 10, 3)
     for options in ({}, {"norm": "squared"}):
-        wide, narrow = (pairwise(z, metrics=ALL_PAIRWISE, p=3.0, lam=LAMBDAS, **options) for z in (padded(x, 7), x))
+        wide, narrow = (
+            pairwise(z, metrics=ALL_PAIRWISE, p=3.0, solver=Solver(LAMBDAS, **options)) for z in (padded(x, 7), x)
+        )
         assert_same_bits(wide.forward, narrow.forward)
 
 
@@ -131,7 +133,7 @@ def test_a_zero_adapter() -> None:
     x = zoo(5, 9, 10, 4)
     x.S[2] = 0
     for options in ({}, {"norm": "squared"}, ADAM):
-        out = pairwise(x, lam=[0.3, 1.5], **ALL, **options)
+        out = pairwise(x, solver=Solver([0.3, 1.5], **options), **ALL)
         assert (out.forward["rec"][:, 2] == 0).all() and not out.forward["spectra"][:, :, 2].any()
         assert not out.forward["d"].isnan().any()
     assert_pairs(pairwise(x, lam=0.3, **ALL), x, p=3.0, lam=0.3)
@@ -140,10 +142,10 @@ def test_a_zero_adapter() -> None:
 def test_nan_spoils_its_own_pairs_alone() -> None:
     x = zoo(20, 9, 10, 4)
     for options in ({}, ADAM):
-        good = pairwise(x, lam=[0.3, 0.0], **ALL, **options).forward
+        good = pairwise(x, solver=Solver([0.3, 0.0], **options), **ALL).forward
         before = x.S[7].clone()
         x.S[7, 1] = torch.nan
-        out = pairwise(x, lam=[0.3, 0.0], **ALL, **options).forward
+        out = pairwise(x, solver=Solver([0.3, 0.0], **options), **ALL).forward
         x.S[7] = before
         others = [i for i in range(20) if i != 7]
         kept = torch.tensor(others)
@@ -162,10 +164,10 @@ def test_nan_spoils_its_own_pairs_alone() -> None:
 def test_adam_against_the_oracle(start: str, norm: str) -> None:
     x, y = zoo(9, 19, 21, 5, dtype=torch.float64), zoo(4, 19, 21, 3, dtype=torch.float64, seed=10)
     seed = torch.arange(9), torch.arange(100, 104)
-    options: dict[str, Any] = {"method": "adam", "start": start, "norm": norm, "steps": 10, "seed": seed}
+    options: dict[str, Any] = {"method": "adam", "start": start, "norm": norm, "steps": 10}
     lams = [0.1, 0.4]
-    got = pairwise(x, y, lam=lams, **ALL, **options)
-    want = reference.pairwise(x, y, lam=lams, **ALL, **options)
+    got = pairwise(x, y, solver=Solver(lams, **options), seed=seed, **ALL)
+    want = reference.pairwise(x, y, solver=Solver(lams, **options), **ALL)
     for one, other in zip(got, want, strict=True):
         assert one is not None and other is not None
         for name in ("spectra", "l1", "l2", "cosine", "energy"):
@@ -176,7 +178,7 @@ def test_adam_is_that_of_sparsify() -> None:
     """The seed of source→target comes from those of the two; 1,000 steps give the exact solution."""
     x, y = zoo(7, 19, 21, 5, dtype=torch.float64), zoo(4, 19, 21, 3, dtype=torch.float64, seed=10)
     seed = torch.arange(7), torch.arange(100, 104)
-    out = pairwise(x, y, lam=0.2, spectra=True, seed=seed, **ADAM)
+    out = pairwise(x, y, solver=Solver(0.2, **ADAM), spectra=True, seed=seed)
     for way, source, target, zoo_of in (
         (out.forward, seed[0], seed[1], y),
         (out.backward, seed[1], seed[0], x),
@@ -187,7 +189,7 @@ def test_adam_is_that_of_sparsify() -> None:
         S = sparsify(way["d"], tau_norm, 0.2, seed=pair, check=False, **ADAM)
         assert_within("S", way["spectra"], S, 1e-9 * tau_norm[..., None])
     best = pairwise(x, y, lam=0.2, spectra=True).forward["spectra"]
-    near = pairwise(x, y, lam=0.2, spectra=True, method="adam", start="normal").forward["spectra"]
+    near = pairwise(x, y, solver=Solver(0.2, "adam", start="normal"), spectra=True).forward["spectra"]
     assert_within("S", near, best, 1e-3 * float(y.S.norm(dim=-1).max()))
 
 
@@ -196,16 +198,18 @@ def test_seeds_belong_to_adapters(threads: Any) -> None:
     x = zoo(150, 9, 8, 8)
     seed = torch.randperm(150, generator=torch.Generator().manual_seed(0))
     threads(1)
-    whole = pairwise(x, lam=[0.1, 0.3], seed=seed, **ALL, **ADAM).forward
+    whole = pairwise(x, solver=Solver([0.1, 0.3], **ADAM), seed=seed, **ALL).forward
     threads(3)
-    assert_same_bits(pairwise(x, lam=[0.1, 0.3], seed=seed, **ALL, **ADAM).forward, whole)
+    assert_same_bits(pairwise(x, solver=Solver([0.1, 0.3], **ADAM), seed=seed, **ALL).forward, whole)
     for part in (list(range(130, 150)), list(range(1, 150, 7)), list(range(50, 150))):
-        alone = pairwise(pick(x, part), lam=[0.1, 0.3], seed=seed[part], **ALL, **ADAM).forward
+        alone = pairwise(pick(x, part), solver=Solver([0.1, 0.3], **ADAM), seed=seed[part], **ALL).forward
         for name, values in alone.items():
             want = whole[name][part][:, part] if name == "d" else whole[name][:, part][:, :, part]
             assert_same_bits(values, want)
     rest = [i for i in range(150) if i >= 50]
-    block = pairwise(pick(x, slice(0, 50)), pick(x, rest), lam=0.3, seed=(seed[:50], seed[50:]), **ALL, **ADAM)
+    block = pairwise(
+        pick(x, slice(0, 50)), pick(x, rest), solver=Solver(0.3, **ADAM), seed=(seed[:50], seed[50:]), **ALL
+    )
     assert_same_bits(block.forward["spectra"], whole["spectra"][1][:50, 50:])
     assert block.backward is not None
     assert_same_bits(block.backward["spectra"], whole["spectra"][1][50:, :50])
@@ -213,10 +217,10 @@ def test_seeds_belong_to_adapters(threads: Any) -> None:
 
 def test_an_int_is_a_seed_for_every_adapter() -> None:
     x = zoo(6, 9, 8, 3, batch=(2,))
-    one = pairwise(x, lam=0.3, seed=5, **ALL, **ADAM).forward
-    assert_same_bits(one, pairwise(x, lam=0.3, seed=seeding.seeds(5, (2, 6)), **ALL, **ADAM).forward)
-    assert_same_bits(one, pairwise(x, lam=0.3, seed=seeding.seeds(5, (2, 6)).numpy(), **ALL, **ADAM).forward)
-    other = pairwise(x, lam=0.3, seed=6, **ALL, **ADAM).forward
+    one = pairwise(x, solver=Solver(0.3, **ADAM, seed=5), **ALL).forward
+    assert_same_bits(one, pairwise(x, solver=Solver(0.3, **ADAM), seed=seeding.seeds(5, (2, 6)), **ALL).forward)
+    assert_same_bits(one, pairwise(x, solver=Solver(0.3, **ADAM), seed=seeding.seeds(5, (2, 6)).numpy(), **ALL).forward)
+    other = pairwise(x, solver=Solver(0.3, **ADAM, seed=6), **ALL).forward
     assert not torch.equal(one["spectra"], other["spectra"])
 
 

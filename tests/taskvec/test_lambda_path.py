@@ -102,7 +102,7 @@ def test_what_cannot_be_drawn_is_said_before_any_work(tmp_path, monkeypatch) -> 
 
 def test_bad_input(pair, adapter) -> None:
     for options, word in (
-        ({"grid": [0.1, -1]}, "lam"),
+        ({"grid": [0.1, -1]}, "λ"),
         ({"seeds": 0, "method": "adam"}, "starts"),
         ({"lr": 1.0}, "lr"),
     ):

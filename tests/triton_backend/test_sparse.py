@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from taskvec_kernels import pairwise, reference, sparsify
+from taskvec_kernels import Solver, pairwise, reference, sparsify
 from taskvec_kernels.metrics import PAIRWISE
 from taskvec_kernels.seeding import seeds
 from tests.kernels import bounds
@@ -85,7 +85,7 @@ def test_pairwise_for_several_lambdas(norm: str, small_tiles: None) -> None:
     x, y = zoo(6, 40, 33, 5), zoo(3, 40, 33, 3, seed=10)
     options: dict[str, Any] = {"metrics": PAIRWISE, "spectra": True, "p": 3.0, "backend": "triton"}
     for other in (None, y):
-        out = pairwise(x, other, lam=[0.0, 0.01, 0.2], norm=norm, **options)
+        out = pairwise(x, other, solver=Solver([0.0, 0.01, 0.2], norm=norm), **options)
         assert_pairs(out, x, other, p=3.0, lam=[0.0, 0.01, 0.2], norm=norm)
         plain = pairwise(x, other, **options)
         for way, alone in ((out.forward, plain.forward), (out.backward, plain.backward)):
@@ -95,13 +95,8 @@ def test_pairwise_for_several_lambdas(norm: str, small_tiles: None) -> None:
 def test_pairwise_by_adam(small_tiles: None) -> None:
     """The draws of a pair come from the seeds of its two, and directions that only pad stay zero."""
     x = zoo(5, 40, 33, 5, batch=(2,), dtype=torch.float64)
-    given: dict[str, Any] = {
-        "lam": [0.0, 0.1],
-        "method": "adam",
-        "steps": 6,
-        "start": "normal",
-        "seed": seeds(3, (2, 5)),
-    }
+    solver = Solver([0.0, 0.1], "adam", steps=6, start="normal")
+    given: dict[str, Any] = {"solver": solver, "seed": seeds(3, (2, 5))}
     options: dict[str, Any] = {"metrics": ("l1", "residual"), "spectra": True}
     got = pairwise(x, backend="triton", **options, **given).forward
     want = pairwise(x, backend="cpu", **options, **given).forward

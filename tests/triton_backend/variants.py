@@ -21,16 +21,16 @@ from taskvec_kernels.backends import triton as backend
 from taskvec_kernels.backends.triton.launch import Machine
 from taskvec_kernels.metrics import PAIRWISE, SPECTRAL
 from taskvec_kernels.solver import Solver
-from taskvec_kernels.types import Weights
+from taskvec_kernels.types import Adapters
 
 RANKS = (8, 16, 32, 64, 128)
 PRECISIONS = ("medium", "high", "highest")
-CLOSED = Weights()
+CLOSED = Solver()
 SOLVERS = {
-    "exact": Solver(),
-    "squared": Solver(norm="squared"),
-    "adam": Solver(method="adam"),
-    "adam from draws, with a tolerance": Solver(method="adam", start="normal", tol=1e-6, relative=False),
+    "exact": Solver(0.1),
+    "squared": Solver(0.1, norm="squared"),
+    "adam": Solver(0.1, "adam"),
+    "adam from draws, with a tolerance": Solver(0.1, "adam", start="normal", tol=1e-6, units="paper"),
 }
 DTYPE = {
     torch.float32: "fp32",
@@ -73,9 +73,10 @@ def pair(
     precision: str,
     metrics: tuple[str, ...] = ("rec",),
     spectra: bool = False,
-    weights: Weights = CLOSED,
+    solver: Solver = CLOSED,
 ) -> Callable[[], Any]:
-    return lambda: backend.pairwise(x, y, list(metrics), spectra, precision, 3.0, weights)
+    sides = Adapters(*x), None if y is None else Adapters(*y)
+    return lambda: backend.pairwise(*sides, list(metrics), spectra, precision, 3.0, solver)
 
 
 def gram_variants(arch: int) -> Iterator[Variant]:
@@ -137,7 +138,7 @@ def sparse_variants(arch: int, dtype: torch.dtype) -> Iterator[Variant]:
             )  # fmt: skip
             if dtype == torch.float32 or arch == 90:
                 x = adapters(64, 256, 256, k, dtype)
-                call = pair(x, None, "highest", ("rec", "residual"), True, Weights((0.1,), solver))
+                call = pair(x, None, "highest", ("rec", "residual"), True, solver)
                 yield Variant(f"metrics {name} {DTYPE[dtype]} r={k}", arch, "highest", dtype, call)
 
 

@@ -10,7 +10,8 @@ import triton.language as tl
 from torch import Tensor
 
 from ...dispatch.arguments import result_dtype
-from ...types import LowRankSVD, Weights
+from ...solver import Solver
+from ...types import Adapters
 from .gram import gram
 from .launch import (
     Machine,
@@ -48,11 +49,11 @@ class Zoo:
     blocks: int  # of R directions, an adapter
 
     @classmethod
-    def of(cls, svd: LowRankSVD, seed: Tensor | None, dtype: torch.dtype) -> Zoo:
-        k = svd.S.shape[-1]
+    def of(cls, x: Adapters, dtype: torch.dtype) -> Zoo:
+        k = x.S.shape[-1]
         R, blocks = padded_rank(k)
-        side = Side.of(pad_spectra(svd.S, R * blocks, dtype), seed)
-        return cls(Strided.of(svd.U.mT, 3), Strided.of(svd.Vh, 3), side, k, R, blocks)
+        side = Side.of(pad_spectra(x.S, R * blocks, dtype), x.norm, x.seed)
+        return cls(Strided.of(x.U.mT, 3), Strided.of(x.Vh, 3), side, k, R, blocks)
 
     @property
     def padded(self) -> int:
@@ -116,29 +117,29 @@ class Call:
 
 
 def pairwise(
-    x: LowRankSVD,
-    y: LowRankSVD | None,
+    x: Adapters,
+    y: Adapters | None,
     metrics: list[str],
     spectra: bool,
     precision: str,
     p: float | None,
-    weights: Weights,
+    solver: Solver,
 ) -> list[Tensor]:
-    batch, dtype, device = x.S.shape[:-2], result_dtype(*x), x.S.device
-    zoo = Zoo.of(x, weights.x_seed, dtype)
-    other = zoo if y is None else Zoo.of(y, weights.y_seed, dtype)
+    batch, dtype, device = x.S.shape[:-2], result_dtype(x.U), x.S.device
+    zoo = Zoo.of(x, dtype)
+    other = zoo if y is None else Zoo.of(y, dtype)
     on, how = machine(device), scheme(x.U.dtype, precision)
     check_dtype("pairwise", dtype, on)
     overlaps = any(name.startswith("overlap") for name in metrics)
     m, n = x.U.shape[-2], x.Vh.shape[-1]
     call = Call(zoo, other, y is None, on, how, tile(on, how), m, n, dtype, overlaps)
-    lams = len(weights.lam)
+    lams = len(solver.lams)
     forward = allocate(metrics, spectra, lams, (*batch, zoo.count, other.count), zoo.k, dtype, device)
     backward = forward
     if y is not None:
         backward = allocate(metrics, spectra, lams, (*batch, other.count, zoo.count), other.k, dtype, device)
     if batch.numel() and forward:
-        run(call, batch.numel(), forward, backward, len(batch), p, weights)
+        run(call, batch.numel(), forward, backward, len(batch), p, solver)
     return [*forward.values(), *(backward.values() if y is not None else ())]
 
 
@@ -155,11 +156,11 @@ def run(
     backward: dict[str, Tensor],
     lead: int,
     p: float | None,
-    weights: Weights,
+    solver: Solver,
 ) -> None:
     device = call.x.side.S.device
-    lams = [torch.full((1,), lam, dtype=torch.float64, device=device) for lam in weights.lam]
-    solvers = [None if lam == 0 and weights.solver.method == "exact" else weights.solver for lam in weights.lam]
+    lams = [torch.full((1,), lam, dtype=torch.float64, device=device) for lam in solver.lams]
+    solvers = [None if lam == 0 and solver.method == "exact" else solver for lam in solver.lams]
     N, M = call.x.count, None if call.symmetric else call.y.count
     tiles = call.tiles(N, M)[2]
     cut, space = workspace(call, lambda budget: plan(modules, N, M, call.cost(), tiles, budget))
@@ -178,15 +179,15 @@ def run(
         first = panel.modules.start
         i, j = panel.sources.start, (panel.targets or panel.sources).start
         strides = target.norm.shape[1] * call.y.blocks, 1
-        for at, (lam, solver) in enumerate(zip(lams, solvers, strict=True)):
+        for at, (lam, way) in enumerate(zip(lams, solvers, strict=True)):
             there, by = of_lam(forward, at, lead), of_lam(backward, at, lead)
             reduce(
-                d, cross, strides, source, target, blocks, there, (first, i, j), call.x.k, size, p, lam, solver
+                d, cross, strides, source, target, blocks, there, (first, i, j), call.x.k, size, p, lam, way
             )  # fmt: skip
             if panel.targets is not None:
                 reduce(
                     back, cross, strides[::-1], target, source, blocks[::-1], by, (first, j, i), call.y.k, size, p,
-                    lam, solver,
+                    lam, way,
                 )  # fmt: skip
 
 

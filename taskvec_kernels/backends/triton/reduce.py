@@ -27,15 +27,16 @@ class Side:
 
     S: Tensor  # [modules, adapters, padded]
     total: Tensor  # ΣS
-    norm: Tensor  # ‖S‖₂
+    norm: Tensor  # ‖τ‖_F, ‖S‖₂ where it is not given
     rank: Tensor  # number of non-zero S
     seed: Tensor  # int64, of random starts
 
     @classmethod
-    def of(cls, S: Tensor, seed: Tensor | None) -> Side:
+    def of(cls, S: Tensor, norm: Tensor | None, seed: Tensor | None) -> Side:
         exact = S.double()
-        total, norm = exact.sum(-1), exact.square().sum(-1).sqrt()
+        total = exact.sum(-1)
         live = (S > 0).sum(-1)
+        norm = exact.square().sum(-1).sqrt() if norm is None else norm.reshape(live.shape)
         seed = live if seed is None else seed.reshape(live.shape)
         return cls(S, total.to(S.dtype), norm.to(S.dtype), live.to(S.dtype), seed)
 

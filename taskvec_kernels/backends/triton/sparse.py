@@ -7,8 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ...dispatch.values import check_weights
 from ...solver import Solver
-from ...sparse import check_values
 from .launch import ceil_div, next_power_of_2
 from .solve import adam, exact
 
@@ -73,12 +73,12 @@ def constants(solver: Solver) -> dict[str, object]:
         "METHOD": solver.method,
         "SQUARED": solver.norm == "squared",
         "START": solver.start,
-        "RELATIVE": solver.relative,
-        "DECAY": solver.decay,
+        "RELATIVE": solver.units == "tau",
+        "DECAY": solver.schedule == "linear",
         "LR": solver.lr,
         "TOL": solver.tol,
-        "BETA1": solver.beta1,
-        "BETA2": solver.beta2,
+        "BETA1": solver.betas[0],
+        "BETA2": solver.betas[1],
         "EPS": solver.eps,
     }
 
@@ -87,7 +87,7 @@ def sparsify(
     d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if slack is not None:
-        check_values(d, tau_norm, lam, slack)
+        check_weights(d, tau_norm, lam, slack)
     d, tau_norm, k = d.contiguous(), tau_norm.contiguous(), d.shape[-1]
     seed = None if seed is None else seed.contiguous()
     S = torch.empty((*lam.shape, k), dtype=d.dtype, device=d.device)
