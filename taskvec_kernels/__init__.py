@@ -7,6 +7,7 @@ and compares the spectra; ``project``, ``project_dense``, ``sparsify`` and ``com
 from .dispatch.registry import backend_report, simd_level
 from .headers import get_include
 from .lowrank import lowrank_svd
+from .metrics import METRICS, Metric
 from .pairs import pairwise
 from .projection import project, project_dense
 from .solver import Solver
@@ -16,7 +17,9 @@ from .types import LowRankSVD, Pairwise, SparseInfo
 from .version import __version__
 
 __all__ = [
+    "METRICS",
     "LowRankSVD",
+    "Metric",
     "Pairwise",
     "Solver",
     "SparseInfo",

@@ -18,7 +18,7 @@ from .dispatch.arguments import (
     to_tensors,
 )
 from .dispatch.operators import call, flat
-from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics
+from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics, documents
 from .seeding import seeds
 from .solver import Solver
 from .sparse import seed_tensor
@@ -28,6 +28,7 @@ PRECISIONS = ("highest", "high", "medium")
 PARTS = {"U": 3, "S": 2, "Vh": 3}  # and their dimensions without the batch
 
 
+@documents(PAIRWISE)
 def pairwise(
     x: LowRankSVD,
     y: LowRankSVD | None = None,
@@ -51,7 +52,8 @@ def pairwise(
         x: N adapters, U (..., N, m, k_x), S (..., N, k_x), Vh (..., N, k_x, n), as ``lowrank_svd`` gives them; smaller
             ranks are padded with zero directions.
         y: M adapters of k_y directions to compare x with; None compares x with itself.
-        metrics: names among l1 l2 linf lp rec entropy_projected cosine residual energy excess overlap_u overlap_v.
+        metrics: names among
+            {metrics}
         spectra: adds "spectra" (S₂) and "d" (before clipping), (..., N, M, k_x) forward, (..., M, N, k_y) backward.
         precision: "highest" (fp32 products, or an equal); "medium" lets a CPU with AVX512-VNNI round directions to
             16-bit fixed point, and a GPU to fp16; "high" lies between on a GPU and is "highest" on a CPU

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from .dispatch.arguments import Array, broadcast, common_dtype, expect, give_back, shape, to_tensors
 from .dispatch.operators import call
-from .metrics import DEFAULT_SPECTRAL, SPECTRAL, check_metrics
+from .metrics import DEFAULT_SPECTRAL, SPECTRAL, check_metrics, documents
 
 
+@documents(SPECTRAL)
 def compare_spectra(
     s1: Array,
     s2: Array,
@@ -22,7 +23,8 @@ def compare_spectra(
     Args:
         s1: (..., k) non-negative; its non-zero entries are the r directions that entropies count.
         s2: (..., k) non-negative; leading dimensions broadcast.
-        metrics: among l1 l2 linf lp rec entropy entropy_projected.
+        metrics: names among
+            {metrics}
         p: the p of ``lp``.
         backend: forces one; None picks.
 

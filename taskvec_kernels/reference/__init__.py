@@ -5,13 +5,14 @@ of docs/METHOD.md line by line; nothing here is meant to be fast. Same arguments
 """
 
 from .lowrank import dense, lowrank_svd
-from .metrics import METRICS, compare_spectra
+from .metrics import METRICS, Pair, compare_spectra
 from .pairs import one_way, pairwise
 from .projection import project, project_dense
 from .sparse import objective, residual_square, solve, sparsify
 
 __all__ = [
     "METRICS",
+    "Pair",
     "compare_spectra",
     "dense",
     "lowrank_svd",

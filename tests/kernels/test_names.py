@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from taskvec_kernels import _C, compare_spectra, lowrank_svd, pairwise, project, project_dense, reference, sparsify
+from taskvec_kernels import pairs as pairs_module
+from taskvec_kernels import spectra as spectra_module
 from taskvec_kernels.backends import cpu as native
-from taskvec_kernels.metrics import PAIRWISE, SPECTRAL
+from taskvec_kernels.metrics import BY_LAM, METRICS, PAIRWISE, SPECTRAL, metric
 from taskvec_kernels.solver import Solver
 
 from . import bounds
+from .cases import zoo
 
 CSRC = Path(__file__).parents[2] / "csrc"
 
@@ -24,10 +28,58 @@ def core_names() -> list[str]:
 
 
 def test_metrics_are_the_same_everywhere() -> None:
-    names = set(PAIRWISE) | set(SPECTRAL)
-    assert set(reference.METRICS) == set(core_names()) == set(bounds.METRICS) == names
-    assert set(PAIRWISE) == names - {"entropy"} and set(SPECTRAL) < names
+    names = [metric.name for metric in METRICS]
+    assert list(reference.METRICS) == core_names() == names and set(bounds.METRICS) == set(names)
+    assert set(PAIRWISE) == set(names) - {"entropy"} and set(SPECTRAL) < set(names)
     assert all(reference.METRICS[name].__name__ == name for name in names)
+    assert all(one.meaning and one.meaning.isascii() and "\n" not in one.meaning for one in METRICS)
+    with pytest.raises(KeyError):
+        metric("l3")
+
+
+@pytest.mark.parametrize("function", [pairwise, compare_spectra], ids=lambda f: f.__name__)
+def test_docstrings_have_the_table(function: Callable[..., object]) -> None:
+    text = function.__doc__ or ""
+    for name in PAIRWISE if function is pairwise else SPECTRAL:
+        assert f"{name}: {metric(name).meaning}." in text
+    assert "{metrics}" not in text
+
+
+def test_what_a_metric_is_said_to_need_and_no_more() -> None:
+    """What the oracle reads of a pair, watched; what depends on λ is what reads S₂."""
+    fields = {"s2": "spectra", "s1": "spectra", "d": "d", "inner": "d", "cross_u": "cross", "cross_v": "cross"}
+    fields |= {"source_norm": "norm"}
+    one = torch.ones(1, dtype=torch.float64)
+    for known in METRICS:
+        seen: set[str] = set()
+
+        class Watched(reference.Pair):
+            def __getattribute__(self, name: str, seen: set[str] = seen) -> object:
+                seen.add(name)
+                return super().__getattribute__(name)
+
+        pair = Watched(s1=one, s2=one, d=one, tau_norm=one, source_norm=one, inner=one, rank_target=one)
+        pair.cross_u = pair.cross_v = one[:, None]
+        seen.clear()
+        reference.METRICS[known.name](pair)
+        if "tau_norm" in seen and known.name not in ("overlap_u", "overlap_v"):  # there it is compared with 0 alone
+            seen.add("source_norm")
+        # rank counts S₁, which is there whatever a metric needs
+        needs = {need for name, need in fields.items() if name in seen - ({"s1"} if "s2" not in seen else set())}
+        assert needs | ({"spectra"} if known.of == "source" else set()) == known.needs, known.name
+        assert ("s2" in seen) == known.by_lam == (known.name in BY_LAM), known.name
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_a_metric_without_a_function_is_refused(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name in the list alone: no backend answers with the value of another metric; Triton: test_triton.py."""
+    for module, name in ((pairs_module, "PAIRWISE"), (spectra_module, "SPECTRAL")):
+        monkeypatch.setattr(module, name, (*getattr(module, name), "median"))
+    x = zoo(3, 9, 8, 2)
+    for call in (lambda: pairwise(x, metrics=["median"], backend=backend),
+                 lambda: compare_spectra(x.S, x.S, metrics=["median"], backend=backend)):  # fmt: skip
+        with pytest.raises(Exception, match="median"):
+            call()
 
 
 def test_the_core_has_one_function_a_metric() -> None:
