@@ -9,18 +9,36 @@ TRITON ?= triton==3.6.0 numpy<2.4
 endif
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 RUN = $(VENV)/bin/python -m
+PYTEST = $(RUN) pytest
+CMAKE = $(VENV)/bin/cmake
+CTEST = $(VENV)/bin/ctest
 NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml python/pyproject.toml -type f)
 BOTH = -e . -e ./python
 
-.PHONY: demo test check lint types native-check arm-check cpp-check stub-check cuda-check triton-check dist-check bench bench-quick bench-compare plot gpu zoo clean
+.PHONY: demo test test-fast coverage check lint types native-check arm-check cpp-check stub-check cuda-check triton-check \
+  dist-check bench bench-quick bench-compare plot gpu zoo clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
 	$(VENV)/bin/taskvec sweep examples/zoo -o build/demo.zarr --overwrite
 
-test: $(VENV)/.test  ## every test
-	$(RUN) pytest
-	TRITON_INTERPRET=1 $(RUN) pytest tests/triton_backend
+test: $(VENV)/.test  ## every test: side by side, then those that measure, then Triton's interpreter
+	$(PYTEST) -n logical -m 'not serial'
+	$(PYTEST) -m serial
+	TRITON_INTERPRET=1 $(PYTEST) -n logical tests/triton_backend
+
+test-fast: $(VENV)/.test  ## the tests that say most in a minute
+	$(PYTEST) -n logical -m 'not (slow or serial or real or peft or gpu or triton)'
+
+coverage: $(VENV)/.dev  ## lines that tests run: C++ by its own tests, Python by all but those that measure
+	rm -rf build/coverage
+	$(CMAKE) -S . -B build/coverage/core -DTASKVEC_PYTHON=OFF -DTASKVEC_TESTS=ON -DTASKVEC_COVERAGE=ON -DTASKVEC_CUDA=off
+	$(CMAKE) --build build/coverage/core -j2
+	$(CTEST) --test-dir build/coverage/core --output-on-failure
+	$(RUN) coverage run -m pytest -n logical -m 'not serial'
+	$(RUN) coverage combine --quiet
+	$(RUN) coverage report
+	$(VENV)/bin/gcovr --root . --filter csrc/ --exclude csrc/tests/ build/coverage/core
 
 check: lint types stub-check native-check arm-check cpp-check cuda-check triton-check dist-check  ## what a change must pass besides the tests
 
@@ -40,19 +58,19 @@ stub-check: $(VENV)/.dev
 # the core's own tests, every SIMD level, and the CUDA kernels on emulated blocks, under AddressSanitizer and
 # UndefinedBehaviorSanitizer
 native-check: $(VENV)/.dev
-	$(VENV)/bin/cmake -S . -B build/sanitize -DTASKVEC_PYTHON=OFF -DTASKVEC_TESTS=ON -DTASKVEC_SANITIZE=ON -DTASKVEC_WERROR=ON \
+	$(CMAKE) -S . -B build/sanitize -DTASKVEC_PYTHON=OFF -DTASKVEC_TESTS=ON -DTASKVEC_SANITIZE=ON -DTASKVEC_WERROR=ON \
 	  -DTASKVEC_CUDA=off
-	$(VENV)/bin/cmake --build build/sanitize -j2
-	$(VENV)/bin/ctest --test-dir build/sanitize --output-on-failure -j2
+	$(CMAKE) --build build/sanitize -j2
+	$(CTEST) --test-dir build/sanitize --output-on-failure -j2
 
 # the same tests without the sanitizers, compiled for Arm and run by qemu
 arm-check: $(VENV)/.dev
 	@if command -v aarch64-linux-gnu-g++ && command -v qemu-aarch64; then \
 	  set -ex; \
-	  $(VENV)/bin/cmake -S . -B build/arm -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake -DTASKVEC_PYTHON=OFF \
+	  $(CMAKE) -S . -B build/arm -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake -DTASKVEC_PYTHON=OFF \
 	    -DTASKVEC_TESTS=ON -DTASKVEC_WERROR=ON -DTASKVEC_CUDA=off; \
-	  $(VENV)/bin/cmake --build build/arm -j2; \
-	  $(VENV)/bin/ctest --test-dir build/arm --output-on-failure -j2; \
+	  $(CMAKE) --build build/arm -j2; \
+	  $(CTEST) --test-dir build/arm --output-on-failure -j2; \
 	else \
 	  echo "arm-check: skipped, needs aarch64-linux-gnu-g++ and qemu-aarch64 (Debian: g++-aarch64-linux-gnu, qemu-user)"; \
 	fi
@@ -67,10 +85,14 @@ cuda-check:
 
 # every variant of the Triton kernels compiled for sm_80, sm_90 and sm_100, and the result read; needs no GPU
 triton-check: $(VENV)/.dev
-	TRITON_CACHE_DIR=$(CURDIR)/build/triton-cache $(RUN) tests.triton_backend.offline
+	@if $(VENV)/bin/python -c 'import triton' 2>/dev/null; then set -x; \
+	  TRITON_CACHE_DIR=$(CURDIR)/build/triton-cache $(RUN) tests.triton_backend.offline; \
+	else echo "triton-check: skipped, Triton is not installed"; fi
 
 # wheels and sdists of both packages, installed in a bare environment of their own
 dist-check: $(VENV)/.dev
+	$(RUN) cibuildwheel --print-build-identifiers --platform linux
+	$(RUN) cibuildwheel --print-build-identifiers --platform macos
 	$(VENV)/bin/python scripts/dist_check.py '$(TORCH)'
 
 bench: $(VENV)/.bench  ## every case beside what one would do instead, to benchmarks/data/<machine>.csv

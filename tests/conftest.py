@@ -1,8 +1,10 @@
-"""Fixtures of every test: the real adapters, where there are any."""
+"""Fixtures of every test; pyproject.toml has the markers."""
 
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,15 @@ def real_adapters() -> Path:
     return Path(folder)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "peft: compares with what the peft package itself computes")
-    config.addinivalue_line("markers", "gpu: needs a GPU and a torch with CUDA")
-    config.addinivalue_line("markers", "triton: Triton's kernels under its interpreter, TRITON_INTERPRET=1")
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """``ctrl_c()`` sends this process SIGINT. It interrupts even where the shell has it ignored (nohup, ``&``)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "real_adapters" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real)

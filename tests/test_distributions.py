@@ -38,3 +38,7 @@ def test_one_licence() -> None:
 
 def test_the_headers_are_found() -> None:
     assert (Path(taskvec_kernels.get_include()) / "taskvec/pairwise.h").is_file()
+
+
+def test_the_citation_has_the_version() -> None:
+    assert f"\nversion: {taskvec.__version__}\n" in (ROOT / "CITATION.cff").read_text()

@@ -1,14 +1,27 @@
-"""What the documents say of the tree is true; tests/bench/test_publish.py has the figures."""
+"""What the documents say of the tree is true, and what they show runs; tests/bench/test_publish.py has the figures."""
 
 from __future__ import annotations
 
 import re
+import shutil
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+
+from documents import blocks, commands, make_targets, named_files
+from taskvec.cli import main
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+README = ROOT / "README.md"
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("python/*.md")]
+)
+ZOO = ROOT / "examples/zoo"
+# too long for a test, or with one of its own
+NOT_RUN = {"bench"}
 
 
 def layout() -> list[str]:
@@ -49,3 +62,75 @@ def test_layout_names_every_module() -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         assert target.startswith("https://") or (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_make_has_the_targets(document: Path) -> None:
+    has = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert make_targets(document) <= has
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_files_are_there(document: Path) -> None:
+    """From the root, or shortened to the end of a path of the native core or a package."""
+    places = [ROOT, document.parent, ROOT / "csrc", ROOT / "taskvec_kernels", ROOT / "python", ROOT / "python/taskvec"]
+    missing = {name for name in named_files(document) if not any((place / name).is_file() for place in places)}
+    # what a reader has or makes
+    assert {name for name in missing if not name.startswith(("my/", "build/", "dist/"))} == set()
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that holds what README.md calls my/…: adapters of the example zoo, or the whole of it."""
+    adapters = sorted(path for path in ZOO.iterdir() if path.is_dir())
+    names = sorted(set(re.findall(r"\bmy/([\w-]+)", README.read_text())))
+    for number, name in enumerate(names):
+        whole = name.endswith(("adapters", "zoo", "loras"))
+        shutil.copytree(ZOO if whole else adapters[number % len(adapters)], tmp_path / "my" / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [words for words in commands(README, "taskvec") if words[0] not in NOT_RUN],
+    ids=lambda words: words[0],
+)
+def test_commands_of_the_readme_run(arguments: list[str], reader: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0, capfd.readouterr().err
+    for option, path in pairwise(arguments):
+        assert option not in ("-o", "--out", "--plot") or (reader / path).exists()
+
+
+def test_python_of_the_readme_runs(reader: Path) -> None:
+    """One after the other, in one namespace; the names that the first ones leave to the reader are here."""
+    shown = blocks(README, "python")
+    assert len(shown) >= 2
+    names: dict[str, Any] = {"b": torch.randn(6, 32, 4), "a": torch.randn(6, 4, 24), "scale": 2.0, "i": 0, "j": 1}
+    for number, text in enumerate(shown):
+        text = text.replace('source="sum", target="ner"', 'source="sum-seed0", target="ner-seed0"')
+        exec(compile(text, f"README.md, Python block {number + 1}", "exec"), names)
+
+
+def words_and_numbers(line: str) -> tuple[list[str], list[float]]:
+    words, numbers = [], []
+    for word in line.split():
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            words.append(word)
+    return words, numbers
+
+
+def test_the_table_of_the_readme_is_what_the_demo_prints(reader: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Every row, with the pair it belongs to, as far as SIMD levels agree."""
+    (shown,) = [text for text in blocks(README) if "the other way" in text]
+    assert main(["sweep", str(ZOO), "-o", "demo.zarr"]) == 0
+    printed = [words_and_numbers(line) for line in capfd.readouterr().out.splitlines()]
+    rows = [words_and_numbers(line) for line in shown.splitlines()]
+    pairs = [(rows[k], rows[k + 1]) for k, (words, numbers) in enumerate(rows) if len(words) == 2 and len(numbers) > 4]
+    assert len(pairs) >= 5
+    for row, reverse in pairs:
+        at = next(k for k, (words, numbers) in enumerate(printed) if words == row[0] and len(numbers) == len(row[1]))
+        for mine, found in ((row, printed[at]), (reverse, printed[at + 1])):
+            assert mine[0] == found[0] and found[1] == pytest.approx(mine[1], rel=0.02, abs=0.02), mine

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,14 +28,14 @@ def document(text: str) -> Any:
 
 
 @pytest.fixture
-def given(monkeypatch, limit_samples):
+def given(monkeypatch, limit_samples, ctrl_c):
     """``given(sample, …)``: what the one process gives, after the limits; None is Ctrl-C."""
 
     def give(*items: Sample | None) -> None:
         def samples(*_: object, **__: object) -> Iterator[Sample]:
             for item in [*limit_samples, *items]:
                 if item is None:
-                    os.kill(os.getpid(), signal.SIGINT)
+                    ctrl_c()
                 else:
                     yield item
 
@@ -110,9 +108,9 @@ def test_ctrl_c_keeps_the_rows_and_the_file_what_it_had(given, sample, tmp_path,
     assert {("another case", "ours/cpu"), (NAME, "torch/tensors")} < kept and (NAME, "gone") not in kept
 
 
-def test_ctrl_c_before_anything_is_done_writes_nothing(given, sample, tmp_path, monkeypatch, capfd) -> None:
+def test_ctrl_c_before_anything_is_done_writes_nothing(given, ctrl_c, tmp_path, monkeypatch, capfd) -> None:
     given()
-    monkeypatch.setattr(processes, "samples", lambda *_, **__: (os.kill(os.getpid(), signal.SIGINT) for _ in "x"))
+    monkeypatch.setattr(processes, "samples", lambda *_, **__: (ctrl_c() for _ in "x"))
     assert main([*BENCH, "--csv", str(tmp_path / "a.csv")]) == 130
     assert capfd.readouterr().err == "taskvec: interrupted; no case was done\n" and not list(tmp_path.iterdir())
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,14 +135,17 @@ def test_one_tree_for_both_is_refused() -> None:
 
 
 def test_ctrl_c_keeps_what_is_done_and_no_process(
-    other: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    other: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ctrl_c: Callable[[], None],
 ) -> None:
     seen: list[Version] = []
 
     def interrupted(name: str, pair: turns.Pair, rounds: int) -> turns.Times:
         seen.extend(pair)
         if len(seen) > 2:  # the second case
-            os.kill(os.getpid(), signal.SIGINT)
+            ctrl_c()
         return [1.0, 2.0], [1.0, 2.0]
 
     monkeypatch.setattr(turns, "SITTINGS", 1)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +145,10 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded & {"torch", "numpy", "rich", "xarray", "zarr", "pandas", "safetensors", "taskvec_kernels"}
 
 
-def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr("taskvec.zoo.read_adapters", interrupted)
+def test_ctrl_c_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ctrl_c: Callable[[], None]
+) -> None:
+    monkeypatch.setattr("taskvec.zoo.read_adapters", lambda *_, **__: ctrl_c())
     assert main(["inspect", "x"]) == 130
     assert capfd.readouterr().err == "taskvec: interrupted\n"
 
