@@ -5,6 +5,7 @@ and compares the spectra; ``project``, ``project_dense``, ``sparsify`` and ``com
 """
 
 from .dispatch.registry import backend_report, simd_level
+from .explanation import Explanation, explain
 from .headers import get_include
 from .lowrank import lowrank_svd
 from .metrics import METRICS, Metric
@@ -18,6 +19,7 @@ from .version import __version__
 
 __all__ = [
     "METRICS",
+    "Explanation",
     "LowRankSVD",
     "Metric",
     "Pairwise",
@@ -26,6 +28,7 @@ __all__ = [
     "__version__",
     "backend_report",
     "compare_spectra",
+    "explain",
     "get_include",
     "lowrank_svd",
     "pairwise",

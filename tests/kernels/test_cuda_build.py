@@ -17,7 +17,7 @@ import torch
 from taskvec_kernels import _C, backend_report, lowrank_svd, project
 from taskvec_kernels.backends import cpu as native
 from taskvec_kernels.backends import cuda
-from taskvec_kernels.dispatch import registry
+from taskvec_kernels.dispatch import registry, usable
 
 from .cases import DTYPES, factors, name_of
 from .compare import assert_same_bits
@@ -69,7 +69,7 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine whose device 0 runs the kernels and whose device 1 is too old."""
     old = "device 1 has compute capability 7.5, the kernels need 8.0 or newer"
     monkeypatch.setattr(
-        registry, "cuda_problem", lambda index: (index == 0, old if index else "compiled core, CUDA kernels")
+        usable, "cuda_problem", lambda index: (index == 0, old if index else "compiled core, CUDA kernels")
     )
     monkeypatch.setattr(torch.version, "cuda", "13.0")
 
@@ -88,8 +88,10 @@ def test_choices_with_a_gpu() -> None:
 
 @pytest.mark.usefixtures("with_gpu")
 def test_a_backend_may_lack_a_function() -> None:
-    assert registry.usable("cuda", GPU, "project") == (False, "has lowrank_svd alone")
-    with pytest.raises(ValueError, match=r"^project: backend 'cuda' cannot run: has lowrank_svd alone; can run: .*cpu"):
+    assert registry.usable("cuda", GPU, "project") == (False, "does not implement project")
+    with pytest.raises(
+        ValueError, match=r"^project: backend 'cuda' cannot run: does not implement project; can run: .*cpu"
+    ):
         project(b, a, b, a, backend="cuda")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from taskvec_kernels import (
     project_dense,
     sparsify,
 )
-from taskvec_kernels.dispatch import registry
+from taskvec_kernels.dispatch import registry, usable
 
 from .cases import factors, zoo
 
@@ -65,7 +66,7 @@ def test_report_names_every_backend() -> None:
 
 
 def test_without_the_core_the_reference_runs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "native", lambda: (False, "the compiled core does not load (no such file)"))
+    monkeypatch.setattr(usable, "native", lambda: (False, "the compiled core does not load (no such file)"))
     with pytest.warns(RuntimeWarning, match="slow fp64 reference.*does not load"):
         lowrank_svd(b, a)
     with pytest.raises(ValueError, match="backend 'cpu' cannot run: the compiled core does not load"):
@@ -74,8 +75,9 @@ def test_without_the_core_the_reference_runs_and_says_so(monkeypatch: pytest.Mon
 
 
 def test_a_function_that_a_backend_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "triton", lambda device: (True, "a GPU that is not there"))
-    message = r"lowrank_svd: backend 'triton' cannot run: has project, .*compare_spectra alone; can run: cpu"
+    there = replace(registry.BACKENDS["triton"], usable=lambda device: (True, "a GPU that is not there"))
+    monkeypatch.setitem(registry.BACKENDS, "triton", there)
+    message = r"lowrank_svd: backend 'triton' cannot run: does not implement lowrank_svd; can run: cpu"
     with pytest.raises(ValueError, match=message):
         lowrank_svd(b, a, backend="triton")
 
@@ -106,8 +108,8 @@ def test_triton_says_what_is_missing(case: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_device_the_core_does_not_take() -> None:
-    usable, reason = registry.usable("cpu", torch.device("cuda"))
-    assert not usable and "cuda" in reason
+    ok, reason = registry.usable("cpu", torch.device("cuda"))
+    assert not ok and "cuda" in reason
 
 
 WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ if INTERPRETED and not MISSING:
     @pytest.fixture(autouse=True)
     def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
         """The backend takes CPU tensors, and every output and workspace is full of NaN before it is filled."""
-        monkeypatch.setattr(registry, "triton", lambda device: (True, "Triton's interpreter"))
+        there = replace(registry.BACKENDS["triton"], usable=lambda device: (True, "Triton's interpreter"))
+        monkeypatch.setitem(registry.BACKENDS, "triton", there)
         for module in (compare, dense, factors, pairs, reduce, sparse):
             monkeypatch.setattr(module, "torch", Poisoned())
 
