@@ -148,6 +148,20 @@ void bind_pairwise(const PairsTuple& pairs, const AdaptersTuple& x, const std::o
   pairwise(args, threads);
 }
 
+std::tuple<std::string, std::string> bind_pairwise_route(const PairsTuple& pairs, std::tuple<std::int64_t, std::int64_t> x,
+                                                         std::optional<std::tuple<std::int64_t, std::int64_t>> y,
+                                                         const std::string& precision) {
+  PairwiseArgs args{};
+  std::string dtype;
+  std::tie(dtype, args.batch, args.m, args.n) = pairs;
+  args.dtype = dtype_of(dtype), args.precision = precision_of(precision);
+  std::tie(args.x.count, args.x.k) = x;
+  std::tie(args.y.count, args.y.k) = y.value_or(x);
+  args.symmetric = !y.has_value();
+  const PairwiseRoute route = pairwise_route(args);
+  return {route.u, route.v};
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, module) {
@@ -169,6 +183,9 @@ PYBIND11_MODULE(_C, module) {
              py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
              "pairs is (dtype, batch, m, n); x and y are (count, k, u_t, s, vh, norm, seed), the last two 0 for none; y None: every "
              "ordered pair of x, in forward. forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
+  module.def("pairwise_route", &bind_pairwise_route, py::arg("pairs"), py::arg("x"), py::arg("y"), py::arg("precision"),
+             "How pairwise multiplies the left and the right directions of such a call: \"dots\", \"panels\" or \"vnni\". x and y are "
+             "(count, k).");
   module.def(
       "project",
       [](bool f64, std::int64_t batch, std::int64_t k, std::int64_t r, const OperandTuple& u, const OperandTuple& vh, const OperandTuple& b,

@@ -1,5 +1,5 @@
-// All kernels of one SIMD level. A level's file defines TASKVEC_LEVEL, TASKVEC_VECTOR_BYTES, TASKVEC_TILE_ROWS and
-// TASKVEC_TILE_VECTORS, and includes this once.
+// All kernels of one SIMD level. A level's file defines TASKVEC_LEVEL, TASKVEC_VECTOR_BYTES, TASKVEC_REGISTER_ROWS and
+// TASKVEC_REGISTER_VECTORS, and includes this once.
 #pragma once
 
 #include "cpu/lowrank/lowrank_svd-inl.h"
@@ -16,10 +16,11 @@
 namespace taskvec {
 
 const Kernels TASKVEC_TABLE(TASKVEC_LEVEL) = {
-    TASKVEC_NAME(TASKVEC_LEVEL),           &TASKVEC_LEVEL::lowrank_scratch_entry, &TASKVEC_LEVEL::lowrank_svd_entry,
-    &TASKVEC_LEVEL::tile_scratch_entry,    &TASKVEC_LEVEL::pair_tile_entry,       &TASKVEC_LEVEL::compare_entry,
-    &TASKVEC_LEVEL::sparsify_entry,        &TASKVEC_LEVEL::project_scratch,       &TASKVEC_LEVEL::project_entry,
-    &TASKVEC_LEVEL::project_dense_scratch, &TASKVEC_LEVEL::pack_v_entry,          &TASKVEC_LEVEL::project_rows_entry,
+    TASKVEC_NAME(TASKVEC_LEVEL),        &TASKVEC_LEVEL::lowrank_scratch_entry,    &TASKVEC_LEVEL::lowrank_svd_entry,
+    &TASKVEC_LEVEL::routes_entry,       &TASKVEC_LEVEL::pair_block_scratch_entry, &TASKVEC_LEVEL::pair_block_entry,
+    &TASKVEC_LEVEL::compare_entry,      &TASKVEC_LEVEL::sparsify_entry,           &TASKVEC_LEVEL::project_scratch,
+    &TASKVEC_LEVEL::project_entry,      &TASKVEC_LEVEL::project_dense_scratch,    &TASKVEC_LEVEL::pack_v_entry,
+    &TASKVEC_LEVEL::project_rows_entry,
 };
 
 }  // namespace taskvec

@@ -3,24 +3,13 @@
 
 #include <cstdint>
 
+#include "cpu/pairwise/plan.h"
 #include "taskvec/compare_spectra.h"
 #include "taskvec/lowrank_svd.h"
-#include "taskvec/pairwise.h"
 #include "taskvec/project.h"
 #include "taskvec/sparsify.h"
 
 namespace taskvec {
-
-// A block of pairs of one module: x_i, i in [i0, i1), against y_j, j in [j0, j1).
-struct Tile {
-  std::int64_t module, i0, i1, j0, j1;
-  bool diagonal;  // only pairs with i <= j are wanted (i0 == j0, i1 == j1)
-};
-
-// What the epilogue of a tile needs of one side's spectra, per adapter: [batch * count].
-struct SpectrumStats {
-  const double *sum, *norm, *live;  // of S, ‖τ‖_F, number of non-zero S
-};
 
 // Rows of a dense target that are projected at a time: whole register tiles, and four parts of a matrix of 384.
 constexpr std::int64_t dense_rows = 96;
@@ -29,8 +18,9 @@ struct Kernels {
   const char* name;
   std::int64_t (*lowrank_scratch)(const LowRankSVDArgs&);  // bytes a worker
   void (*lowrank_svd)(const LowRankSVDArgs&, std::int64_t index, void* scratch);
-  std::int64_t (*tile_scratch)(const PairwiseArgs&, std::int64_t rows, std::int64_t columns);  // bytes a worker
-  void (*pair_tile)(const PairwiseArgs&, const SpectrumStats& x, const SpectrumStats& y, const Tile&, void* scratch);
+  Routes (*pairwise_routes)(const PairwiseArgs&);
+  std::int64_t (*pair_block_scratch)(const PairwiseArgs&, std::int64_t rows, std::int64_t columns);  // bytes a worker
+  void (*pair_block)(const PairwisePlan&, const AdapterBlock&, void* scratch);
   // scratch: 2 k vectors of 64 bytes, aligned to 64
   void (*compare_spectra)(const CompareSpectraArgs&, std::int64_t first, std::int64_t last, void* scratch);
   // scratch: 5 k vectors of 64 bytes, aligned to 64

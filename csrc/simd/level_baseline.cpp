@@ -2,10 +2,10 @@
 #define TASKVEC_LEVEL baseline
 #define TASKVEC_VECTOR_BYTES 16
 #if defined(__aarch64__)
-#define TASKVEC_TILE_ROWS 6
-#define TASKVEC_TILE_VECTORS 4
+#define TASKVEC_REGISTER_ROWS 6
+#define TASKVEC_REGISTER_VECTORS 4
 #else
-#define TASKVEC_TILE_ROWS 4
-#define TASKVEC_TILE_VECTORS 2
+#define TASKVEC_REGISTER_ROWS 4
+#define TASKVEC_REGISTER_VECTORS 2
 #endif
 #include "simd/kernels-inl.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "cpu/pairwise/cover.h"
 #include "cpu/parallel.h"
 #include "cpu/scratch.h"
 #include "simd/kernels.h"
@@ -11,55 +12,10 @@
 namespace taskvec {
 namespace {
 
-// Directions of a full tile; the two Gram blocks of 512 × 1024 fp32 are 4 MiB. Off-diagonal tiles are as much work as
-// diagonal ones, so that few threads end together. Smaller tiles pack more, those of 64 × 128 too much.
-constexpr std::int64_t tile_rows = 512, tile_columns = 1024, least_columns = 128;
-
-// Adapters a tile covers: [rows, columns].
-struct TileSize {
-  std::int64_t rows, columns;
-};
-
-// Tiles of at most so many directions, of adapters at least `fewest`.
-TileSize tile_size(const PairwiseArgs& args, std::int64_t rows, std::int64_t columns, std::int64_t fewest) {
-  auto adapters = [&](std::int64_t directions, std::int64_t k, std::int64_t count) {
-    return std::clamp<std::int64_t>(directions / k, std::min(fewest, count), count);
-  };
-  return {adapters(rows, args.x.k, args.x.count), adapters(columns, args.y.k, args.y.count)};
-}
-
-// Every wanted pair in exactly one tile. No result depends on the cut.
-std::vector<Tile> cover(const PairwiseArgs& args, const TileSize& size) {
-  std::vector<Tile> tiles;
-  for (std::int64_t module = 0; module < args.batch; ++module) {
-    for (std::int64_t j0 = 0; j0 < args.y.count; j0 += size.columns) {
-      const std::int64_t j1 = std::min(j0 + size.columns, args.y.count), rows = args.symmetric ? j0 : args.x.count;
-      if (args.symmetric) tiles.push_back({module, j0, j1, j0, j1, true});
-      for (std::int64_t i0 = 0; i0 < rows; i0 += size.rows) {
-        tiles.push_back({module, i0, std::min(i0 + size.rows, rows), j0, j1, false});
-      }
-    }
-  }
-  // large ones first, so that the threads end together
-  auto work = [](const Tile& t) { return (t.i1 - t.i0) * (t.j1 - t.j0) / (t.diagonal ? 2 : 1); };
-  std::stable_sort(tiles.begin(), tiles.end(), [&](const Tile& a, const Tile& b) { return work(a) > work(b); });
-  return tiles;
-}
-
-// The largest tiles that keep all threads busy, or the smallest.
-TileSize tile_size(const PairwiseArgs& args, int threads) {
-  TileSize size = tile_size(args, tile_rows, tile_columns, 4);
-  for (std::int64_t columns = tile_columns; columns > least_columns && 2 * std::int64_t(cover(args, size).size()) < 3 * threads;) {
-    columns /= 2;
-    size = tile_size(args, columns / 2, columns, 1);
-  }
-  return size;
-}
-
 // ΣS, ‖τ‖_F and the number of non-zero S of every adapter.
 struct Stats {
   std::vector<double> sum, norm, live;
-  const double* longer;  // the norms that were given, if any
+  const double* given;  // norms, or null
 
   template <class T>
   void fill(const T* s, std::int64_t adapters, std::int64_t k) {
@@ -74,20 +30,15 @@ struct Stats {
     }
   }
 
-  Stats(const PairwiseArgs& args, const Adapters& side) : longer(side.norm) {
+  Stats(const PairwiseArgs& args, const Adapters& side) : given(side.norm) {
     if (args.dtype == DType::f64) {
       fill(static_cast<const double*>(side.s), args.batch * side.count, side.k);
     } else {
       fill(static_cast<const float*>(side.s), args.batch * side.count, side.k);
     }
   }
-  SpectrumStats view() const { return {sum.data(), longer == nullptr ? norm.data() : longer, live.data()}; }
+  SpectrumStats view() const { return {sum.data(), given == nullptr ? norm.data() : given, live.data()}; }
 };
-
-std::int64_t scratch_of_a_worker(const PairwiseArgs& args, const TileSize& size) {
-  const std::int64_t rows = args.symmetric ? std::max(size.rows, size.columns) : size.rows;  // diagonal tiles are square
-  return kernels().tile_scratch(args, rows, size.columns);
-}
 
 int useful_threads(const PairwiseArgs& args, int threads) {
   const double of_a_module = double(args.x.count) * args.x.k * args.y.count * args.y.k * (args.m + args.n);
@@ -101,14 +52,21 @@ void pairwise(const PairwiseArgs& given, int threads) {
   PairwiseArgs args = given;
   if (args.lam == nullptr) args.lams = 1, args.lam = &no_weight;
   int workers = useful_threads(args, threads);
-  const TileSize size = tile_size(args, workers);
-  const auto tiles = cover(args, size);
-  if (tiles.empty()) return;
-  workers = int(std::min<std::int64_t>(workers, std::int64_t(tiles.size())));
+  const BlockSize size = block_size(args, workers);
+  const auto blocks = cover(args, size);
+  if (blocks.empty()) return;
+  workers = int(std::min<std::int64_t>(workers, std::int64_t(blocks.size())));
   const Stats x(args, args.x), y(args, args.y);
-  const Scratch scratch(scratch_of_a_worker(args, size), workers);
-  parallel_for(std::int64_t(tiles.size()), workers,
-               [&](std::int64_t item, int worker) { kernels().pair_tile(args, x.view(), y.view(), tiles[item], scratch.of(worker)); });
+  const PairwisePlan plan{args, x.view(), y.view(), kernels().pairwise_routes(args)};
+  const std::int64_t rows = args.symmetric ? std::max(size.rows, size.columns) : size.rows;  // diagonal blocks are square
+  const Scratch scratch(kernels().pair_block_scratch(args, rows, size.columns), workers);
+  parallel_for(std::int64_t(blocks.size()), workers,
+               [&](std::int64_t item, int worker) { kernels().pair_block(plan, blocks[item], scratch.of(worker)); });
+}
+
+PairwiseRoute pairwise_route(const PairwiseArgs& args) {
+  const Routes routes = kernels().pairwise_routes(args);
+  return {route_names[int(routes.u)], route_names[int(routes.v)]};
 }
 
 }  // namespace taskvec

@@ -1,170 +1,99 @@
-// Products of a few rows with a few rows, all stored with the long dimension contiguous: nothing is packed that is
-// already so. For blocks too small to pay for the panels of gram.h. Part of one SIMD level, see vec.h.
+// Products of a block too small to pay for panels, adapter by adapter where the directions lie, so that on the diagonal
+// nothing is multiplied that is not wanted. Part of one SIMD level, see vec.h.
 #pragma once
 
-#include "simd/convert.h"
+#include "cpu/products/row_products.h"
+#include "cpu/products/vnni.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 
-// Row i starts at data + i * ld.
 template <class T>
-struct Rows {
-  const T* data;
-  int64_t ld;
+struct DotProducts {
+  using Word = T;
+  static constexpr int64_t rows = packed_rows * panel_depth<T> / dot_depth;  // that fit where panels are packed
+  static constexpr int64_t columns = dot_columns, depth = dot_depth;
 
-  const T* operator[](int64_t i) const { return data + i * ld; }
+  // Dots reach two thirds of the rate of panels, or of the half as many words of fixed point, and pack nothing.
+  static bool usable(const PairwiseArgs& args, int64_t length) {
+    const int64_t x = args.x.count * args.x.k, y = args.y.count * args.y.k;
+    return smaller(x, y) <= (args.symmetric && !VnniProducts<T>::usable(args, length) ? 128 : 64);
+  }
+
+  // `count` directions, where they lie if they can be multiplied there, else converted to dst[count][depth].
+  template <class Src>
+  static Rows<T> pack_x(const Src* x, int64_t length, int64_t count, Span span, T* dst) {
+    if constexpr (std::is_same_v<T, Src>) {
+      if (span.count % lanes<T> == 0) return {x + span.first, length};
+    }
+    const int64_t padded = round_up(span.count, lanes<T>);
+    for (int64_t i = 0; i < count; ++i) {
+      convert_row(x + i * length + span.first, span.count, dst + i * depth);
+      for (int64_t p = span.count; p < padded; ++p) dst[i * depth + p] = T(0);
+    }
+    return {dst, depth};
+  }
+
+  // The same, and zeros for what a register tile has more.
+  template <class Src>
+  static Rows<T> pack_y(const Src* y, int64_t length, int64_t count, Span span, T* dst) {
+    const Rows<T> found = pack_x(y, length, count, span, dst);
+    if (count == columns || count == columns / 2) return found;
+    if (found.data != dst) {
+      for (int64_t c = 0; c < count; ++c) std::memcpy(dst + c * depth, found[c], std::size_t(span.count) * sizeof(T));
+    }
+    for (int64_t at = count * depth; at < columns * depth; ++at) dst[at] = T(0);
+    return {dst, depth};
+  }
+
+  // to[row][place of the column] (+)= x_row · y_column over whole vectors.
+  static void multiply(const Rows<T>& x, int64_t n_rows, const Rows<T>& y, int64_t n_columns, int64_t count, bool accumulate, T* to,
+                       int64_t ld, int64_t step) {
+    dots(x, n_rows, y, n_columns, count, [&](int64_t i, auto sums) {
+      constexpr int C = int(sizeof(sums) / sizeof(T));
+      for (int c = 0; c < C && c < n_columns; ++c) {
+        T& at = to[i * ld + c * step];
+        at = accumulate ? at + sums[c] : sums[c];
+      }
+    });
+  }
+
+  template <class Src>
+  static void gram(const GramBlock<Src>& block, const Packing<T>& packing, T* gram) {
+    if (block.diagonal) clear_below_diagonal(block, gram);
+    const int64_t length = block.length, k_y = block.columns.k;
+    for (int64_t p0 = 0; p0 < length; p0 += depth) {
+      const Span span{p0, smaller(depth, length - p0)};
+      const int64_t padded = round_up(span.count, lanes<T>);
+      for (int64_t r0 = 0; r0 < block.rows; r0 += rows) {
+        const int64_t here = smaller(rows, block.rows - r0);
+        const Rows<T> x = pack_x(block.x + r0 * length, length, here, span, packing.rows);
+        for (int64_t j = 0; j < block.columns.adapters; ++j) {
+          const ColumnPlace place = block.columns.place(j);
+          const int64_t wanted = smaller(here, (block.diagonal ? (j + 1) * block.k_x : block.rows) - r0);
+          for (int64_t l0 = 0; l0 < k_y && wanted > 0; l0 += columns) {
+            const int64_t now = smaller(columns, k_y - l0);
+            const Rows<T> y = pack_y(block.y + (j * k_y + l0) * length, length, now, span, packing.columns);
+            T* const to = gram + r0 * block.ld + place.first + l0 * place.step;
+            multiply(x, wanted, y, now, padded, p0 > 0, to, block.ld, place.step);
+          }
+        }
+      }
+    }
+  }
+
+ private:
+  // What is not multiplied and the lanes of the epilogue nevertheless read.
+  template <class Src>
+  static void clear_below_diagonal(const GramBlock<Src>& block, T* gram) {
+    const Columns& all = block.columns;
+    for (int64_t j = 0; j < all.adapters; ++j) {
+      const ColumnPlace place = all.place(j);
+      const int64_t stop = smaller(block.rows, all.end(j / all.group) * block.k_x);
+      for (int64_t row = (j + 1) * block.k_x; row < stop; ++row) {
+        for (int64_t l = 0; l < all.k; ++l) gram[row * block.ld + place.first + l * place.step] = T(0);
+      }
+    }
+  }
 };
-
-// A register tile is dot_rows × dot_columns; twice as tall and half as wide where there are few columns.
-constexpr int dot_columns = TASKVEC_VECTOR_BYTES == 64 ? 8 : 4;
-constexpr int dot_rows = TASKVEC_VECTOR_BYTES == 64 ? 3 : 2;
-// Positions that are multiplied at a time: dot_columns rows of them stay in the L1 cache.
-constexpr int64_t dot_depth = 512;
-
-// The sums over the lanes of C vectors, in the first C lanes.
-template <class T, int C, int H = 1>
-inline Vec<T> sums(const Vec<T> (&v)[C]) {
-  using Lanes = std::make_integer_sequence<int, lanes<T>>;
-  if constexpr (C > lanes<T> / H) {
-    Vec<T> result{};
-    for (int c = 0; c < C && c < lanes<T>; ++c) result[c] = horizontal_sum<T>(v[c]);
-    return result;
-  } else if constexpr (C == 1) {
-    Vec<T> result = v[0];
-    if constexpr (H <= lanes<T> / 2) result = result + rotate_lanes<H>(result, Lanes{});
-    if constexpr (2 * H <= lanes<T> / 2) result = result + rotate_lanes<2 * H>(result, Lanes{});
-    if constexpr (4 * H <= lanes<T> / 2) result = result + rotate_lanes<4 * H>(result, Lanes{});
-    if constexpr (8 * H <= lanes<T> / 2) result = result + rotate_lanes<8 * H>(result, Lanes{});
-    return result;
-  } else {
-    Vec<T> half[C / 2];
-    // lanes without bit H keep the first of two vectors, lanes with it the second
-#pragma GCC unroll 8
-    for (int c = 0; c < C / 2; ++c) half[c] = take_low<H>(v[2 * c], v[2 * c + 1], Lanes{}) + take_high<H>(v[2 * c], v[2 * c + 1], Lanes{});
-    return sums<T, C / 2, 2 * H>(half);
-  }
-}
-
-// Keeps the compiler from reading `v` again for each use: a core reads two vectors a cycle.
-template <class V>
-inline void in_register([[maybe_unused]] V& v) {
-#if defined(__AVX512F__)
-  asm("" : "+v"(v));
-#elif defined(__SSE2__)
-  asm("" : "+x"(v));
-#endif
-}
-
-template <class Block, class V, int... E>
-inline Block first_lanes(V v, std::integer_sequence<int, E...>) {
-  return __builtin_shufflevector(v, v, E...);
-}
-
-// The C dots of one row as one vector.
-template <class T, int C>
-using Dots = typename BlockRow<T, C>::type;
-
-template <class T, int C>
-inline Dots<T, C> dots_of(const Vec<T> (&v)[C]) {
-  if constexpr (C <= lanes<T>) {
-    return first_lanes<Dots<T, C>>(sums<T, C>(v), std::make_integer_sequence<int, C>{});
-  } else {
-    Dots<T, C> result{};
-    for (int c = 0; c < C; ++c) result[c] = horizontal_sum<T>(v[c]);
-    return result;
-  }
-}
-
-// emit(i, dots of x_i with the C rows of y) over `count` positions, a multiple of the lanes, for every row of x. With
-// Fetch the rows come from memory and are fetched R ahead.
-template <class T, int R, int C, bool Fetch, class Emit>
-inline void dot_tiles(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t count, Emit&& emit) {
-  constexpr int L = lanes<T>;
-  for (int64_t i0 = 0; i0 < rows; i0 += R) {
-    const T* left[R];
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) left[i] = x[smaller<int64_t>(i0 + i, rows - 1)];
-    Vec<T> acc[R][C] = {};
-    for (int64_t p = 0; p < count; p += L) {
-      Vec<T> a[R];
-#pragma GCC unroll 8
-      for (int i = 0; i < R; ++i) {
-        a[i] = load(left[i] + p);
-        if constexpr (Fetch) __builtin_prefetch(left[i] + R * x.ld + p);
-      }
-#pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) {
-        Vec<T> b = load(y[c] + p);
-        in_register(b);
-#pragma GCC unroll 8
-        for (int i = 0; i < R; ++i) acc[i][c] += a[i] * b;
-      }
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) {
-      if (i0 + i < rows) emit(i0 + i, dots_of<T, C>(acc[i]));
-    }
-  }
-}
-
-// The same for `columns` rows of y; dot_columns are there, and emit takes all of them or half.
-template <class T, bool Fetch = false, class Emit>
-inline void dots(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t columns, int64_t count, Emit&& emit) {
-  if (columns <= dot_columns / 2) {
-    dot_tiles<T, 2 * dot_rows, dot_columns / 2, Fetch>(x, rows, y, count, emit);
-  } else {
-    dot_tiles<T, dot_rows, dot_columns, Fetch>(x, rows, y, count, emit);
-  }
-}
-
-// to[i][c] += Σ_p x_i[p] · y[p][c] over `count` positions for rows of y that are positions, V vectors of columns wide.
-template <class T, class V_t, int R, int V>
-inline void outer_tile(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t count, T* to, int64_t ld) {
-  constexpr int L = sizeof(V_t) / sizeof(T);
-  const T* left[R];
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i) left[i] = x[smaller<int64_t>(i, rows - 1)];
-  V_t acc[R][V] = {};
-  for (int64_t p = 0; p < count; ++p) {
-    V_t b[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) std::memcpy(&b[v], y[p] + v * L, sizeof b[v]);
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) {
-      const T a = left[i][p];
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[i][v] += a * b[v];
-    }
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i) {
-    if (i >= rows) break;
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      V_t so_far;
-      std::memcpy(&so_far, to + i * ld + v * L, sizeof so_far);
-      so_far += acc[i][v];
-      std::memcpy(to + i * ld + v * L, &so_far, sizeof so_far);
-    }
-  }
-}
-
-// Columns come in multiples of this: half a vector, where that is one of a smaller size.
-template <class T>
-constexpr int outer_columns = TASKVEC_VECTOR_BYTES > 16 ? lanes<T> / 2 : lanes<T>;
-
-// The same for `columns` columns, a multiple of outer_columns.
-template <class T>
-inline void outer_products(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t columns, int64_t count, T* to, int64_t ld) {
-  constexpr int V = TASKVEC_TILE_VECTORS, L = lanes<T>;
-  auto strip = [&](auto tile, int64_t c0, int64_t R) {
-    for (int64_t i = 0; i < rows; i += R) tile(Rows<T>{x[i], x.ld}, rows - i, Rows<T>{y.data + c0, y.ld}, count, to + i * ld + c0, ld);
-  };
-  int64_t c0 = 0;
-  for (; columns - c0 >= V * L; c0 += V * L) strip(outer_tile<T, Vec<T>, TASKVEC_TILE_ROWS, V>, c0, TASKVEC_TILE_ROWS);
-  // eight rows, for as many sums as additions are under way
-  for (; columns - c0 >= L; c0 += L) strip(outer_tile<T, Vec<T>, 8, 1>, c0, 8);
-  if (c0 < columns) strip(outer_tile<T, Dots<T, outer_columns<T>>, 8, 1>, c0, 8);
-}
 
 }  // namespace taskvec::TASKVEC_LEVEL

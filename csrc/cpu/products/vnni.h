@@ -1,37 +1,51 @@
-// Directions in 16-bit fixed point, for products of reduced precision. Part of one SIMD level, see vec.h.
+// Products of directions in 16-bit fixed point, for precision "medium". Part of one SIMD level, see vec.h.
 #pragma once
 
-#include "simd/convert.h"
+#include "cpu/products/panels.h"
 
 namespace taskvec::TASKVEC_LEVEL {
-
-// Two positions. A sum does not care about their order, so that any two may share a word if both operands agree.
-using FixedPair = std::uint32_t;
 
 // A direction of norm up to fixed_norm has all positions within 16 bits, and the sum of products of two within 32.
 constexpr float fixed_scale = 32700, fixed_norm = 1.002f;
 // Longer ones would exceed the error of docs/NUMERICS.md if all roundings agreed.
 constexpr int64_t fixed_length = 16384;
 
+// Two positions a word. A sum does not care about their order, so that any two may share a word if both operands agree.
+struct FixedPairs {
+  using Word = std::uint32_t;
+  using Value = float;
+  static constexpr int positions = 2;
+
+  // Pairs (i, i + lanes) of 2 · lanes positions.
+  static Vec<Word> pack(const float* x) {
+    constexpr float shift = 0x1.8p23f;  // the sum's last bits are the rounded integer
+    const Vec<float> low = load(x) * fixed_scale + shift, high = load(x + lanes<float>) * fixed_scale + shift;
+    return (reinterpret_cast<Vec<Word>>(low) & 0xffffu) | (reinterpret_cast<Vec<Word>>(high) << 16);
+  }
+
 #ifdef __AVX512BW__
-constexpr bool fixed_compiled = true;
-inline bool fixed_runnable() { return __builtin_cpu_supports("avx512vnni"); }
+  static constexpr bool compiled = true;
+  static bool runnable() { return __builtin_cpu_supports("avx512vnni"); }
 
-// By its name: a file compiled for VNNI could run nowhere else.
-inline Vec<FixedPair> multiply_add(FixedPair a, Vec<FixedPair> b, Vec<FixedPair> sum) {
-  asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(broadcast(a)), "v"(b));
-  return sum;
-}
+  // By its name: a file compiled for VNNI could run nowhere else.
+  static Vec<Word> multiply_add(Word a, Vec<Word> b, Vec<Word> sum) {
+    asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(broadcast(a)), "v"(b));
+    return sum;
+  }
 #else
-constexpr bool fixed_compiled = false;
-inline bool fixed_runnable() { return false; }
+  static constexpr bool compiled = false;
+  static bool runnable() { return false; }
 #endif
+};
 
-// Pairs (i, i + lanes) of 2 · lanes positions.
-inline Vec<FixedPair> fixed_pairs(const float* x) {
-  constexpr float shift = 0x1.8p23f;  // the sum's last bits are the rounded integer
-  const Vec<float> low = load(x) * fixed_scale + shift, high = load(x + lanes<float>) * fixed_scale + shift;
-  return (reinterpret_cast<Vec<FixedPair>>(low) & 0xffffu) | (reinterpret_cast<Vec<FixedPair>>(high) << 16);
+template <class Src>
+inline float sum_of_squares(const Src* from, int64_t count) {
+  Vec<float> sum{};
+  for (int64_t p = 0; p < count; p += lanes<float>) {
+    const Vec<float> x = load_words<Numbers<float>>(from + p, count - p);
+    sum += x * x;
+  }
+  return horizontal_sum<float>(sum);
 }
 
 // In place: sums of products to floats.
@@ -41,5 +55,50 @@ inline void fixed_to_float(float* row, int64_t count) {
     store(row + i, __builtin_convertvector(sum, Vec<float>) * (1 / (fixed_scale * fixed_scale)));
   }
 }
+
+// A block with a direction that is too long, or not finite, is multiplied by panels of floats.
+template <class T>
+struct VnniProducts {
+  static bool usable(const PairwiseArgs&, int64_t) { return false; }
+  template <class Src>
+  static void gram(const GramBlock<Src>&, const Packing<T>&, T*) {}
+};
+
+template <>
+struct VnniProducts<float> : PackedPanels<FixedPairs> {
+  static bool usable(const PairwiseArgs& args, int64_t length) {
+    return args.precision == Precision::medium && length <= fixed_length && FixedPairs::runnable();
+  }
+
+  // As PanelProducts, and adds to the squares of the norms.
+  template <class Src>
+  static void pack_x(const GramBlock<Src>& block, const Packing<float>& packing, int64_t first, int64_t last, Span span, Word* dst) {
+    pack_rows<FixedPairs>(block.x + first * block.length, block.length, last - first, span, dst);
+    for (int64_t i = first; i < last; ++i) packing.squares_x[i] += sum_of_squares(block.x + i * block.length + span.first, span.count);
+  }
+
+  template <class Src>
+  static void pack_y(const GramBlock<Src>& block, const Packing<float>& packing, int64_t first, int64_t last, Span span, Word* dst) {
+    pack_columns<FixedPairs>(block.y, block.length, packing.source + first, last - first, span, dst);
+    for (int64_t c = first; c < last; ++c) {
+      packing.squares_y[c] += sum_of_squares(block.y + packing.source[c] * block.length + span.first, span.count);
+    }
+  }
+
+  template <class Src>
+  static void gram(const GramBlock<Src>& block, const Packing<float>& packing, float* gram) {
+    if constexpr (FixedPairs::compiled) {
+      const int64_t n_columns = block.columns.count();
+      for (int64_t i = 0; i < block.rows; ++i) packing.squares_x[i] = 0;
+      for (int64_t c = 0; c < n_columns; ++c) packing.squares_y[c] = 0;
+      PanelGram<VnniProducts, float, Src>(block, packing, gram).multiply();
+      bool fits = true;
+      for (int64_t i = 0; i < block.rows; ++i) fits &= packing.squares_x[i] <= fixed_norm * fixed_norm;
+      for (int64_t c = 0; c < n_columns; ++c) fits &= packing.squares_y[c] <= fixed_norm * fixed_norm;
+      if (!fits) return PanelProducts<float>::gram(block, packing, gram);
+      for (int64_t i = 0; i < block.rows; ++i) fixed_to_float(gram + i * block.ld, n_columns);
+    }
+  }
+};
 
 }  // namespace taskvec::TASKVEC_LEVEL

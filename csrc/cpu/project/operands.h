@@ -1,7 +1,7 @@
 // Directions of an operand of any strides and storage as rows that can be multiplied. Part of one SIMD level, see vec.h.
 #pragma once
 
-#include "cpu/products/dots.h"
+#include "cpu/products/row_products.h"
 #include "simd/kernels.h"
 
 namespace taskvec::TASKVEC_LEVEL {

@@ -14,7 +14,7 @@ inline bool few_directions(int64_t k) { return k <= dot_columns; }
 constexpr int64_t dense_run = 128;
 // Directions that are multiplied at a time there.
 template <class T>
-constexpr int64_t panel_width = TASKVEC_TILE_VECTORS * lanes<T>;
+constexpr int64_t panel_width = TASKVEC_REGISTER_VECTORS * lanes<T>;
 // Rows of few directions that are converted at a time, where they are.
 constexpr int64_t converted_rows = 2 * dot_rows;
 
@@ -116,7 +116,7 @@ void add_few(const ProjectDenseArgs& args, int64_t index, int64_t row0, int64_t 
 // and are fetched R ahead.
 template <class T, int V>
 void project_lanes(const Rows<T>& tau, int64_t rows, const Rows<T>& v, int64_t count, const Rows<T>& u, double* total, bool fetch) {
-  constexpr int R = smaller(8, TASKVEC_TILE_ROWS * TASKVEC_TILE_VECTORS / V), L = lanes<T>;
+  constexpr int R = smaller(8, TASKVEC_REGISTER_ROWS * TASKVEC_REGISTER_VECTORS / V), L = lanes<T>;
   constexpr int64_t line = 64 / int64_t(sizeof(T));
   const int64_t ahead = fetch ? R * tau.ld : 0;
   for (int64_t i0 = 0; i0 < rows; i0 += R) {
@@ -154,7 +154,7 @@ void project_lanes(const Rows<T>& tau, int64_t rows, const Rows<T>& v, int64_t c
 }
 
 // The kernel for the widest tile of at most `vectors` vectors.
-template <class T, int V = TASKVEC_TILE_VECTORS>
+template <class T, int V = TASKVEC_REGISTER_VECTORS>
 inline auto lanes_kernel(int64_t vectors) {
   if constexpr (V > 1) {
     if (vectors < V) return lanes_kernel<T, V - 1>(vectors);

@@ -43,4 +43,12 @@ struct PairwiseArgs {
 // Throws std::bad_alloc.
 void pairwise(const PairwiseArgs& args, int threads);
 
+// How a call multiplies its directions: "dots", "panels" or "vnni".
+struct PairwiseRoute {
+  const char *u, *v;  // left and right ones; they differ only where m or n is too long for one of the ways
+};
+
+// From shapes, precision and the CPU alone: pointers are not read.
+PairwiseRoute pairwise_route(const PairwiseArgs& args);
+
 }  // namespace taskvec
