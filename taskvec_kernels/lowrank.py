@@ -22,7 +22,12 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
 
     Returns:
         U (..., m, k), S (..., k) descending, Vh (..., k, n) with k = min(r, m, n); fp32, or fp64 for fp64 input.
-        U is stored by direction: ``U.mT`` is contiguous. Not differentiable: inputs are detached.
+        U is stored by direction: ``U.mT`` is contiguous.
+
+    Gradients:
+        To b, a and a tensor scale, in both modes, any order (docs/METHOD.md §8). Equal singular values have no
+        directions: the gradient of U or Vh is inf or NaN there, as of ``torch.linalg.svd``; that of S alone is finite.
+        Singular values of zero and their columns stay zero: they contribute nothing, so that of b = 0 is 0.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a backend that cannot run.

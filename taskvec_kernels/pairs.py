@@ -14,6 +14,7 @@ from .dispatch.arguments import (
     expanded,
     expect,
     give_back,
+    has_derivative,
     shape,
     to_tensors,
 )
@@ -71,6 +72,11 @@ def pairwise(
         ``Pairwise(forward, backward)``: ``forward[name][..., i, j]`` is x_i→y_j, ``backward[name][..., j, i]`` is
         y_j→x_i, and backward is None without y. fp32, or fp64 for fp64 input; bounds in docs/NUMERICS.md. With
         ‖τ₂‖ = 0 or no source direction rec is 0 and cosine, energy, excess, residual and overlaps are NaN.
+
+    Gradients:
+        Of every result, to U, S, Vh and norm, in both modes, with the conventions of ``compare_spectra`` and, for
+        λ > 0, ``sparsify``; λ itself has none here, nor has anything by Adam: an error. ‖τ‖ is ‖S‖, or norm, whatever
+        U and Vh are. They are recomputed in torch, in the dtype of the results, a few rows of x at a time.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; an unknown metric or precision;
@@ -130,6 +136,8 @@ NOBODY = (None, None, None, None, None)
 
 def chosen(lam: float | Sequence[float] | Array, solver: Solver | None) -> Solver:
     """The solver; ``lam`` is shorthand for one."""
+    if isinstance(lam, Tensor) and has_derivative(lam):
+        raise TypeError("pairwise: lam is not differentiable; pass lam.detach(), or give d and lam to sparsify")
     if solver is None:
         return Solver(lam)
     expect(isinstance(lam, float | int) and lam == 0, lambda: "pairwise: give lam or a solver that holds it, not both")

@@ -30,7 +30,10 @@ def project(
         backend: forces one; None picks.
 
     Returns:
-        (..., k), fp32, or fp64 if any input is fp64. Not differentiable.
+        (..., k), fp32, or fp64 if any input is fp64.
+
+    Gradients:
+        To every tensor, in both modes, any order; at d = 0 the clipped S₂ has derivative 0, as ``torch.relu``.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a backend that cannot run.
@@ -59,7 +62,10 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
         backend: forces one; None picks.
 
     Returns:
-        (..., k), fp32, or fp64 if any input is fp64. Not differentiable.
+        (..., k), fp32, or fp64 if any input is fp64.
+
+    Gradients:
+        As those of ``project``.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a backend that cannot run.

@@ -59,7 +59,11 @@ def sparsify(
 
     Returns:
         S (..., r), or (L, ..., r); fp32, or fp64 for fp64 input. With ``return_info`` (S, SparseInfo). λ = 0 gives
-        max(0, d) bit for bit with "exact". A NaN stays in its pair. Not differentiable.
+        max(0, d) bit for bit with "exact". A NaN stays in its pair.
+
+    Gradients:
+        Of S and the objective with "exact", to d, tau_norm and a tensor λ, in both modes; where S_k is about to
+        leave 0 its derivative is that of S_k = 0, and where f* = 0 that of f* is 0. With "adam" an error.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a setting that does not exist or
@@ -105,7 +109,7 @@ def lambdas(lam: Solver | Array, batch: tuple[int, ...], device: torch.device) -
         values = values if several else values[0]
     else:
         lam = torch.from_numpy(np.ascontiguousarray(lam)) if isinstance(lam, np.ndarray) else lam
-        values = lam.detach().to(device=device, dtype=torch.float64)
+        values = lam.to(device=device, dtype=torch.float64)
         several = values.dim() == 1 and tuple(values.shape) != batch
         expect(not several or len(values) >= 1, lambda: "sparsify: λ is an empty vector; give at least one")
     if several:

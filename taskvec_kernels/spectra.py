@@ -30,7 +30,12 @@ def compare_spectra(
 
     Returns:
         name → (...,), fp32, or fp64 for fp64 input. With a zero spectrum rec is 0 and its entropy NaN; the entropy of
-        one component is 0. Not differentiable.
+        one component is 0.
+
+    Gradients:
+        To s1 and s2, in both modes, with torch's conventions: 0 of |x| at 0 and of a norm at 0, a half each where the
+        two sides of a minimum are equal. In an entropy a zero entry stays zero: its own derivative, +∞, is left out.
+        Where a value is 0 or NaN by definition its derivative is 0.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; an unknown metric; a backend

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 Array: TypeAlias = Any  # a torch.Tensor or a numpy.ndarray
 
@@ -16,7 +17,7 @@ DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], bool]:
-    """The arguments as detached tensors without a copy, and whether they were NumPy arrays.
+    """The arguments as tensors without a copy, and whether they were NumPy arrays.
 
     Raises:
         TypeError: something else than tensors or arrays, the two mixed, or a dtype that is not a real float.
@@ -33,7 +34,7 @@ def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], bool]:
                 f"{function}: {name} has dtype {value.dtype}, expected float64, float32, float16 or bfloat16; "
                 f"convert it, e.g. {name}.float()"
             )
-        tensors.append(value.detach() if value.requires_grad else value)
+        tensors.append(value)
     if 0 < converted < len(tensors):
         raise TypeError(f"{function}: {', '.join(arrays)} mix NumPy arrays and torch tensors; pass one kind")
     device = tensors[0].device
@@ -66,13 +67,20 @@ def scale_tensor(function: str, scale: float | Array, batch: tuple[int, ...], li
         scale = torch.from_numpy(np.ascontiguousarray(scale))
     if scale.device != like.device and scale.dim() > 0:
         raise ValueError(f"{function}: scale is on {scale.device}, the factors on {like.device}")
-    values = scale.detach().to(device=like.device, dtype=torch.float64)
+    values = scale.to(device=like.device, dtype=torch.float64)
     try:
         return values.expand(batch)
     except RuntimeError as error:
         raise ValueError(
             f"{function}: scale has shape {list(values.shape)}, expected a number or {list(batch)}"
         ) from error
+
+
+def has_derivative(t: Tensor) -> bool:
+    """Whether something is to be differentiated with respect to ``t``, in either mode."""
+    if t.requires_grad or forward_ad._current_level < 0:
+        return t.requires_grad
+    return forward_ad.unpack_dual(t).tangent is not None  # type: ignore[no-untyped-call]
 
 
 def expect(condition: bool, message: Callable[[], str]) -> None:

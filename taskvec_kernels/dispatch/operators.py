@@ -12,9 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch import pyfunctorch
+from torch.nn import Parameter
 
 from ..solver import Solver
 from ..types import Adapters
+from . import autograd
 from .arguments import result_dtype
 from .registry import implementation
 from .values import check_norm
@@ -153,9 +156,20 @@ def on_its_device(run: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+def undifferentiated(name: str) -> Callable[..., Any]:
+    """The operator under a derivative: its function, on the CPU where nobody else looks."""
+
+    def run(first: Tensor, *rest: Any) -> Any:
+        return (FUNCTIONS if first.is_cpu and not observed(first, *rest) else OPERATORS)[name](first, *rest)
+
+    return run
+
+
 for schema in SCHEMAS:
     LIBRARY.define(schema)  # type: ignore[no-untyped-call]
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
+OPERATORS: dict[str, Callable[..., Any]] = {}
+DERIVATIVES: dict[str, Callable[..., Any]] = {}
 for run, fake in (
     (lowrank_svd, fake_lowrank_svd),
     (project, fake_project),
@@ -169,24 +183,71 @@ for run, fake in (
     LIBRARY.impl(name, on_its_device(run), "CUDA")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"taskvec::{name}", fake, lib=LIBRARY)
     FUNCTIONS[name] = run
+    OPERATORS[name] = getattr(torch.ops.taskvec, name).default
+    DERIVATIVES[name] = autograd.function(name, undifferentiated(name)).apply
+    torch.library.register_autograd(
+        f"taskvec::{name}", autograd.backward(name), setup_context=autograd.keep, lib=LIBRARY
+    )
 
 
 def call(name: str, first: Tensor, *rest: Any) -> Any:
-    """The operator ``name``; its function itself, on the CPU, where nobody would see the difference.
+    """The operator ``name``, with its derivative; its function itself, on the CPU, where nobody sees the difference.
 
     To go through torch's dispatcher takes as long as a small call does.
     """
-    if first.is_cpu and not torch.compiler.is_compiling() and not observed(first, *rest):
-        return FUNCTIONS[name](first, *rest)
-    return getattr(torch.ops.taskvec, name).default(first, *rest)
+    if torch.compiler.is_compiling():
+        if derivative_is_traced():
+            torch._dynamo.graph_break(msg=NOT_TRACED)  # with fullgraph an error that says so
+            return torch.compiler.disable(eager)(name, first, *rest)  # type: ignore[no-untyped-call]
+        return OPERATORS[name](first, *rest)
+    return eager(name, first, *rest)
+
+
+def eager(name: str, first: Tensor, *rest: Any) -> Any:
+    if not observed(first, *rest):
+        return (FUNCTIONS if first.is_cpu else OPERATORS)[name](first, *rest)
+    return (DERIVATIVES if differentiated(first, *rest) else OPERATORS)[name](first, *rest)
+
+
+NOT_TRACED = (
+    "torch.compile cannot trace forward mode or torch.func's derivatives of taskvec_kernels; leave them outside"
+)
+
+
+def derivative_is_traced() -> bool:
+    """Whether ``torch.compile`` is inside of forward mode, or of a transform other than vmap.
+
+    What it traces there has no derivative, which would be a silent zero.
+    """
+    if forward_mode():
+        return True
+    if not torch._C._are_functorch_transforms_active():
+        return False
+    return pyfunctorch.retrieve_current_functorch_interpreter().key() != torch._C._functorch.TransformType.Vmap
 
 
 def observed(*arguments: Any) -> bool:
-    """Whether a subclass of Tensor, a mode, a transform, a trace or the profiler is to see an operator."""
+    """Whether autograd, a subclass of Tensor, a mode, a transform, a trace or the profiler is to see an operator."""
     for value in arguments:
-        if type(value) is not Tensor and isinstance(value, Tensor):
+        kind = type(value)
+        if kind is Tensor or kind is Parameter:
+            if value.requires_grad and torch.is_grad_enabled():
+                return True
+        elif isinstance(value, Tensor):
             return True
-    return bool(dispatch_modes() or function_modes() or transforms() or trace() or profiler())
+    return bool(dispatch_modes() or function_modes() or transforms() or trace() or profiler()) or forward_mode()
+
+
+def differentiated(*arguments: Any) -> bool:
+    """Whether a derivative may be asked for: of a tensor that requires one, in forward mode, or by a transform."""
+    if transforms() or forward_mode():
+        return True
+    return torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in arguments)
+
+
+def forward_mode() -> bool:
+    level: int = torch.autograd.forward_ad._current_level
+    return level >= 0
 
 
 dispatch_modes = torch._C._len_torch_dispatch_stack
