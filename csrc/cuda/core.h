@@ -1,4 +1,5 @@
-// SVD of the r × r core R_B R_Aᵀ by one block: S, and what rotates the factors to U and V.
+// SVD of the r × r core R_B R_Aᵀ by one block: S, and what rotates the factors to U and V. Left to Householder where
+// that takes over.
 #pragma once
 
 #include "cuda/orthonormal.h"
@@ -13,6 +14,11 @@ struct Core {
 
   template <class Team>
   TASKVEC_TEAM void operator()(Team& team, int64_t item, char* shared) const {
+    if (!work.hidden(item)) solve(team, item, shared);
+  }
+
+  template <class Team>
+  TASKVEC_TEAM void solve(Team& team, int64_t item, char* shared) const {
     const Plan& plan = work.plan;
     const int64_t r = plan.r, ld = plan.ld, padded = plan.padded;
     const double scale = work.args.scale[work.first + item];

@@ -43,6 +43,7 @@ struct Launch {
   // compiled once, in teams.cu, for all storage types
   void operator()(const Orthonormalise& body, int64_t blocks, int threads, int64_t shared_bytes);
   void operator()(const Core& body, int64_t blocks, int threads, int64_t shared_bytes);
+  void operator()(const Householder& body, int64_t blocks, int threads, int64_t shared_bytes);
 
   template <class Body, int Threads>
   void start(const Body& body, int64_t blocks, int threads, int64_t shared_bytes) {

@@ -1,4 +1,5 @@
-// One pass of orthonormalisation of a factor from its Gram matrix, by one block: the steps of csrc/cpu's orthonormal_step.
+// One pass of orthonormalisation of a factor from its Gram matrix, by one block: the steps of csrc/cpu's
+// orthonormal_step.
 #pragma once
 
 #include "cuda/plan.h"
@@ -27,7 +28,8 @@ struct TeamMemory {
   // M last: it is the one that is least used
   TASKVEC_TEAM Svd svd(const Plan& plan) const {
     const int64_t ld = plan.ld;
-    return {matrix[2], matrix[0], matrix[1], vector, vector + ld, vector + 2 * ld, vector + 4 * ld, index, index + ld, plan.r, ld};
+    return {matrix[2],       matrix[0], matrix[1],  vector, vector + ld, vector + 2 * ld,
+            vector + 4 * ld, index,     index + ld, plan.r, ld};
   }
 };
 
@@ -57,19 +59,21 @@ struct Orthonormalise {
     });
     team.sync();
     double trace = 0;
-    bool full = true;
+    int64_t live_count = 0;
+    bool noise = false;
     for (int64_t i = 0; i < r; ++i) {
       const double square = C[i * ld + i];
       trace += square;
-      full = full && live_direction(square, pass == 0);
+      live_count += live_direction(square, pass == 0);
+      noise = noise || noise_direction(square, pass == 0);
     }
     each(team, r, [&](int64_t i) {
       const double square = C[i * ld + i];
       scale[i] = live_direction(square, pass == 0) ? square_root(square) : 0;
     });
     team.sync();
-    if (!is_finite(trace)) {
-      if (team.rank() == 0) *state = State::not_finite;
+    if (!is_finite(trace) || noise) {
+      if (team.rank() == 0) *state = is_finite(trace) ? State::hidden : State::not_finite;
       return;
     }
     // unit diagonal: C = D⁻¹ G D⁻¹
@@ -82,7 +86,7 @@ struct Orthonormalise {
     });
     team.sync();
     double* sums = memory.vector;
-    if (full && cholesky_inverse(team, L, inverse, sums, r, ld)) {
+    if (live_count == r && cholesky_inverse(team, L, inverse, sums, r, ld)) {
       const double squares = square_sum(team, inverse, sums, r, ld);  // ‖R⁻¹‖_F²
       if (squares < cholesky_limit) {
         const bool enough = orthonormal_enough(squares, r, work.args.dtype == DType::f64);
@@ -98,12 +102,20 @@ struct Orthonormalise {
     const Svd s = memory.svd(plan);
     svd(team, s);
     const double least = least_eigenvalue(s.sigma[0], r);
+    int64_t kept = 0;
+    while (kept < r && s.sigma[kept] > least) ++kept;
+    if (directions_hidden(kept, live_count)) {
+      if (team.rank() == 0) *state = State::hidden;
+      return;
+    }
     auto entry = [&](int64_t column, int64_t l) { return s.X[s.sorted[column] * ld + l] / s.sigma[column]; };
     apply(
         team, item, f, C,
-        [&](int64_t l, int64_t c) { return s.sigma[c] > least && scale[l] > 0 ? entry(c, l) / square_root(s.sigma[c]) / scale[l] : 0; },
-        [&](int64_t c, int64_t l) { return s.sigma[c] > least ? entry(c, l) * square_root(s.sigma[c]) * scale[l] : 0; });
-    if (team.rank() == 0) *state = s.sigma[0] > 0 ? State::again : State::done;
+        [&](int64_t l, int64_t c) {
+          return c < kept && scale[l] > 0 ? entry(c, l) / square_root(s.sigma[c]) / scale[l] : 0;
+        },
+        [&](int64_t c, int64_t l) { return c < kept ? entry(c, l) * square_root(s.sigma[c]) * scale[l] : 0; });
+    if (team.rank() == 0) *state = kept > 0 ? State::again : State::done;
   }
 
  private:

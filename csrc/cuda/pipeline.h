@@ -3,6 +3,7 @@
 
 #include "cuda/core.h"
 #include "cuda/gram.h"
+#include "cuda/householder.h"
 #include "cuda/rotation.h"
 
 namespace taskvec::TASKVEC_LEVEL {
@@ -25,6 +26,7 @@ void lowrank_chunk(const Work& work, Launch& launch) {
   }
   launch(Core{work}, Core::blocks(work), threads, work.plan.team_bytes);
   launch(Rotate<Src, Out, Bands>{work}, Rotate<Src, Out, Bands>::blocks(work), stream_threads, 0);
+  launch(Householder{work}, Householder::blocks(work), threads, work.plan.team_bytes);
 }
 
 template <class Src, class Launch>

@@ -21,6 +21,7 @@ struct Rotate {
     const Plan& plan = work.plan;
     const int64_t of_b = ceil_div(plan.m, positions_per_block), of_both = of_b + ceil_div(plan.n, positions_per_block);
     const int64_t matrix = block / of_both, part = block % of_both;
+    if (work.hidden(matrix)) return;
     const int f = part < of_b ? 0 : 1;
     const int64_t length = plan.length(f), begin = (f == 0 ? part : part - of_b) * positions_per_block;
     const Stripe<Src> F(work, matrix, f, smaller(begin + positions_per_block, length));

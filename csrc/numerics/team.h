@@ -1,8 +1,9 @@
 // How a matrix is dealt out to a team: the threads of a CUDA block, their emulation in the tests, or one thread alone.
 //
 // A Team has: rank(), size() (a power of two); sync(), after which all see what any wrote; any(flag), the same for all;
-// sum(x, width), the sum over runs of `width` ranks (a power of two up to 32); and dmma(c, a, b), the product of an 8 × 4
-// and a 4 × 8 matrix spread over 32 ranks, which a team of one does not have. All members make the same calls in the same order.
+// sum(x, width), the sum over runs of `width` ranks (a power of two up to 32); and dmma(c, a, b), the product of an 8 ×
+// 4 and a 4 × 8 matrix spread over 32 ranks, which a team of one does not have. All members make the same calls in the
+// same order.
 #pragma once
 
 #include "numerics/common.h"

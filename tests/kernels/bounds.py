@@ -66,6 +66,15 @@ def reconstruction(dtype: torch.dtype, r: int, condition: float) -> float:
     return (8 + 2 * r + 4 * math.sqrt(r) * condition) * unit(dtype) if dtype == torch.float64 else 1e-6
 
 
+def cancellation(b: Tensor, a: Tensor, k: int) -> float:
+    """16 (1 + √k) 2⁻⁵³ Σ_l ‖b_l‖‖a_l‖, the error of τ where its terms cancel; to round the inputs costs as much.
+
+    Singular values up to 16 of it are rounding, and zero.
+    """
+    terms = (b.double().norm(dim=-2) * a.double().norm(dim=-1)).sum(-1)
+    return float(16 * (1 + math.sqrt(k)) * 2.0**-53 * terms)
+
+
 def singular_values(dtype: torch.dtype, r: int, condition: float) -> float:
     """|δS_k| / ‖τ‖_F, by Weyl no more than the error of τ."""
     return reconstruction(dtype, r, condition)

@@ -78,16 +78,11 @@ def test_low_rank_in_one_factor_only(dtype: torch.dtype) -> None:
 
 
 @FLOATS
-@pytest.mark.parametrize("condition", [1e8, 1e10], ids=name_of)
-def test_beyond_the_promised_condition(condition: float, dtype: torch.dtype) -> None:
-    """Directions below 3e-8 of a factor may be dropped: τ is off by about that share of ‖B‖‖A‖, and never wild."""
+@pytest.mark.parametrize("condition", [1e8, 1e10, 1e14], ids=name_of)
+def test_any_condition(condition: float, dtype: torch.dtype) -> None:
+    """Directions that the Gram matrix does not show are there all the same."""
     b, a = factors(50, 40, 8, condition=condition, dtype=dtype)
-    U, S, Vh = (t.double() for t in lowrank_svd(b, a))
-    tau = reference.dense(b, a, 1.0)
-    share = torch.linalg.matrix_norm(b.double(), 2) * torch.linalg.matrix_norm(a.double(), 2)
-    assert torch.linalg.matrix_norm(tau - U * S @ Vh) <= 8 * 3e-8 * share + 1e-6 * torch.linalg.matrix_norm(tau)
-    live = torch.diag((S > 0).double())
-    assert (U.mT @ U - live).abs().max() <= 5e-6 and (Vh @ Vh.mT - live).abs().max() <= 5e-6
+    assert_svd(lowrank_svd(b, a), b, a, condition=1.0)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])

@@ -1,4 +1,5 @@
-// fp64 linear algebra of r × r matrices, rows `ld` apart, `ld` a multiple of the lanes. Part of one SIMD level, see vec.h.
+// fp64 linear algebra of r × r matrices, rows `ld` apart, `ld` a multiple of the lanes. Part of one SIMD level, see
+// vec.h.
 #pragma once
 
 #include "numerics/rules.h"
@@ -6,8 +7,8 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-constexpr int L = lanes<double>;
-using V = Vec<double>;
+constexpr int lanes_f64 = lanes<double>;
+using VecF64 = Vec<double>;
 
 template <int K>
 struct Int {
@@ -15,15 +16,19 @@ struct Int {
 };
 
 inline double dot(const double* x, const double* y, int64_t n) {  // n a multiple of L
-  V sum{}, other{};                                               // two, so that one addition need not wait for the last
+  VecF64 sum{}, other{};  // two, so that one addition need not wait for the last
   int64_t i = 0;
-  for (; i + 2 * L <= n; i += 2 * L) sum += load(x + i) * load(y + i), other += load(x + i + L) * load(y + i + L);
+  for (; i + 2 * lanes_f64 <= n; i += 2 * lanes_f64)
+    sum += load(x + i) * load(y + i), other += load(x + i + lanes_f64) * load(y + i + lanes_f64);
   if (i < n) sum += load(x + i) * load(y + i);
   return horizontal_sum<double>(sum + other);
 }
 
+// Whether a sum of squares that was updated has lost its digits, because most of it cancelled: it is summed again.
+inline bool digits_lost(double left, double before) { return left < 0.01 * before; }
+
 inline void axpy(double alpha, const double* x, double* y, int64_t n) {
-  for (int64_t i = 0; i < n; i += L) store(y + i, load(y + i) + alpha * load(x + i));
+  for (int64_t i = 0; i < n; i += lanes_f64) store(y + i, load(y + i) + alpha * load(x + i));
 }
 
 inline void fill(double* x, int64_t n, double value) {
@@ -36,8 +41,8 @@ inline void copy(const double* x, double* y, int64_t n) {
 
 // B = Aᵀ, [ld, ld].
 inline void transpose(const double* A, double* B, int64_t ld) {
-  for (int64_t i = 0; i < ld; i += L) {
-    for (int64_t j = 0; j < ld; j += L) transpose_block(A + i * ld + j, ld, B + j * ld + i, ld);
+  for (int64_t i = 0; i < ld; i += lanes_f64) {
+    for (int64_t j = 0; j < ld; j += lanes_f64) transpose_block(A + i * ld + j, ld, B + j * ld + i, ld);
   }
 }
 
@@ -46,16 +51,16 @@ inline void multiply(const double* A, const double* B, double* C, int64_t ld) {
   constexpr int N = TASKVEC_VECTOR_BYTES == 64 ? 4 : 2;
   auto tile = [&](int64_t i, int64_t j, auto vectors) {
     constexpr int W = decltype(vectors)::value;
-    V acc[4][W];
+    VecF64 acc[4][W];
 #pragma GCC unroll 4
     for (int s = 0; s < 4; ++s) {
 #pragma GCC unroll 4
-      for (int v = 0; v < W; ++v) acc[s][v] = V{};
+      for (int v = 0; v < W; ++v) acc[s][v] = VecF64{};
     }
     for (int64_t l = 0; l < ld; ++l) {
 #pragma GCC unroll 4
       for (int v = 0; v < W; ++v) {
-        const V b = load(B + l * ld + j + v * L);
+        const VecF64 b = load(B + l * ld + j + v * lanes_f64);
 #pragma GCC unroll 4
         for (int s = 0; s < 4; ++s) acc[s][v] += A[(i + s) * ld + l] * b;
       }
@@ -63,26 +68,27 @@ inline void multiply(const double* A, const double* B, double* C, int64_t ld) {
 #pragma GCC unroll 4
     for (int s = 0; s < 4; ++s) {
 #pragma GCC unroll 4
-      for (int v = 0; v < W; ++v) store(C + (i + s) * ld + j + v * L, acc[s][v]);
+      for (int v = 0; v < W; ++v) store(C + (i + s) * ld + j + v * lanes_f64, acc[s][v]);
     }
   };
   for (int64_t i = 0; i < ld; i += 4) {
     int64_t j = 0;
-    for (; j + N * L <= ld; j += N * L) tile(i, j, Int<N>{});
-    for (; j < ld; j += L) tile(i, j, Int<1>{});
+    for (; j + N * lanes_f64 <= ld; j += N * lanes_f64) tile(i, j, Int<N>{});
+    for (; j < ld; j += lanes_f64) tile(i, j, Int<1>{});
   }
 }
 
-// Cholesky factor U of C = Uᵀ U in place, upper: below it nothing is read, and nothing kept. False when a pivot is not clearly positive.
+// Cholesky factor U of C = Uᵀ U in place, upper: below it nothing is read, and nothing kept. False when a pivot is not
+// clearly positive.
 inline bool cholesky(double* C, int64_t n, int64_t ld) {
   for (int64_t j = 0; j < n; ++j) {
     double* row = C + j * ld;
     if (!positive_pivot(row[j], n)) return false;  // of a matrix with unit diagonal
-    const int64_t start = j / L * L;
+    const int64_t start = j / lanes_f64 * lanes_f64;
     const double scale = 1 / __builtin_sqrt(row[j]);
     for (int64_t i = start; i < ld; ++i) row[i] *= scale;
     for (int64_t i = j + 1; i < n; ++i) {
-      const int64_t from = i / L * L;
+      const int64_t from = i / lanes_f64 * lanes_f64;
       axpy(-row[i], row + from, C + i * ld + from, ld - from);
     }
   }
@@ -95,7 +101,7 @@ inline double invert_transposed(const double* U, double* inverse, int64_t n, int
   double squares = 0;
   for (int64_t j = 0; j < n; ++j) {
     double* row = inverse + j * ld;
-    for (int64_t i = 0; i < j; ++i) axpy(-U[i * ld + j], inverse + i * ld, row, round_up(i + 1, L));
+    for (int64_t i = 0; i < j; ++i) axpy(-U[i * ld + j], inverse + i * ld, row, round_up(i + 1, lanes_f64));
     row[j] = 1;
     const double pivot = 1 / U[j * ld + j];
     for (int64_t i = 0; i <= j; ++i) row[i] *= pivot;
@@ -105,10 +111,10 @@ inline double invert_transposed(const double* U, double* inverse, int64_t n, int
 }
 
 // x[0][k] = sum of the lanes of x[k].
-template <int H = L / 2>
-inline void sum_lanes(V* x) {
+template <int H = lanes_f64 / 2>
+inline void sum_lanes(VecF64* x) {
   if constexpr (H >= 1) {
-    using Lanes = std::make_integer_sequence<int, L>;
+    using Lanes = std::make_integer_sequence<int, lanes_f64>;
 #pragma GCC unroll 8
     for (int i = 0; i < H; ++i) x[i] = take_low<H>(x[i], x[i + H], Lanes{}) + take_high<H>(x[i], x[i + H], Lanes{});
     sum_lanes<H / 2>(x);
@@ -116,19 +122,20 @@ inline void sum_lanes(V* x) {
 }
 
 // products[i][j] = x_i · y_j.
-__attribute__((noinline)) inline void cross_products(const double* const* x, const double* const* y, int64_t ld, double* products) {
-  V acc[16];
+__attribute__((noinline)) inline void cross_products(const double* const* x, const double* const* y, int64_t ld,
+                                                     double* products) {
+  VecF64 acc[16];
 #pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) acc[i] = V{};
-  for (int64_t p = 0; p < ld; p += L) {
-    V u[4], v[4];
+  for (int i = 0; i < 16; ++i) acc[i] = VecF64{};
+  for (int64_t p = 0; p < ld; p += lanes_f64) {
+    VecF64 u[4], v[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) u[i] = load(x[i] + p), v[i] = load(y[i] + p);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) acc[i] += u[i / 4] * v[i % 4];
   }
 #pragma GCC unroll 8
-  for (int i = 0; i < 16; i += L) {
+  for (int i = 0; i < 16; i += lanes_f64) {
     sum_lanes(acc + i);
     store(products + i, acc[i]);
   }
