@@ -11,8 +11,8 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
     """Thin SVD of τ = scale · b · a without forming the m × n matrix (docs/METHOD.md §1).
 
     fp64 Gram of each factor, Cholesky-QR, SVD of the r × r core by one-sided Jacobi, rotation back. Singular values
-    ≤ max(m, n) · 2.2e-16 · S_max are exact zeros and their columns of U and V are zero; the rank-revealing route also
-    drops what is below 3e-8 of a factor's largest singular value. NaN or Inf in a matrix gives NaN for that matrix.
+    ≤ max(m, n) · 2.2e-16 · S_max are exact zeros and their columns of U and V are zero. A factor whose Gram matrix does
+    not show all its directions is factored by Householder reflectors. NaN or Inf in a matrix gives NaN for that matrix.
 
     Args:
         b: (..., m, r) float64, float32, float16 or bfloat16; any strides; tensor or NumPy array.
@@ -33,9 +33,10 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a backend that cannot run.
 
     Cost:
-        About 3 r² (m + n) fp64 flop a matrix (5 when a factor is ill-conditioned) and O(r³) for the core; memory is
-        inputs + outputs + O(threads · r · (r + 256)) fp64. On a GPU, inputs + outputs + 192 MiB of working memory
-        at most (more only where one matrix needs it, beyond r of about 1,000), and no wait for the stream.
+        About 3 r² (m + n) fp64 flop a matrix (5 to 8 when a factor is ill-conditioned) and O(r³) for the core; memory
+        is inputs + outputs + O(threads · r · (r + 256)) fp64, and threads · r (m + n) more for reflectors. On a GPU,
+        inputs + outputs + 256 MiB of working memory at most (more only where one matrix needs it: r of about 1,000,
+        or r (m + n) above 8 million), and no wait for the stream.
     """
     (b, a), numpy = to_tensors("lowrank_svd", b=b, a=a)
     check_factors("lowrank_svd", b.shape, a.shape)

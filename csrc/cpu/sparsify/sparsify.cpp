@@ -18,7 +18,8 @@ bool sparsify(const SparsifyArgs& args, int threads) {
   const Scratch scratch(5 * args.k * 64, workers);
   std::atomic<bool> valid{true};
   parallel_for(items, workers, [&](std::int64_t item, int worker) {
-    if (!kernels().sparsify(args, item * chunk, std::min(args.batch, (item + 1) * chunk), scratch.of(worker))) valid = false;
+    if (!kernels().sparsify(args, item * chunk, std::min(args.batch, (item + 1) * chunk), scratch.of(worker)))
+      valid = false;
   });
   return valid;
 }
