@@ -71,7 +71,7 @@ def looped(adapters: Any) -> Result:
         for i, adapter in enumerate(adapters):
             if path in adapter.modules:
                 module = adapter.modules[path]
-                b, a = (t.float() for t in module.factors())
+                b, a = (t.float() for t in module.update()[:2])
                 svds[i] = qr_svd(b, a, module.scale)
         values = {name: torch.full((len(adapters), len(adapters)), torch.nan) for name in METRICS}
         for i, (U, S, Vh) in svds.items():
@@ -89,7 +89,8 @@ def truth(adapters: Any) -> tuple[str, list[int], float, dict[str, Tensor]]:
     rank = adapters[0].modules[path].rank
     having = [i for i, one in enumerate(adapters) if path in one.modules and one.modules[path].rank == rank][:CHECKED]
     modules = [adapters[i].modules[path] for i in having]
-    b, a = (torch.stack([module.factors()[side].double() for module in modules]) for side in (0, 1))
+    factors = zip(*(module.update()[:2] for module in modules), strict=True)
+    b, a = (torch.stack([factor.double() for factor in side]) for side in factors)
     scales = torch.tensor([module.scale for module in modules], dtype=torch.float64)
     svd = reference.lowrank_svd(b, a, scales)
     return path, having, float(svd.S.max()), reference.pairwise(svd, metrics=COMPARED).forward

@@ -1,7 +1,7 @@
 """Which fine-tuned tasks include which: task vectors of LoRA adapters, projected on each other and compared.
 
 ``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``lambda_path`` two along λ,
-``sweep`` every ordered pair.
+``sweep`` every ordered pair. ``Solver`` says how the sparse projection is solved.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .adapters import load_adapter
-    from .adapters.model import Adapter, Module
+    from taskvec_kernels import Solver
+
+    from .adapters import Adapter, Module
     from .errors import TaskvecError
-    from .lambda_path import lambda_path
-    from .projection import project
-    from .sweeping import sweep
+    from .sources import load_adapter
+    from .sweeps.curve import lambda_path
+    from .sweeps.pair import project
+    from .sweeps.run import sweep
     from .zoo import Zoo, load_zoo
 
 __all__ = [
     "Adapter",
     "Module",
+    "Solver",
     "TaskvecError",
     "Zoo",
     "__version__",
@@ -35,22 +38,23 @@ __all__ = [
 
 # loaded on first use: `taskvec --help` must not wait for torch
 _HOME = {
-    "Adapter": ".adapters.model",
-    "Module": ".adapters.model",
-    "TaskvecError": ".errors",
-    "Zoo": ".zoo",
-    "lambda_path": ".lambda_path",
-    "load_adapter": ".adapters",
-    "load_zoo": ".zoo",
-    "project": ".projection",
-    "sweep": ".sweeping",
+    "Adapter": "taskvec.adapters",
+    "Module": "taskvec.adapters",
+    "Solver": "taskvec_kernels",
+    "TaskvecError": "taskvec.errors",
+    "Zoo": "taskvec.zoo",
+    "lambda_path": "taskvec.sweeps.curve",
+    "load_adapter": "taskvec.sources",
+    "load_zoo": "taskvec.zoo",
+    "project": "taskvec.sweeps.pair",
+    "sweep": "taskvec.sweeps.run",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name], __name__), name)
+    value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

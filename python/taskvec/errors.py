@@ -1,4 +1,4 @@
-"""The one error people meet: what, where, got, expected, cure, in one line."""
+"""The one error people meet: what, where, got, expected and the fix, in one line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 class TaskvecError(Exception):
-    """Bad input, said for the person who reads it.
+    """Bad input, told to the person who gave it.
 
     Args:
         what: what is wrong, e.g. ``"lora_A has no lora_B"``.
-        where: file, adapter or module it was found in.
+        where: the file, adapter or module where it was found.
         got: what was there.
         expected: what would have been right.
-        cure: what to do about it.
+        fix: what to do about it.
     """
 
     def __init__(
@@ -23,9 +23,9 @@ class TaskvecError(Exception):
         where: str | Path | None = None,
         got: str | None = None,
         expected: str | None = None,
-        cure: str | None = None,
+        fix: str | None = None,
     ) -> None:
-        self.what, self.where, self.got, self.expected, self.cure = what, where, got, expected, cure
+        self.what, self.where, self.got, self.expected, self.fix = what, where, got, expected, fix
         super().__init__(what)
 
     def __str__(self) -> str:
@@ -34,11 +34,11 @@ class TaskvecError(Exception):
             text += f", got {self.got}"
         if self.expected is not None:
             text += f", expected {self.expected}"
-        if self.cure is not None:
-            text += f"; {self.cure}"
+        if self.fix is not None:
+            text += f"; {self.fix}"
         return printable(text)
 
 
 def printable(text: str) -> str:
-    """``text`` on one line, with control characters escaped: file and tensor names are hostile input."""
+    """``text`` on one line, with control characters escaped: names in files may be hostile."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

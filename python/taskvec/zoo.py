@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .adapters import Dora, load_adapter
-from .adapters.model import Adapter
+from .adapters import Adapter
 from .errors import TaskvecError
-from .finding import find_adapters
+from .formats import Dora, ReadOptions, read
 from .progress import Mode, progress_bar
+from .sources import find, load_adapter
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def load_zoo(
     """Read the adapters at and below ``paths`` and check that they can be compared.
 
     Args:
-        paths: adapters and folders of adapters, as ``find_adapters`` takes them.
+        paths: adapters and folders of adapters, as ``sources.find`` takes them.
         recursive: search folders that are adapters for more of them.
         skip_bad: leave out what cannot be read, in ``skipped``, instead of raising.
         dora: as ``load_adapter`` takes it.
@@ -52,7 +53,7 @@ def load_zoo(
         TaskvecError: a bad path or adapter, or a module that has two shapes.
     """
     zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
-    _refuse_two_shapes(zoo.adapters)
+    check(zoo.adapters)
     return Zoo(zoo.adapters, zoo.skipped, (*zoo.warnings, *_comparability(zoo.adapters)))
 
 
@@ -65,17 +66,18 @@ def read_adapters(
     progress: Mode | None = None,
 ) -> Zoo:
     """``load_zoo`` without asking whether the adapters can be compared."""
-    found, warnings = find_adapters([paths] if isinstance(paths, str | Path) else paths, recursive)
+    found, warnings = find([paths] if isinstance(paths, str | Path) else paths, recursive)
+    options = ReadOptions(dora)
     adapters: list[Adapter] = []
     skipped: list[Skipped] = []
     with progress_bar(progress, "loading", len(found)) as advance:
-        for name, path in found:
+        for location in found:
             try:
-                adapters.append(load_adapter(path, name=name, dora=dora))
+                adapters += read(location, options)
             except TaskvecError as error:
                 if not skip_bad:
                     raise
-                skipped.append(Skipped(path, str(error)))
+                skipped.append(Skipped(location.path, str(error)))
             advance(1)
     if not adapters:
         raise TaskvecError(f"none of {len(found)} adapters can be read, the first because {skipped[0].reason}")
@@ -83,17 +85,62 @@ def read_adapters(
     return Zoo(tuple(adapters), tuple(skipped), (*warnings, *of_adapters))
 
 
-def _refuse_two_shapes(adapters: Sequence[Adapter]) -> None:
-    """Raise if a module path stands for matrices of two shapes: those are different models."""
+def as_zoo(given: Zoo | str | Path | Sequence[Adapter | str | Path]) -> Zoo:
+    """A zoo of what people give: a zoo, paths as ``load_zoo`` takes them, or adapters and paths to single ones."""
+    if isinstance(given, Zoo):
+        return given
+    if isinstance(given, str | Path):
+        return load_zoo(given)
+    paths = [item for item in given if isinstance(item, str | Path)]
+    if paths and len(paths) == len(given):
+        return load_zoo(paths)
+    return Zoo(tuple(map(as_adapter, given)))
+
+
+def as_adapter(given: Adapter | str | Path) -> Adapter:
+    """The adapter itself, or the one at a path."""
+    return given if isinstance(given, Adapter) else load_adapter(given)
+
+
+def check(adapters: Sequence[Adapter]) -> None:
+    """TaskvecError for no adapter at all, a name that comes twice, or a module path that stands for two shapes."""
+    if not adapters:
+        raise TaskvecError("no adapters", fix="give at least one")
     first: dict[str, Adapter] = {}
+    names: set[str] = set()
     for adapter in adapters:
+        if adapter.name in names:
+            raise TaskvecError(f"two adapters have the name {adapter.name!r}", fix="give each its own name")
+        names.add(adapter.name)
         for path, module in adapter.modules.items():
             other = first.setdefault(path, adapter)
             shape = other.modules[path].shape
             if module.shape != shape:
                 shapes = [f"{m}×{n} in {name}" for (m, n), name in ((shape, other.name), (module.shape, adapter.name))]
-                cure = "they adapt different models: compare them in separate runs"
-                raise TaskvecError("has two shapes", where=path, got=" and ".join(shapes), cure=cure)
+                fix = "they adapt different models: compare them in separate runs"
+                raise TaskvecError("has two shapes", where=path, got=" and ".join(shapes), fix=fix)
+
+
+def module_paths(adapters: Sequence[Adapter]) -> list[str]:
+    """Every module path of the zoo, layer 2 before layer 10, whatever the order of the adapters."""
+    return sorted({path for adapter in adapters for path in adapter.modules}, key=natural)
+
+
+def natural(path: str) -> list[str | int]:
+    """A key that sorts numbers in a path as numbers."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", path))]
+
+
+def disjoint_pairs(adapters: Sequence[Adapter]) -> list[str]:
+    """A warning that counts the pairs of adapters that share no module."""
+    kinds: dict[frozenset[str], int] = {}
+    for adapter in adapters:
+        have = frozenset(adapter.modules)
+        kinds[have] = kinds.get(have, 0) + 1
+    sets = list(kinds.items())
+    apart = sum(n * m for i, (a, n) in enumerate(sets) for b, m in sets[:i] if a.isdisjoint(b))
+    pairs = len(adapters) * (len(adapters) - 1) // 2
+    return [f"{apart} of {pairs} pairs of adapters share no module: their results are NaN"] if apart else []
 
 
 def _comparability(adapters: Sequence[Adapter]) -> list[str]:

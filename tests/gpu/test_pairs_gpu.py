@@ -127,11 +127,13 @@ def test_a_sweep(gpu: torch.device, tmp_path: Any) -> None:
     for package in ("safetensors", "xarray", "zarr"):
         pytest.importorskip(package)
     import taskvec  # of this tree, so that what is left to be missing is an error
+    from taskvec.adapters import LowRank
 
     adapters = []
     for i in range(5):
         b, a = factors(64, 48, 4, seed=i)
-        module = taskvec.Module("h.0.q", (64, 48), 4, 8.0, 2.0, "alpha/r", lambda b=b, a=a: (b, a))
+        update = LowRank(b, a, 2.0)
+        module = taskvec.Module("h.0.q", (64, 48), 4, 8.0, 2.0, "alpha/r", lambda update=update: update)
         adapters.append(taskvec.Adapter(f"a{i}", tmp_path, "made", None, {"h.0.q": module}, digest=str(i)))
     here, there_ = (taskvec.sweep(adapters, lam=[0.0, 0.01], device=device) for device in ("cpu", str(gpu)))
     for name in here:

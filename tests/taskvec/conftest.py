@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from taskvec.adapters.model import Adapter, Module
+from taskvec.adapters import Adapter, LowRank, Module
 
 Factors = Mapping[str, tuple[Tensor, Tensor]]  # by module path: B (m, r), A (r, n)
 Spec = Mapping[str, tuple[int, int, int]]  # by module path: m, n, r
@@ -31,7 +31,8 @@ def make_adapter(name: str, factors: Factors) -> Adapter:
     modules = {}
     for path, (b, a) in factors.items():
         shape, rank = (b.shape[0], a.shape[1]), a.shape[0]
-        modules[path] = Module(path, shape, rank, ALPHA, ALPHA / rank, "alpha/r", lambda b=b, a=a: (b, a))
+        update = LowRank(b, a, ALPHA / rank)
+        modules[path] = Module(path, shape, rank, ALPHA, ALPHA / rank, "alpha/r", lambda update=update: update)
     return Adapter(name, Path(name), "made", None, modules, digest=sha256(name.encode()).hexdigest())
 
 

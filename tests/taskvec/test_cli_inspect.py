@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from make_adapters import pairs, write_adapter
-from taskvec import progress
 from taskvec.cli import common, main
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
@@ -167,30 +166,3 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 def test_strict_json_has_no_nan(capfd: pytest.CaptureFixture[str]) -> None:
     common.print_json({"a": float("nan"), "b": [float("inf"), 1.5, {"c": (float("-inf"), None, True, "x")}]})
     assert strict_json(capfd.readouterr().out) == {"a": None, "b": [None, 1.5, {"c": [None, None, True, "x"]}]}
-
-
-@pytest.mark.parametrize("mode", ["off", "auto", None])
-def test_progress_is_silent_away_from_a_terminal(mode: progress.Mode, capfd: pytest.CaptureFixture[str]) -> None:
-    with progress.progress_bar(mode, "working", 3) as advance:
-        for _ in range(3):
-            advance(1)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_progress_draws_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    with progress.progress_bar("auto", "[red]working", 3) as advance:
-        advance(3)
-    out, err = capfd.readouterr()
-    assert out == "" and "[red]working" in err and "3/3" in err
-
-
-def test_progress_lines_are_few_and_end_with_the_last(capfd: pytest.CaptureFixture[str]) -> None:
-    with progress.progress_bar("json", "working", 1000) as advance:
-        for _ in range(500):
-            advance(2)
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    assert 2 <= len(lines) < 20
-    assert lines[0] == {"progress": "working", "done": 2, "total": 1000, "seconds_left": lines[0]["seconds_left"]}
-    assert lines[-1] == {"progress": "working", "done": 1000, "total": 1000, "seconds_left": 0}

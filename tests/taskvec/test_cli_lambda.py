@@ -112,7 +112,7 @@ def test_lambda_path(pair, tmp_path, capsys) -> None:
         (["project", "first", "far", "--lambda", "inf"], "inf"),
         (["project", "first", "far", "--lambda", "x"], "lambda"),
         (["project", "first", "far", "--lambda", "0.1", "--lambda", "0.1"], "twice"),
-        (["project", "first", "far", "--lr", "0.2"], "lr"),
+        (["project", "first", "far", "--lr", "0.1"], "lr"),
         (["project", "first", "far", "--method", "adam", "--steps", "0"], "steps"),
         (["sweep", ".", "-o", "out.zarr", "--lambda", "-1"], "≥ 0"),
         (["lambda-path", "first", "far", "--grid", "0,a"], "--grid"),

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import xarray as xr
 
-import taskvec.sweeping
+import taskvec.sweeps.run
 from taskvec.cli import main
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/sweep.json").read_text())
@@ -121,7 +121,7 @@ def test_adapters_that_share_no_module_are_warned_of_and_null(zoo_folder, tmp_pa
 
 
 def test_ctrl_c_says_where_the_finished_part_is(zoo_folder, tmp_path, capsys, monkeypatch) -> None:
-    compare, calls = taskvec.sweeping.compare_group, []
+    compare, calls = taskvec.sweeps.run.compute, []
 
     def once(*arguments):
         calls.append(1)
@@ -129,7 +129,7 @@ def test_ctrl_c_says_where_the_finished_part_is(zoo_folder, tmp_path, capsys, mo
             raise KeyboardInterrupt
         return compare(*arguments)
 
-    monkeypatch.setattr(taskvec.sweeping, "compare_group", once)
+    monkeypatch.setattr(taskvec.sweeps.run, "compute", once)
     assert main(["sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr"), "--json"]) == 130
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and str(tmp_path / "out.zarr") in err and "of 6 modules" in err

@@ -47,7 +47,7 @@ def test_unaligned_data_is_read(tmp_path: Path) -> None:
     text += b" " * (3 - len(text) % 4)
     write_config(tmp_path)
     (tmp_path / WEIGHTS).write_bytes(safetensors_bytes(text, data))
-    b, a = load_adapter(tmp_path).modules["q"].factors()
+    b, a, _ = load_adapter(tmp_path).modules["q"].update()
     assert torch.equal(a, values["q.lora_A.weight"]) and torch.equal(b, values["q.lora_B.weight"])
     assert a.data_ptr() % 4 == b.data_ptr() % 4 == 0
 
@@ -56,7 +56,7 @@ def test_factors_are_views_of_the_mapped_file(tmp_path: Path) -> None:
     for bin in (False, True):
         folder = write_adapter(tmp_path / str(bin), bin=bin)
         adapter = load_adapter(folder)
-        b, _ = adapter.modules["h.0.q"].factors()
+        b, _, _ = adapter.modules["h.0.q"].update()
         file = next(folder.glob("adapter_model.*"))
         assert any(_covers(line, b.data_ptr()) for line in _maps() if line.endswith(str(file)))
 

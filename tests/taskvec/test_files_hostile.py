@@ -1,4 +1,4 @@
-"""Every way in which a file can be bad: one line that names the file and the cure, never anything else."""
+"""Every way in which a file can be bad: one line that names the file and the fix, never anything else."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from make_adapters import CONFIG, PREFIX, pair, pairs, safetensors_bytes, write_adapter, write_config
 from taskvec import TaskvecError, load_adapter
-from taskvec.adapters.header import parse_header
 from taskvec.cli import main
+from taskvec.formats.reading.header import parse_header
 
 WEIGHTS, BIN, JSON = "adapter_model.safetensors", "adapter_model.bin", "adapter_config.json"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4665\nsize 12345\n"
@@ -190,7 +190,7 @@ CASES: dict[str, tuple[Break, str, str]] = {
     "config links away": (linked(JSON, "../../secret.json"), JSON, "cannot be read|leads out of its folder"),
     "weights link to nothing": (linked(WEIGHTS, "missing"), WEIGHTS, "cannot be read.*check"),
     "weights link to itself": (linked(WEIGHTS, WEIGHTS), WEIGHTS, "cannot be read.*check"),
-    "no config": (removed(JSON), WEIGHTS, "no adapter_config.json.*scale.*put"),
+    "no config": (removed(JSON), WEIGHTS, "no adapter_config.json.*scale.*copy"),
     "config no JSON": (config("{"), JSON, "not valid JSON.*restore"),
     "config empty": (config(""), JSON, "not valid JSON.*restore"),
     "config binary": (config(b"\xff\xfe\0"), JSON, "not valid JSON.*restore"),

@@ -14,7 +14,7 @@ from transformers.pytorch_utils import Conv1D
 
 from make_adapters import pair, pairs, write_adapter
 from taskvec import TaskvecError, load_adapter
-from taskvec.adapters.model import Module
+from taskvec.adapters import Module
 
 pytestmark = pytest.mark.peft
 
@@ -69,7 +69,7 @@ def peft_deltas(model: nn.Module) -> dict[str, Tensor]:
 
 
 def tau(module: Module) -> Tensor:
-    b, a = module.factors()
+    b, a, _ = module.update()
     assert (b.shape[0], a.shape[1]) == module.shape and a.shape[0] == b.shape[1] == module.rank
     return module.scale * b @ a
 
@@ -233,7 +233,7 @@ def test_b_zero_is_valid(tmp_path: Path) -> None:
 
 
 def test_a_pattern_that_backtracks_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskvec.adapters.patterns.SECONDS", 1)
+    monkeypatch.setattr("taskvec.formats.peft.patterns.SECONDS", 1)
     write_adapter(tmp_path, pair("a" * 60), alpha_pattern={"(a+)+b": 3})
     with pytest.raises(TaskvecError, match=r"adapter_config.json.*within 1 s"):
         load_adapter(tmp_path)

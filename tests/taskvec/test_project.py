@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from taskvec import project, sweep
-from taskvec.projection import AVERAGED, METRICS
-from taskvec.report import projection_report
-from taskvec.statistics import rec_chance
+from taskvec.chance import rec_chance
+from taskvec.reports.tables import projection_table
+from taskvec.sweeps.pair import VALUES
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def pair(adapter):
         {"h.0.q": (24, 16, 2), "h.2.q": (24, 16, 4), "h.10.q": (24, 16, 2), "h.0.v": (9, 16, 2), "y": (4, 4, 1)},
         seed=2,
     )
-    b, a = target.modules["h.2.q"].factors()
+    b, a, _ = target.modules["h.2.q"].update()
     zero = adapter(
-        "target", {path: module.factors() for path, module in target.modules.items()} | {"h.2.q": (0 * b, a)}
+        "target", {path: module.update()[:2] for path, module in target.modules.items()} | {"h.2.q": (0 * b, a)}
     )
     return source, zero
 
@@ -41,11 +41,11 @@ def test_every_module_is_that_of_the_sweep(pair, adapter) -> None:
     result = project(source, target)
     shared = [module.module for module in result.modules]
     assert shared == ["h.0.q", "h.2.q", "h.10.q"]
-    both = [adapter(one.name, {path: one.modules[path].factors() for path in shared}) for one in pair]
+    both = [adapter(one.name, {path: one.modules[path].update()[:2] for path in shared}) for one in pair]
     dataset = sweep(both).sel(source="source", target="target")
     for module in result.modules:
         want = dataset.sel(module=module.module)
-        for name in (*METRICS, "entropy"):
+        for name in set(VALUES) - {"rec_chance"}:
             assert getattr(module, name) == pytest.approx(float(want[name]), rel=1e-4, abs=1e-5, nan_ok=True), name
         np.testing.assert_allclose(module.s1, want.spectrum[: len(module.s1)], rtol=1e-6)
 
@@ -54,7 +54,7 @@ def test_s2_is_the_clipped_projection(pair) -> None:
     source, target = pair
     for module in project(source, target).modules:
         tau1, tau2 = (
-            one.scale * (one.factors()[0].double() @ one.factors()[1].double()).numpy()
+            one.scale * (one.update().b.double() @ one.update().a.double()).numpy()
             for one in (source.modules[module.module], target.modules[module.module])
         )
         U, S, Vh = np.linalg.svd(tau1)
@@ -65,8 +65,8 @@ def test_s2_is_the_clipped_projection(pair) -> None:
 
 def test_means_skip_nan_and_count(pair) -> None:
     result = project(*pair)
-    assert set(result.mean) == set(result.used) == set(AVERAGED)
-    for name in AVERAGED:
+    assert set(result.mean) == set(result.used) == set(VALUES)
+    for name in VALUES:
         values = [getattr(module, name) for module in result.modules if not math.isnan(getattr(module, name))]
         assert result.used[name] == len(values)
         assert result.mean[name] == pytest.approx(np.mean(values))
@@ -116,7 +116,7 @@ def test_the_document_is_strict_json_with_null_for_nan(pair) -> None:
 def test_the_table_has_every_module_and_the_mean(pair) -> None:
     result = project(*pair)
     console = Console(width=160, record=True, file=StringIO())
-    console.print(projection_report(result))
+    console.print(projection_table(result))
     shown = console.export_text()
     assert all(module.module in shown for module in result.modules)
     assert "source → target" in shown and f"{result.mean['rec']:.3f}" in shown and f"{result.rec_z:+.1f}" in shown

@@ -1,20 +1,17 @@
-"""One row a pair: means that skip NaN, z, order; and the table made of it."""
+"""One row a pair: means that skip NaN, z, order."""
 
 from __future__ import annotations
 
 import math
-from io import StringIO
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from rich.console import Console
 
-import taskvec.ranking
+import taskvec.queries.ranking
 from taskvec import TaskvecError, sweep
-from taskvec.ranking import COLUMNS, ranking
-from taskvec.report import CAUTION, ranking_report
+from taskvec.queries.ranking import COLUMNS, ranking
 
 
 @pytest.fixture
@@ -22,7 +19,7 @@ def zoo(adapter):
     """``low`` lacks a layer, ``zero`` is B = 0, ``apart`` shares nothing."""
     some = {"h.0.q": (24, 16, 2), "h.1.q": (24, 16, 2)}
     one = adapter("one", some, seed=1)
-    factors = {path: module.factors() for path, module in one.modules.items()}
+    factors = {path: module.update()[:2] for path, module in one.modules.items()}
     return [
         one,
         adapter("near", {path: (b + 0.1, a) for path, (b, a) in factors.items()}),
@@ -85,7 +82,7 @@ def test_pairs_without_a_common_module_use_none(zoo) -> None:
 @pytest.mark.parametrize("chunks", [None, {}])
 def test_a_stored_result_ranks_like_one_in_memory(zoo, tmp_path, monkeypatch, chunks) -> None:
     sweep(zoo, tmp_path / "out.zarr")
-    monkeypatch.setattr(taskvec.ranking, "BLOCK", 1)  # module by module
+    monkeypatch.setattr(taskvec.queries.ranking, "BLOCK_BYTES", 1)  # module by module
     if chunks is not None:
         pytest.importorskip("dask")
     stored = xr.open_zarr(tmp_path / "out.zarr", chunks=chunks)
@@ -97,48 +94,3 @@ def test_metrics_that_were_left_out_are_nan(zoo) -> None:
     assert ranked["l1"].isna().all() and ranked["rec_z"].notna().any()
     with pytest.raises(TaskvecError, match="no ranking without rec"):
         ranking(sweep(zoo, metrics=["l1"]))
-
-
-def first_of_pairs(ranked: pd.DataFrame) -> list[tuple[str, str]]:
-    """The direction of each pair that comes first in the ranking, in its order."""
-    found: list[tuple[str, str]] = []
-    for row in ranked.to_dict("records"):
-        if (row["target"], row["source"]) not in found:
-            found.append((row["source"], row["target"]))
-    return found
-
-
-def text(ranked: pd.DataFrame, top: int) -> str:
-    console = Console(width=160, record=True, file=StringIO())
-    console.print(ranking_report(ranked, top))
-    return console.export_text()
-
-
-def test_the_table_shows_both_directions_and_the_caution(zoo) -> None:
-    ranked = ranking(sweep(zoo[:3]))
-    shown = text(ranked, top=10)
-    assert shown.count("the other way") == 3
-    for value in ranked["rec"]:
-        assert f"{value:.3f}" in shown
-    assert "|z| < 3 proves nothing" in CAUTION
-    assert " ".join(CAUTION.split()) in " ".join(shown.split())
-
-
-def test_long_rankings_show_both_ends_and_count_the_rest(adapter) -> None:
-    ranked = ranking(sweep([adapter(f"task{i}", {"h.0.q": (12, 10, 2)}, seed=i) for i in range(6)]))
-    shown = text(ranked, top=2)
-    assert shown.count("the other way") == 4
-    assert "11 pairs between the 2 at each end left out" in shown
-    rows = [tuple(line.split()[:2]) for line in shown.splitlines() if line.strip().startswith(("task", "⋮"))]
-    pairs = first_of_pairs(ranked)
-    assert rows == [*pairs[:2], ("⋮", "⋮"), *pairs[-2:]]
-    assert "left out" not in text(ranked, top=8)
-
-
-def test_pairs_without_a_module_in_common_are_counted(zoo) -> None:
-    assert "4 pairs of adapters without a module in common not shown" in text(ranking(sweep(zoo)), top=10)
-
-
-def test_names_cannot_steer_the_terminal(adapter) -> None:
-    ranked = ranking(sweep([adapter("bad\x1b[31m[bold]", seed=1), adapter("good", seed=2)]))
-    assert "\x1b" not in text(ranked, top=3) and "bad\\x1b[31m[bold]" in text(ranked, top=3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from taskvec import load_zoo, project, sweep
-from taskvec.ranking import ranking
+from taskvec.queries.ranking import ranking
 
 CHECKPOINTS = ("laziestcactus-results-checkpoint-1000", "laziestcactus-results-checkpoint-3000")
 

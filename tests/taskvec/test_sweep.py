@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 
 from taskvec import TaskvecError, sweep
-from taskvec.sweeping import METRICS
+from taskvec.sweeps.options import DEFAULT as METRICS
 
 ALL = (*METRICS, "lp")
 P = 3.0
@@ -20,7 +20,7 @@ SHAPES = {"h.0.q": (24, 16), "h.1.q": (24, 16), "h.0.v": (8, 16), "h.1.v": (8, 1
 
 
 def dense(module) -> np.ndarray:
-    b, a = (factor.double().numpy() for factor in module.factors())
+    b, a = (factor.double().numpy() for factor in module.update()[:2])
     return module.scale * b @ a
 
 
@@ -111,7 +111,7 @@ def zoo(adapter):
         return {path: (*shape, rank) for path, shape in SHAPES.items() if path not in left_out}
 
     first = adapter("first", spec(4, "wide"), seed=1)
-    factors = {path: module.factors() for path, module in first.modules.items()}
+    factors = {path: module.update()[:2] for path, module in first.modules.items()}
     generator = torch.Generator().manual_seed(9)
     near = {path: (b + 0.1 * torch.randn(b.shape, generator=generator), a) for path, (b, a) in factors.items()}
     return [
@@ -202,7 +202,7 @@ def test_a_gauge_and_a_scale_moved_into_b_change_nothing(zoo, adapter) -> None:
     for one in zoo:
         factors = {}
         for path, module in one.modules.items():
-            b, a = (factor.double() for factor in module.factors())
+            b, a = (factor.double() for factor in module.update()[:2])
             G = torch.eye(module.rank, dtype=torch.float64) + 0.1 * torch.randn(
                 module.rank, module.rank, generator=generator, dtype=torch.float64
             )

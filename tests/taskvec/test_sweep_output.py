@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import taskvec.ranking
-import taskvec.sweeping
+import taskvec.queries.ranking
+import taskvec.sweeps.run
 from taskvec import TaskvecError, sweep
-from taskvec.ranking import ranking
-from taskvec.results import PAIR, SOURCE, Results
-from taskvec.sweeping import METRICS, SweepInterrupted
+from taskvec.queries.ranking import ranking
+from taskvec.sweeps.layout import PAIR, SOURCE
+from taskvec.sweeps.options import DEFAULT as METRICS
+from taskvec.sweeps.run import SweepInterrupted
+from taskvec.sweeps.writer import ResultWriter
 
 
 @pytest.fixture
@@ -27,17 +29,17 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def interrupt_after(monkeypatch, groups: int) -> None:
-    """Ctrl-C in the kernels after so many groups."""
-    compare, done = taskvec.sweeping.compare_group, []
+def interrupt_after(monkeypatch, blocks: int) -> None:
+    """Ctrl-C in the kernels after so many blocks."""
+    compare, done = taskvec.sweeps.run.compute, []
 
     def until_then(*arguments):
-        if len(done) == groups:
+        if len(done) == blocks:
             raise KeyboardInterrupt
         done.append(1)
         return compare(*arguments)
 
-    monkeypatch.setattr(taskvec.sweeping, "compare_group", until_then)
+    monkeypatch.setattr(taskvec.sweeps.run, "compute", until_then)
 
 
 def test_xarray_opens_the_layout_of_the_design(zoo, tmp_path) -> None:
@@ -125,7 +127,7 @@ def test_an_impossible_output_path_is_one_clear_line(zoo, tmp_path, out: str) ->
 
 def test_an_interruption_keeps_what_is_finished(zoo, tmp_path, monkeypatch) -> None:
     whole = sweep(zoo)
-    interrupt_after(monkeypatch, groups=1)
+    interrupt_after(monkeypatch, blocks=1)
     out = tmp_path / "out.zarr"
     with pytest.raises(SweepInterrupted) as stop:
         sweep(zoo, out)
@@ -145,7 +147,7 @@ def test_an_interruption_leaves_the_older_result_and_says_where_the_new_one_is(z
     sweep(zoo[:1], out)
     for i, name in enumerate(["out.partial.zarr", "out.partial2.zarr"]):
         with monkeypatch.context() as patch:
-            interrupt_after(patch, groups=1)
+            interrupt_after(patch, blocks=1)
             with pytest.raises(SweepInterrupted, match=name):
                 sweep(zoo, out, overwrite=True)
         assert len(names(tmp_path)) == i + 2
@@ -154,7 +156,7 @@ def test_an_interruption_leaves_the_older_result_and_says_where_the_new_one_is(z
 
 
 def test_an_interruption_before_anything_is_finished_leaves_nothing(zoo, tmp_path, monkeypatch) -> None:
-    interrupt_after(monkeypatch, groups=0)
+    interrupt_after(monkeypatch, blocks=0)
     with pytest.raises(KeyboardInterrupt) as stop:
         sweep(zoo, tmp_path / "out.zarr")
     assert not isinstance(stop.value, SweepInterrupted)
@@ -164,7 +166,7 @@ def test_an_interruption_before_anything_is_finished_leaves_nothing(zoo, tmp_pat
 def test_a_failure_leaves_nothing_and_an_older_result_alone(zoo, tmp_path, monkeypatch) -> None:
     out = tmp_path / "out.zarr"
     sweep(zoo, out)
-    monkeypatch.setattr(taskvec.sweeping, "rec_chance", lambda s1: 1 / 0)
+    monkeypatch.setattr(taskvec.sweeps.run, "rec_chance", lambda s1: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         sweep(zoo, out, overwrite=True)
     assert names(tmp_path) == ["out.zarr"]
@@ -175,7 +177,7 @@ def test_a_full_disk_is_one_clear_line(zoo, tmp_path, monkeypatch) -> None:
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Results, "write", full)
+    monkeypatch.setattr(ResultWriter, "write", full)
     with pytest.raises(TaskvecError, match="No space left") as error:
         sweep(zoo, tmp_path / "out.zarr")
     assert "\n" not in str(error.value) and names(tmp_path) == []
@@ -193,7 +195,7 @@ def peak(call) -> int:
 
 def test_memory_does_not_grow_with_the_modules(adapter, tmp_path, monkeypatch) -> None:
     """One module of 100 × 100 pairs and 4 metrics is 160 kB: 20 more would show as 3.2 MB."""
-    monkeypatch.setattr(taskvec.ranking, "BLOCK", 1)
+    monkeypatch.setattr(taskvec.queries.ranking, "BLOCK_BYTES", 1)
     of_sweep, of_ranking = {}, {}
     for layers in (2, 2, 22):  # the first one also pays for what is allocated once
         zoo = [adapter(f"{i}", {f"h.{layer}.q": (3, 3, 1) for layer in range(layers)}, seed=i) for i in range(100)]
@@ -207,7 +209,7 @@ def test_memory_does_not_grow_with_the_modules(adapter, tmp_path, monkeypatch) -
 
 def test_a_module_interrupted_while_it_is_written_is_nan(zoo, tmp_path) -> None:
     (tmp_path / "store").mkdir()
-    results = Results(zoo, ["h.0.q"], 4, ["l1", "rec"], tmp_path / "store")
+    results = ResultWriter(zoo, ["h.0.q"], 4, ["l1", "rec"], tmp_path / "store")
 
     class InterruptedOnce:
         def __init__(self, array):

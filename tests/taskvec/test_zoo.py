@@ -1,14 +1,14 @@
-"""Which adapters a path means, what they are called, and whether they belong together."""
+"""Adapters that are read together, and whether they belong together."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
-from make_adapters import pair, pairs, safetensors_bytes, write_adapter
-from taskvec import TaskvecError, load_zoo
-from taskvec.finding import find_adapters
+from make_adapters import pair, pairs, write_adapter
+from taskvec import TaskvecError, lambda_path, load_zoo, project, sweep
 
 
 @pytest.fixture(autouse=True)
@@ -20,102 +20,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write_all(*folders: str) -> None:
     for folder in folders:
         write_adapter(Path(folder))
-
-
-def names(*paths: str, recursive: bool = False) -> list[str]:
-    return [adapter.name for adapter in load_zoo(paths, recursive=recursive).adapters]
-
-
-def test_names_are_relative_to_the_folder_given() -> None:
-    write_all("zoo/b", "zoo/a", "zoo/deep/er/c")
-    assert names("zoo") == ["a", "b", "deep/er/c"]
-
-
-def test_names_of_adapters_given_directly_are_their_paths() -> None:
-    write_all("zoo/a", "zoo/b")
-    assert names("zoo/b", "zoo/a/adapter_model.safetensors") == ["zoo/b", "zoo/a/adapter_model.safetensors"]
-
-
-def test_one_path_needs_no_list() -> None:
-    write_all("zoo/a")
-    assert [adapter.name for adapter in load_zoo("zoo").adapters] == ["a"]
-
-
-def test_a_folder_that_is_an_adapter_is_that_adapter_alone_unless_recursive() -> None:
-    write_all("run", "run/checkpoint-1", "run/checkpoint-2")
-    assert names("run") == ["run"]
-    assert names("run", recursive=True) == ["run", "checkpoint-1", "checkpoint-2"]
-
-
-def test_an_adapter_within_a_folder_is_alone_too() -> None:
-    write_all("zoo/run", "zoo/run/checkpoint-1")
-    assert names("zoo") == ["run"]
-    assert names("zoo", recursive=True) == ["run", "run/checkpoint-1"]
-
-
-def test_names_that_collide_become_the_shortest_distinct_ends() -> None:
-    write_all("one/zoo/a", "two/zoo/a", "two/zoo/b", "three/den/a")
-    assert names("one/zoo", "two/zoo", "three/den") == ["one/zoo/a", "two/zoo/a", "b", "den/a"]
-
-
-def test_a_shortened_name_does_not_collide_with_another() -> None:
-    write_all("one/a", "two/a", "big/one/a")
-    found = names("one", "two", "big")
-    assert len(set(found)) == 3 and found[1] == "two/a"
-
-
-@pytest.mark.parametrize("again", ["zoo/a", "zoo/./a", "zoo/a/adapter_model.safetensors", "zoo", "link"])
-def test_the_same_adapter_twice(again: str) -> None:
-    write_all("zoo/a")
-    Path("link").symlink_to("zoo/a")
-    with pytest.raises(TaskvecError, match=r"same adapter is given twice, got zoo/a and .*; give it once"):
-        load_zoo(["zoo/a", again])
-
-
-def test_empty_folder() -> None:
-    Path("zoo/inner").mkdir(parents=True)
-    with pytest.raises(TaskvecError, match=r"zoo: holds no adapter; give a folder with adapter_config.json"):
-        load_zoo("zoo")
-
-
-def test_no_paths() -> None:
-    with pytest.raises(TaskvecError, match="no path given"):
-        load_zoo([])
-
-
-def test_missing_folder() -> None:
-    with pytest.raises(TaskvecError, match="nowhere: no such file or directory"):
-        load_zoo("nowhere")
-
-
-def test_hidden_folders_are_not_searched() -> None:
-    write_all("zoo/a", "zoo/.cache/b")
-    assert names("zoo") == ["a"]
-
-
-def test_links_are_not_followed_and_named() -> None:
-    write_all("zoo/a", "elsewhere/b")
-    Path("zoo/loop").symlink_to("..")
-    Path("zoo/out").symlink_to(Path("elsewhere").absolute())
-    Path("zoo/itself").symlink_to("itself")
-    zoo = load_zoo("zoo")
-    assert [adapter.name for adapter in zoo.adapters] == ["a"]
-    assert zoo.warnings[0].startswith("zoo/loop and 1 more: symbolic links to folders are not followed")
-
-
-def test_a_folder_of_links_says_why_it_is_empty() -> None:
-    write_all("elsewhere/b")
-    Path("zoo").mkdir()
-    Path("zoo/b").symlink_to(Path("elsewhere/b").absolute())
-    with pytest.raises(TaskvecError, match=r"zoo: holds no adapter .symbolic links to folders are not followed."):
-        load_zoo("zoo")
-
-
-def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    write_all("zoo/a", "zoo/b")
-    monkeypatch.setattr("taskvec.finding.MAX_ENTRIES", 1)
-    with pytest.raises(TaskvecError, match=r"zoo: holds more than 1 entries; give narrower"):
-        find_adapters(["zoo"])
 
 
 def test_two_shapes_of_one_module() -> None:
@@ -172,25 +76,19 @@ def test_nothing_left_after_skipping() -> None:
         load_zoo("zoo", skip_bad=True)
 
 
-@pytest.mark.parametrize(
-    ("file", "names", "format"),
-    [
-        ("0000100_adapters.safetensors", ["model.layers.0.q_proj.lora_a", "model.layers.0.q_proj.lora_b"], "MLX"),
-        ("adapters.npz", None, "MLX"),
-        ("pytorch_lora_weights.safetensors", ["down.0.attn1.processor.to_k_lora.down.weight"], "attention processors"),
-        ("pytorch_lora_weights.safetensors", ["unet.down.0.to_k.lora.up.weight"], "diffusers"),
-        ("my_lora.safetensors", ["lora_unet_down_0.lora_down.weight"], "kohya-ss"),
-        ("lora_rank2.safetensors", ["w_a_000", "w_b_000"], "SAM/ViT"),
-        ("flux-lora.safetensors", ["transformer.single.0.lora_A.weight"], "diffusers"),
-        ("lora.safetensors", ["base_model.model.q.lora_A.weight"], "PEFT format without the adapter_config.json"),
-        ("lora_weight.pt", None, "unknown LoRA format"),
-    ],
-)
-def test_other_formats_are_named(file: str, names: list[str] | None, format: str) -> None:
-    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
-    Path("zoo").mkdir()
-    Path("zoo", file).write_bytes(safetensors_bytes(dict.fromkeys(names, entry)) if names else b"anything")
-    with pytest.raises(
-        TaskvecError, match=f"zoo/{file}: is an adapter in .*{format}.*, which is not read; convert it to PEFT"
-    ):
-        load_zoo("zoo")
+def test_paths_are_taken_where_adapters_are() -> None:
+    write_all("zoo/a")
+    write_adapter(Path("zoo/b"), pairs(seed=1))
+    a, b = load_zoo("zoo").adapters
+    xr.testing.assert_equal(sweep("zoo"), sweep([a, b]))
+    xr.testing.assert_equal(sweep([Path("zoo/b"), "zoo/a"]), sweep(load_zoo(["zoo/b", "zoo/a"])))
+    mixed = sweep([a, "zoo/b"])
+    assert list(mixed.source.values) == ["a", "zoo/b"]
+    means = [project(*pair).to_dict()["mean"] for pair in (("zoo/a", b), (a, Path("zoo/b")), (a, b))]
+    assert means[0] == means[1] == means[2]
+    curves = [lambda_path(*pair, [0.1]).to_dict()["paths"] for pair in (("zoo/a", "zoo/b"), (a, b))]
+    assert curves[0][0]["points"] == curves[1][0]["points"]
+    with pytest.raises(TaskvecError, match="nowhere: no such file"):
+        project(a, "nowhere")
+    with pytest.raises(TaskvecError, match="no adapters; give at least one"):
+        sweep([])

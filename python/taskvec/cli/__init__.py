@@ -64,7 +64,7 @@ def _fail(message: str, status: int = 2) -> int:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
+        from ..version import __version__
 
         print(__version__)
         raise typer.Exit

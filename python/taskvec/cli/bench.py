@@ -94,11 +94,11 @@ def check_installed() -> None:
         sys.path.append(str(cases))
     if find_spec("taskvec_bench") is None:
         raise TaskvecError(
-            "the benchmarks are part of no package", cure="clone the project and run `make bench-quick` there"
+            "the benchmarks are part of no package", fix="clone the project and run `make bench-quick` there"
         )
     for module, package in NEEDED.items():
         if find_spec(module) is None:
-            raise TaskvecError(f"{package} is not installed", cure=f"pip install {package}")
+            raise TaskvecError(f"{package} is not installed", fix=f"pip install {package}")
 
 
 def chosen(only: str, quick: bool) -> list[str]:
@@ -112,7 +112,7 @@ def chosen(only: str, quick: bool) -> list[str]:
         raise TaskvecError(f"--only is no regular expression: {error}", got=only) from None
     if not cases:
         of = "of the quick run " if quick else ""
-        raise TaskvecError(f"no case {of}has this in its name", got=only, cure="taskvec bench --list prints the names")
+        raise TaskvecError(f"no case {of}has this in its name", got=only, fix="taskvec bench --list prints the names")
     return cases
 
 
@@ -125,10 +125,10 @@ def rows_of(path: Path) -> list[Row]:
         with tempfile.TemporaryFile(dir=path.parent):
             return read_csv(path) if path.exists() else []
     except OSError as error:
-        raise TaskvecError(f"rows cannot be written: {error.strerror}", where=path, cure="name another file") from None
+        raise TaskvecError(f"rows cannot be written: {error.strerror}", where=path, fix="name another file") from None
     except (ValueError, TypeError, csv.Error) as error:
         reason = str(error).removeprefix(f"{path}: ")
-        raise TaskvecError(f"not a file of rows: {reason}", where=path, cure="move it, or name another file") from None
+        raise TaskvecError(f"not a file of rows: {reason}", where=path, fix="move it, or name another file") from None
 
 
 def report(outcome: Outcome, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..documents import null_for_nan
 from ..errors import printable
 from ..progress import Mode
 
@@ -25,32 +26,25 @@ Paths = Annotated[
     typer.Argument(metavar="PATH", help="Adapters (folder or weights file), or folders of them.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Recursive = Annotated[bool, typer.Option("--recursive", help="Search folders that are adapters for more of them.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out adapters that cannot be read, and name them.")]
-Dora = Annotated[Literal["refuse", "low-rank"], typer.Option(help="What to do with DoRA adapters.")]
+Recursive = Annotated[bool, typer.Option("--recursive", help="Also look for adapters inside adapters' folders.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out adapters that cannot be read, with a warning that names each.")
+]
+Dora = Annotated[Literal["refuse", "low-rank"], typer.Option(help="Refuse DoRA adapters, or take their low-rank part.")]
 Backend = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Forces a backend, see taskvec env.", show_default="the fastest")
+    str | None,
+    typer.Option(metavar="NAME", help="Force a backend; taskvec env lists them.", show_default="the fastest"),
 ]
 Precision = Annotated[
-    Literal["highest", "high", "medium"], typer.Option(help="Precision of products, in torch's words.")
+    Literal["highest", "high", "medium"], typer.Option(help="Precision of the matrix products, as in torch.")
 ]
 Progress = Annotated[Mode, typer.Option(help="Progress on stderr: a bar on a terminal, nothing, or JSON lines.")]
 
 
 def print_json(document: Any) -> None:
     """One strict JSON document on stdout: NaN and infinities are null."""
-    json.dump(_strict(document), sys.stdout, allow_nan=False, indent=2)
+    json.dump(null_for_nan(document), sys.stdout, allow_nan=False, indent=2)
     print()
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    return value
 
 
 def warn(messages: Iterable[str]) -> None:
@@ -60,7 +54,7 @@ def warn(messages: Iterable[str]) -> None:
 
 
 def console() -> Console:
-    """The console for tables; wide enough not to fold when it is no terminal."""
+    """The console for tables; wide enough not to fold when stdout is not a terminal."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE, highlight=False, markup=False, emoji=False)

@@ -7,7 +7,7 @@ from .common import AsJson, console, print_json, table
 
 def env(as_json: AsJson = False) -> None:
     """Versions, SIMD level, and each backend with why it can or cannot run."""
-    from ..environment import environment
+    from ..env import environment
 
     found = environment()
     if as_json:

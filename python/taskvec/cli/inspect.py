@@ -19,8 +19,8 @@ def inspect(
     dora: Dora = "refuse",
     progress: Progress = "auto",
 ) -> None:
-    """What is in an adapter: modules, ranks, scale, spectrum, effective rank, oddities."""
-    from ..inspection import inspect_adapters
+    """What is in an adapter: modules, ranks, scale, spectrum, effective rank, warnings."""
+    from ..inspect import inspect_adapters
     from ..zoo import read_adapters
 
     zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)

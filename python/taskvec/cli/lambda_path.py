@@ -10,19 +10,21 @@ import typer
 from ..errors import TaskvecError
 from .common import AsJson, Backend, Dora, Precision, Progress, console, print_json, warn
 from .pair import load_pair
-from .solver_options import solver_options
+from .solver import solver_options
 
 
 @solver_options
 def lambda_path(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", show_default=False, help="An adapter.")],
     target: Annotated[Path, typer.Argument(metavar="TARGET", show_default=False, help="The other.")],
-    solver: dict[str, Any],
+    settings: dict[str, Any],
     grid: Annotated[
-        str, typer.Option(metavar="λ,λ,…", help="Weights, separated by commas.")
+        str, typer.Option(metavar="λ,λ,…", help="Weights λ, separated by commas.")
     ] = "0,1e-6,1e-5,1e-4,1e-3,1e-2,1e-1,1",
     seeds: Annotated[int, typer.Option(help="Adam: number of random starts.")] = 8,
-    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draws the curves.", show_default=False)] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="OUT.png", help="Draw the curves to this file.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
     dora: Dora = "refuse",
     precision: Precision = "highest",
@@ -31,24 +33,27 @@ def lambda_path(
 ) -> None:
     """Both directions of a pair for a grid of λ; with --method adam also the spread over random starts."""
     weights = parse_grid(grid)
-    from ..lambda_path import lambda_path
-    from ..report import lambda_path_report
+    from ..reports.tables import curves_table
+    from ..sweeps.curve import lambda_path
+    from ..sweeps.options import make_solver
 
     if plot is not None:
-        from ..plots import check_plot, plot_lambda_path
+        from ..reports.plots import check_plot, plot_curves
 
         check_plot(plot)
+    solver = make_solver(**({"start": "normal"} if settings["method"] == "adam" else {}) | settings)
     a, b = load_pair(source, target, dora)
-    solver |= {"precision": precision, "backend": backend}
-    result = lambda_path(a, b, weights, seeds=seeds, progress=progress, **solver)
+    result = lambda_path(
+        a, b, weights, solver=solver, seeds=seeds, precision=precision, backend=backend, progress=progress
+    )
     if result.skipped:
         warn([f"{len(result.skipped)} modules are not in both and left out, first {result.skipped[0].module}"])
     if plot is not None:
-        plot_lambda_path(result, plot)
+        plot_curves(result, plot)
     if as_json:
         print_json(result.to_dict())
     else:
-        console().print(lambda_path_report(result))
+        console().print(curves_table(result))
 
 
 def parse_grid(text: str) -> list[float]:
@@ -56,4 +61,6 @@ def parse_grid(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise TaskvecError("--grid is not a list of numbers", got=text, expected="e.g. 0,1e-3,0.1") from error
+        raise TaskvecError(
+            "--grid is not a list of numbers", got=text, expected="numbers such as 0,1e-3,0.1"
+        ) from error

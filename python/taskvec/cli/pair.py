@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from .common import Dora, warn
 
 if TYPE_CHECKING:
-    from ..adapters.model import Adapter
+    from ..adapters import Adapter
 
 
 def load_pair(source: Path, target: Path, dora: Dora) -> tuple[Adapter, Adapter]:
     """Both adapters; their warnings go to stderr."""
-    from ..adapters import load_adapter
+    from ..sources import load_adapter
 
     a, b = (load_adapter(path, dora=dora) for path in (source, target))
     for adapter in (a, b):

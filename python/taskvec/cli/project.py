@@ -9,7 +9,7 @@ import typer
 
 from .common import AsJson, Backend, Dora, Precision, console, print_json, warn
 from .pair import load_pair
-from .solver_options import Lambda, Seed, solver_options
+from .solver import Lambda, Seed, solver_options
 
 
 @solver_options
@@ -18,7 +18,7 @@ def project(
         Path, typer.Argument(metavar="SOURCE", show_default=False, help="Adapter whose directions are used.")
     ],
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="Adapter that is projected.", show_default=False)],
-    solver: dict[str, Any],
+    settings: dict[str, Any],
     lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -27,11 +27,13 @@ def project(
     backend: Backend = None,
 ) -> None:
     """How far TARGET is included in SOURCE: τ₁→τ₂, module by module and in the mean."""
-    from ..projection import project
-    from ..report import projection_report
+    from ..reports.tables import projection_table
+    from ..sweeps.options import make_solver
+    from ..sweeps.pair import projections
 
+    solver = make_solver(lam=lam, seed=seed, **settings)
     a, b = load_pair(source, target, dora)
-    results = project(a, b, lam, seed=seed, precision=precision, backend=backend, **solver)
+    results = projections(a, b, solver, precision=precision, backend=backend)
     if not results[0].modules:
         warn(["the two share no module: there is nothing to compare"])
     if as_json:
@@ -39,4 +41,4 @@ def project(
         print_json(documents[0] if len(documents) == 1 else {"results": documents})
     else:
         for result in results:
-            console().print(projection_report(result))
+            console().print(projection_table(result))

@@ -22,16 +22,16 @@ from .common import (
     print_json,
     warn,
 )
-from .solver_options import Lambda, Seed, one_or_several, solver_options
+from .solver import Lambda, Seed, one_or_several, solver_options
 
 
 @solver_options
 def sweep(
     paths: Paths,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="OUT.zarr", help="Where the result goes.", show_default=False)
+        Path, typer.Option("--out", "-o", metavar="OUT.zarr", help="Folder of the result.", show_default=False)
     ],
-    solver: dict[str, Any],
+    settings: dict[str, Any],
     lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -41,27 +41,30 @@ def sweep(
     dora: Dora = "refuse",
     precision: Precision = "highest",
     backend: Backend = None,
-    device: Annotated[str, typer.Option(help="Where it is computed: cpu, cuda, cuda:1, …")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device to compute on: cpu, cuda, cuda:1, …")] = "cpu",
     metrics: Annotated[
-        str | None, typer.Option(metavar="NAME,NAME,…", help="Metrics of a pair.", show_default="all but lp")
+        str | None,
+        typer.Option(metavar="NAME,NAME,…", help="Metrics of a pair, separated by commas.", show_default="all but lp"),
     ] = None,
-    p: Annotated[float | None, typer.Option(help="Of the metric lp.", show_default=False)] = None,
-    top: Annotated[int, typer.Option(min=1, help="Pairs in the table, from each end of the ranking.")] = 10,
+    p: Annotated[float | None, typer.Option(help="Exponent p of the Lp metric.", show_default=False)] = None,
+    top: Annotated[int, typer.Option(min=1, help="Pairs shown from each end of the ranking.")] = 10,
     progress: Progress = "auto",
 ) -> None:
     """Every ordered pair of a zoo, to a folder that xarray.open_zarr reads; the ranking at the end."""
-    from ..output import check_output
+    from ..sweeps.output import check_output
 
     check_output(out, overwrite=overwrite)
     if metrics is not None and "rec" not in metrics.split(","):
         raise TaskvecError(
-            "the ranking needs the metric rec", got=f"--metrics {metrics}", cure=f"--metrics {metrics},rec"
+            "the ranking needs the metric rec", got=f"--metrics {metrics}", fix=f"--metrics {metrics},rec"
         )
-    from ..ranking import ranking
-    from ..report import ranking_report
-    from ..sweeping import METRICS, SweepInterrupted, disjoint_pairs, sweep
-    from ..zoo import load_zoo
+    from ..queries.ranking import ranking
+    from ..reports.tables import ranking_table
+    from ..sweeps.options import DEFAULT, make_solver
+    from ..sweeps.run import SweepInterrupted, sweep
+    from ..zoo import disjoint_pairs, load_zoo
 
+    solver = make_solver(lam=one_or_several(lam), seed=seed, **settings)
     zoo = load_zoo(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
     warn(f"left out: {item.reason}" for item in zoo.skipped)
     warnings = [*zoo.warnings, *disjoint_pairs(zoo.adapters)]
@@ -70,16 +73,14 @@ def sweep(
         dataset = sweep(
             zoo,
             out,
-            lam=one_or_several(lam),
-            seed=seed,
-            metrics=METRICS if metrics is None else metrics.split(","),
+            solver=solver,
+            metrics=DEFAULT if metrics is None else metrics.split(","),
             p=p,
             precision=precision,
             backend=backend,
             device=device,
             overwrite=overwrite,
             progress=progress,
-            **solver,
         )
     except SweepInterrupted as interrupt:
         print(f"taskvec: interrupted: {printable(str(interrupt))}", file=sys.stderr)
@@ -88,7 +89,7 @@ def sweep(
     if not as_json:
         for weight in lam:
             of_lam = ranked if len(lam) == 1 else ranked[ranked["lam"] == weight]
-            console().print(ranking_report(of_lam, top, lam=weight))
+            console().print(ranking_table(of_lam, top, lam=weight))
         console().print(f"written to {printable(str(out))}", soft_wrap=True)
         return
     print_json(

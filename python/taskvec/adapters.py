@@ -1,0 +1,78 @@
+"""What an adapter is once it is read: modules, the update of each, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class LowRank(NamedTuple):
+    """τ = scale · B · A, kept as its factors B (m, r) and A (r, n)."""
+
+    b: Tensor
+    a: Tensor
+    scale: float
+
+
+class Dense(NamedTuple):
+    """τ = tuned − base, both (m, n): the update of a full fine-tune."""
+
+    base: Tensor
+    tuned: Tensor
+
+
+Update = LowRank | Dense
+
+
+@dataclass(frozen=True)
+class Module:
+    """The task vector of one module: what is known of it without reading it, and how to get it.
+
+    ``update()`` gives its tensors as views of the mapped file: nothing is in memory until it is used.
+    """
+
+    path: str  # full module path, wrapper prefixes removed
+    shape: tuple[int, int]  # (m, n) = out × in
+    rank: int  # of the tensors, not of the config
+    alpha: float | None
+    scale: float
+    scale_source: str  # how the scale was found, e.g. "alpha/r", "alpha/sqrt(r)", "alpha_pattern"
+    update: Callable[[], Update]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def layer(self) -> int | None:
+        """Number of the layer in the path (the first all-digit part), None without one."""
+        return next((int(part) for part in self.path.split(".") if part.isdecimal()), None)
+
+    @property
+    def kind(self) -> str:
+        """Last part of the path: q_proj, c_attn, ..."""
+        return self.path.rsplit(".", 1)[-1]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A tensor of the file that is no part of the task vector, and why."""
+
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One fine-tuned model: its task vector, module by module."""
+
+    name: str
+    path: Path
+    format: str
+    base_model: str | None
+    modules: Mapping[str, Module]  # by module path, in the order of the file's sorted names
+    digest: str  # sha256 of the weights and the config
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Records of one comparison: plain values that tables, pictures and JSON are made of."""

@@ -1,0 +1,135 @@
+"""Where adapters are: the paths someone typed, searched in a bounded way, and a name for each adapter found."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from .adapters import Adapter
+from .errors import TaskvecError, printable
+from .formats import Dora, Location, ReadOptions, discover, no_adapter, read
+from .formats.reading.files import file_errors
+
+MAX_ENTRIES = 100_000
+
+
+def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "refuse") -> Adapter:
+    """Read one adapter: its config, the shapes of its factors, their scales. Factors stay in the mapped file.
+
+    Every factor is read once to look for NaN and Inf, and every file once to hash it.
+
+    Args:
+        path: an adapter's folder, or its weights file with the config next to it.
+        name: what to call it; the path as given if None.
+        dora: "refuse" a DoRA adapter, whose update is more than B·A, or take its "low-rank" part with a warning.
+
+    Raises:
+        TaskvecError: anything that is wrong with the files, in one line with the fix.
+    """
+    path = Path(path)
+    options = ReadOptions(dora)
+    found = discover(existing(path))
+    if not found:
+        raise no_adapter(path)
+    (adapter,) = read(replace(found[0], name=printable(str(path) if name is None else name)), options)
+    return adapter
+
+
+def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Location, ...], tuple[str, ...]]:
+    """The adapters at and below ``paths``, in the order given and by name within a folder, and warnings.
+
+    A path is an adapter's folder, its weights file, or a folder of them. A folder that is an adapter is that adapter
+    only, unless ``recursive``. Hidden folders are not searched and symbolic links to folders not followed.
+
+    Raises:
+        TaskvecError: a path with no adapter, one adapter reached twice, a folder of more than 100,000 entries.
+    """
+    locations: list[Location] = []
+    warnings: list[str] = []
+    for given in map(Path, paths):
+        found, links = _search(given, recursive)
+        locations += [replace(at, name=_proposed(given, at.path)) for at in found]
+        if links:
+            which = f"{links[0]} and {len(links) - 1} more" if len(links) > 1 else str(links[0])
+            warnings.append(f"{which}: symbolic links to folders are not followed; give their targets")
+    if not locations:
+        raise TaskvecError("no path given", fix="give an adapter's folder or a folder of adapters")
+    _refuse_twice(locations)
+    names = _distinct_names(locations)
+    return tuple(replace(at, name=name) for at, name in zip(locations, names, strict=True)), tuple(warnings)
+
+
+def existing(path: Path) -> Path:
+    """``path``; TaskvecError if nothing is there."""
+    if not os.path.exists(path):
+        raise TaskvecError("no such file or directory", where=path, fix="check the path")
+    return path
+
+
+def _search(path: Path, recursive: bool) -> tuple[list[Location], list[Path]]:
+    """Adapters at or below ``path``, and the links that were not followed."""
+    if not existing(path).is_dir():
+        return discover(path), []
+    found: list[Location] = []
+    links: list[Path] = []
+    entries = 0
+    waiting = [path]
+    while waiting:
+        folder = waiting.pop()
+        with file_errors(folder), os.scandir(folder) as scan:
+            content = sorted(islice(scan, MAX_ENTRIES + 1 - entries), key=lambda entry: entry.name, reverse=True)
+        entries += len(content)
+        if entries > MAX_ENTRIES:
+            fix = "give narrower folders, or the adapters themselves"
+            raise TaskvecError(f"holds more than {MAX_ENTRIES:,} entries", where=path, fix=fix)
+        here = discover(folder)
+        found += here
+        if here and not recursive:
+            continue
+        visible = [entry for entry in content if not entry.name.startswith(".")]
+        waiting += [Path(entry.path) for entry in visible if entry.is_dir(follow_symlinks=False)]
+        links += [Path(entry.path) for entry in visible if entry.is_symlink() and os.path.isdir(entry.path)]
+    if not found:
+        what = "holds no adapter" + (" (symbolic links to folders are not followed)" if links else "")
+        fix = "give a folder with adapter_config.json and adapter_model.safetensors in or below it"
+        raise TaskvecError(what, where=path, fix=fix)
+    return found, sorted(links)
+
+
+def _proposed(given: Path, path: Path) -> str:
+    """The name of an adapter: its path below the folder that was given, or the path as given."""
+    return str(given) if path == given else path.relative_to(given).as_posix()
+
+
+def _refuse_twice(locations: list[Location]) -> None:
+    """Raise if two of the locations lead to the same file."""
+    seen: dict[str, Path] = {}
+    for at in locations:
+        real = os.path.realpath(at.file)
+        if real in seen:
+            got = f"{seen[real]} and {at.path}"
+            raise TaskvecError("the same adapter is given twice", got=got, fix="give it once")
+        seen[real] = at.path
+
+
+def _distinct_names(locations: list[Location]) -> list[str]:
+    """The names proposed, those that collide replaced by the shortest end of their paths that nothing else has."""
+    parts = [Path(os.path.abspath(at.path)).parts for at in locations]
+    used = [0] * len(locations)  # trailing parts of the path in the name; 0: the name proposed
+    while True:
+        names = [
+            printable("/".join(all_parts[-count:]) if count else at.name)
+            for at, all_parts, count in zip(locations, parts, used, strict=True)
+        ]
+        counts = Counter(names)
+        clashes = [i for i, name in enumerate(names) if counts[name] > 1]
+        if not clashes:
+            return names
+        for i in clashes:
+            used[i] += 1
+            if used[i] > len(parts[i]):
+                raise TaskvecError("two adapters have the same name", where=names[i], fix="rename one of the folders")

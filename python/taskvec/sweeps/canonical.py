@@ -1,0 +1,125 @@
+"""Adapters in canonical form: the factors of many modules, read and factorised a bounded batch at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from taskvec_kernels import LowRankSVD, lowrank_svd
+
+from ..adapters import Adapter, Dense, Module, Update
+from .plan import FP32_BYTES, MEMORY_BYTES, Bucket, form_bytes
+
+STACK_BYTES = 64 * 2**20  # of factors that are stacked for one call
+
+
+@dataclass
+class Forms:
+    """Canonical forms of a zoo's adapters: made when they are asked for, kept while the memory holds them.
+
+    Those of the modules asked for last stay, within ``memory`` bytes, the latest two at least.
+    """
+
+    adapters: Sequence[Adapter]
+    device: str = "cpu"
+    memory: int = MEMORY_BYTES
+    _modules: tuple[str, ...] = ()
+    _kept: dict[Bucket, LowRankSVD] = field(default_factory=dict)  # the latest last
+
+    def __call__(self, modules: tuple[str, ...], bucket: Bucket) -> LowRankSVD:
+        """U (L, N, m, k), S (L, N, k), Vh (L, N, k, n) of L modules of the bucket's N adapters."""
+        if modules != self._modules:
+            self._modules = modules
+            self._kept.clear()
+        forms = self._kept.pop(bucket, None)
+        if forms is None:
+            self._make_room(bucket)
+            forms = canonical_forms(self.members(bucket), modules, bucket.rank, self.device)
+        self._kept[bucket] = forms
+        return forms
+
+    def members(self, bucket: Bucket) -> list[Adapter]:
+        """The adapters of a bucket."""
+        return [self.adapters[i] for i in bucket.adapters]
+
+    def _make_room(self, bucket: Bucket) -> None:
+        """Forget the oldest until the bucket fits too, but not the latest: it is the other side of a block."""
+        while len(self._kept) > 1 and self._bytes(bucket, *self._kept) > self.memory:
+            del self._kept[next(iter(self._kept))]
+
+    def _bytes(self, *buckets: Bucket) -> int:
+        shape = self.adapters[buckets[0].adapters[0]].modules[self._modules[0]].shape
+        each = sum(len(bucket.adapters) * form_bytes(bucket.rank, shape) for bucket in buckets)
+        return len(self._modules) * each
+
+    def __getstate__(self) -> dict[str, object]:
+        # another process factorises for itself
+        return self.__dict__ | {"_modules": (), "_kept": {}}
+
+
+def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: int, device: str = "cpu") -> LowRankSVD:
+    """Thin SVDs of L modules of N adapters, fp32, padded with zero directions to ``rank`` = k.
+
+    Args:
+        adapters: N adapters that have every module.
+        modules: L module paths of one shape m × n.
+        rank: at least min(r, m, n) of every update.
+        device: where they are made and stay.
+
+    Returns:
+        U (L, N, m, k), a transposed view of memory by direction, S (L, N, k), Vh (L, N, k, n).
+
+    Cost:
+        ``lowrank_svd`` of L · N matrices; memory is the result and about 192 MiB more (fp64 factors: 384).
+    """
+    wanted = [adapter.modules[path] for path in modules for adapter in adapters]  # [L · N]
+    m, n = wanted[0].shape
+    sizes = ((rank, m), (rank,), (rank, n))
+    Ut, S, Vh = (torch.zeros(len(wanted), *size, device=device) for size in sizes)
+    for rows, b, a, scale in stacks(wanted):
+        svd = lowrank_svd(b.to(device), a.to(device), scale.to(device))
+        k = svd.S.shape[-1]
+        Ut[rows, :k], S[rows, :k], Vh[rows, :k] = svd.U.mT.to(Ut), svd.S.to(S), svd.Vh.to(Vh)
+    L, N = len(modules), len(adapters)
+    return LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
+
+
+def stacks(modules: Sequence[Module]) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Positions, B (c, m, r), A (c, r, n), scale (c,) of modules of equal rank and dtype, at most STACK_BYTES."""
+    alike: dict[int, list[int]] = defaultdict(list)
+    for i, module in enumerate(modules):
+        alike[module.rank].append(i)
+    for rank, rows in alike.items():
+        step = max(1, STACK_BYTES // (rank * sum(modules[0].shape) * FP32_BYTES))
+        for start in range(0, len(rows), step):
+            yield from stack([(i, modules[i]) for i in rows[start : start + step]])
+
+
+def stack(some: Sequence[tuple[int, Module]]) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """``stacks`` for modules of equal rank: one for each dtype."""
+    by_dtype: dict[torch.dtype, list[tuple[int, float, Tensor, Tensor]]] = defaultdict(list)
+    for i, module in some:
+        b, a, scale = factors(module.update())
+        by_dtype[torch.promote_types(b.dtype, a.dtype)].append((i, scale, b, a))
+    for dtype, items in by_dtype.items():
+        rows, scales, bs, as_ = zip(*items, strict=True)
+        yield (
+            torch.tensor(rows),
+            torch.stack([b.to(dtype) for b in bs]),
+            torch.stack([a.to(dtype) for a in as_]),
+            torch.tensor(scales, dtype=torch.float64),
+        )
+
+
+def factors(update: Update) -> tuple[Tensor, Tensor, float]:
+    """B (m, r), A (r, n) and the scale; a dense τ is τ · I or I · τ, r = min(m, n), its difference taken in fp64."""
+    if not isinstance(update, Dense):
+        return update.b, update.a, update.scale
+    tau = update.tuned.double() - update.base.double()
+    m, n = tau.shape
+    eye = torch.eye(min(m, n), dtype=tau.dtype, device=tau.device)
+    return (tau, eye, 1.0) if n <= m else (eye, tau, 1.0)

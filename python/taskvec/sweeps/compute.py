@@ -1,0 +1,86 @@
+"""One block through the kernels: every source on every target, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from taskvec_kernels import Solver, pairwise
+
+from ..adapters import Adapter
+from .canonical import Forms
+from .options import Options
+from .plan import Block
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """Results of a block of L modules, N sources and M targets, fp32; λ is always an axis.
+
+    Attributes:
+        forward: by metric, (λ, L, N, M): source→target; "spectra", when asked for, (λ, L, N, M, k).
+        backward: the same for target→source, (λ, L, M, N); None for a bucket within itself.
+        sources: S₁ of the sources, (L, N, k), zeros beyond an adapter's rank.
+        targets: S₁ of the targets, (L, M, k).
+    """
+
+    forward: dict[str, Floats]
+    backward: dict[str, Floats] | None
+    sources: Floats
+    targets: Floats
+
+
+def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
+    """Project every source of the block on every target and, where the two differ, every target on every source.
+
+    The result depends on the contents of the block's adapters and on the options, on nothing else. All three arguments
+    can be pickled where the adapters were read from files that the other process sees too.
+
+    Cost:
+        2 r² (m + n) flop an unordered pair and module, and the canonical forms that ``forms`` does not keep.
+    """
+    x = forms(block.modules, block.sources)
+    y = x if block.within else forms(block.modules, block.targets)
+    pairs = pairwise(
+        x,
+        None if block.within else y,
+        metrics=options.metrics,
+        spectra=options.spectra,
+        precision=options.precision,
+        p=options.p,
+        solver=options.solver,
+        seed=seeds(block, forms, options.solver),
+        backend=options.backend,
+    )
+    forward, backward = ({name: array(t) for name, t in (way or {}).items()} for way in pairs)
+    return BlockResult(forward, backward or None, array(x.S), array(y.S))
+
+
+def seeds(block: Block, forms: Forms, solver: Solver) -> Tensor | tuple[Tensor, Tensor] | None:
+    """Of random starts: one for each module and adapter, (L, N), or one such tensor for either side; None without."""
+    if not solver.random:
+        return None
+    sources, targets = (
+        module_seeds(forms.members(side), block.modules, solver.seed) for side in (block.sources, block.targets)
+    )
+    return sources if block.within else (sources, targets)
+
+
+def module_seeds(adapters: Sequence[Adapter], modules: Sequence[str], seed: int) -> Tensor:
+    """One seed for each module and adapter, int64 (L, N): of the contents, not of names or the rest of a zoo."""
+    texts = [[f"{seed}\0{path}\0{adapter.digest}" for adapter in adapters] for path in modules]
+    numbers = [[int.from_bytes(sha256(text.encode()).digest()[:8], signed=True) for text in row] for row in texts]
+    return torch.tensor(numbers, dtype=torch.int64)
+
+
+def array(values: Tensor) -> Floats:
+    found: Floats = values.cpu().numpy()
+    return found

@@ -1,0 +1,142 @@
+"""Which adapters a path means, and what they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from make_adapters import safetensors_bytes, write_adapter
+from taskvec import TaskvecError, load_zoo
+from taskvec.sources import find
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_all(*folders: str) -> None:
+    for folder in folders:
+        write_adapter(Path(folder))
+
+
+def names(*paths: str, recursive: bool = False) -> list[str]:
+    return [adapter.name for adapter in load_zoo(paths, recursive=recursive).adapters]
+
+
+def test_names_are_relative_to_the_folder_given() -> None:
+    write_all("zoo/b", "zoo/a", "zoo/deep/er/c")
+    assert names("zoo") == ["a", "b", "deep/er/c"]
+
+
+def test_names_of_adapters_given_directly_are_their_paths() -> None:
+    write_all("zoo/a", "zoo/b")
+    assert names("zoo/b", "zoo/a/adapter_model.safetensors") == ["zoo/b", "zoo/a/adapter_model.safetensors"]
+
+
+def test_one_path_needs_no_list() -> None:
+    write_all("zoo/a")
+    assert [adapter.name for adapter in load_zoo("zoo").adapters] == ["a"]
+
+
+def test_a_folder_that_is_an_adapter_is_that_adapter_alone_unless_recursive() -> None:
+    write_all("run", "run/checkpoint-1", "run/checkpoint-2")
+    assert names("run") == ["run"]
+    assert names("run", recursive=True) == ["run", "checkpoint-1", "checkpoint-2"]
+
+
+def test_an_adapter_within_a_folder_is_alone_too() -> None:
+    write_all("zoo/run", "zoo/run/checkpoint-1")
+    assert names("zoo") == ["run"]
+    assert names("zoo", recursive=True) == ["run", "run/checkpoint-1"]
+
+
+def test_names_that_collide_become_the_shortest_distinct_ends() -> None:
+    write_all("one/zoo/a", "two/zoo/a", "two/zoo/b", "three/den/a")
+    assert names("one/zoo", "two/zoo", "three/den") == ["one/zoo/a", "two/zoo/a", "b", "den/a"]
+
+
+def test_a_shortened_name_does_not_collide_with_another() -> None:
+    write_all("one/a", "two/a", "big/one/a")
+    found = names("one", "two", "big")
+    assert len(set(found)) == 3 and found[1] == "two/a"
+
+
+@pytest.mark.parametrize("again", ["zoo/a", "zoo/./a", "zoo/a/adapter_model.safetensors", "zoo", "link"])
+def test_the_same_adapter_twice(again: str) -> None:
+    write_all("zoo/a")
+    Path("link").symlink_to("zoo/a")
+    with pytest.raises(TaskvecError, match=r"same adapter is given twice, got zoo/a and .*; give it once"):
+        load_zoo(["zoo/a", again])
+
+
+def test_empty_folder() -> None:
+    Path("zoo/inner").mkdir(parents=True)
+    with pytest.raises(TaskvecError, match=r"zoo: holds no adapter; give a folder with adapter_config.json"):
+        load_zoo("zoo")
+
+
+def test_no_paths() -> None:
+    with pytest.raises(TaskvecError, match="no path given"):
+        load_zoo([])
+
+
+def test_missing_folder() -> None:
+    with pytest.raises(TaskvecError, match="nowhere: no such file or directory"):
+        load_zoo("nowhere")
+
+
+def test_hidden_folders_are_not_searched() -> None:
+    write_all("zoo/a", "zoo/.cache/b")
+    assert names("zoo") == ["a"]
+
+
+def test_links_are_not_followed_and_named() -> None:
+    write_all("zoo/a", "elsewhere/b")
+    Path("zoo/loop").symlink_to("..")
+    Path("zoo/out").symlink_to(Path("elsewhere").absolute())
+    Path("zoo/itself").symlink_to("itself")
+    zoo = load_zoo("zoo")
+    assert [adapter.name for adapter in zoo.adapters] == ["a"]
+    assert zoo.warnings[0].startswith("zoo/loop and 1 more: symbolic links to folders are not followed")
+
+
+def test_a_folder_of_links_says_why_it_is_empty() -> None:
+    write_all("elsewhere/b")
+    Path("zoo").mkdir()
+    Path("zoo/b").symlink_to(Path("elsewhere/b").absolute())
+    with pytest.raises(TaskvecError, match=r"zoo: holds no adapter .symbolic links to folders are not followed."):
+        load_zoo("zoo")
+
+
+def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_all("zoo/a", "zoo/b")
+    monkeypatch.setattr("taskvec.sources.MAX_ENTRIES", 1)
+    with pytest.raises(TaskvecError, match=r"zoo: holds more than 1 entries; give narrower"):
+        find(["zoo"])
+
+
+@pytest.mark.parametrize(
+    ("file", "names", "format"),
+    [
+        ("0000100_adapters.safetensors", ["model.layers.0.q_proj.lora_a", "model.layers.0.q_proj.lora_b"], "MLX"),
+        ("adapters.npz", None, "MLX"),
+        ("pytorch_lora_weights.safetensors", ["down.0.attn1.processor.to_k_lora.down.weight"], "attention processors"),
+        ("pytorch_lora_weights.safetensors", ["unet.down.0.to_k.lora.up.weight"], "diffusers"),
+        ("my_lora.safetensors", ["lora_unet_down_0.lora_down.weight"], "kohya-ss"),
+        ("lora_rank2.safetensors", ["w_a_000", "w_b_000"], "SAM/ViT"),
+        ("flux-lora.safetensors", ["transformer.single.0.lora_A.weight"], "diffusers"),
+        ("lora.safetensors", ["base_model.model.q.lora_A.weight"], "PEFT format without the adapter_config.json"),
+        ("lora_weight.pt", None, "unknown LoRA format"),
+    ],
+)
+def test_other_formats_are_named(file: str, names: list[str] | None, format: str) -> None:
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    Path("zoo").mkdir()
+    Path("zoo", file).write_bytes(safetensors_bytes(dict.fromkeys(names, entry)) if names else b"anything")
+    with pytest.raises(
+        TaskvecError, match=f"zoo/{file}: is an adapter in .*{format}.*, which is not read; convert it to PEFT"
+    ):
+        load_zoo("zoo")
