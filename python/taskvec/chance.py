@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 DRAWS = 4096
 SEED = 20250  # with r, the whole state of the generator: PCG64(SeedSequence([SEED, r]))
-ROWS = 16  # spectra a step: a [ROWS, DRAWS] fp32 block stays in the L2 cache
+SPECTRA_A_STEP = 16  # a [SPECTRA_A_STEP, DRAWS] fp32 block stays in the L2 cache
 
 Floats = NDArray[np.floating]
 
@@ -41,8 +41,8 @@ def rec_chance(s1: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     for r in np.unique(ranks[ranks > 0]):
         draws = normalised_draws(int(r))
         rows = np.flatnonzero(ranks == r)
-        for start in range(0, len(rows), ROWS):
-            some = rows[start : start + ROWS]
+        for start in range(0, len(rows), SPECTRA_A_STEP):
+            some = rows[start : start + SPECTRA_A_STEP]
             shares = spectra[some, :r] / spectra[some, :r].sum(-1, keepdims=True)
             mean[some], sd[some] = overlap_moments(shares.astype(np.float32), draws)
     unknown = np.isnan(spectra).any(-1)

@@ -233,7 +233,7 @@ def test_b_zero_is_valid(tmp_path: Path) -> None:
 
 
 def test_a_pattern_that_backtracks_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskvec.formats.peft.patterns.SECONDS", 1)
+    monkeypatch.setattr("taskvec.formats.peft.patterns.TIMEOUT_SECONDS", 1)
     write_adapter(tmp_path, pair("a" * 60), alpha_pattern={"(a+)+b": 3})
     with pytest.raises(TaskvecError, match=r"adapter_config.json.*within 1 s"):
         load_adapter(tmp_path)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-WIDTH_OF_A_PIPE = 200
+PIPE_COLUMNS = 200
 
 Paths = Annotated[
     list[Path],
@@ -57,7 +57,7 @@ def console() -> Console:
     """The console for tables; wide enough not to fold when stdout is not a terminal."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE, highlight=False, markup=False, emoji=False)
+    return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False, markup=False, emoji=False)
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: Iterable[str] = ()) -> Table:

@@ -16,7 +16,7 @@ from pathlib import Path
 from ...errors import TaskvecError
 from . import pattern_match
 
-SECONDS = 20
+TIMEOUT_SECONDS = 20
 MATCHES_AT_ONCE = 1_000_000
 BRANCHING = re.compile(r"[*+?{|]")
 
@@ -40,8 +40,10 @@ def first_matches(patterns: Sequence[str], paths: Sequence[str], where: Path) ->
         return pattern_match.match(patterns, paths)
     command, question = [sys.executable, "-I", pattern_match.__file__], json.dumps([patterns, paths])
     try:
-        done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
         matches: list[str | None] = json.loads(done.stdout)
     except (subprocess.TimeoutExpired, ValueError) as error:
-        raise TaskvecError(f"its patterns cannot be matched within {SECONDS} s", where=where, fix=fix) from error
+        raise TaskvecError(
+            f"its patterns cannot be matched within {TIMEOUT_SECONDS} s", where=where, fix=fix
+        ) from error
     return matches
