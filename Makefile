@@ -22,20 +22,19 @@ demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
 	$(VENV)/bin/taskvec sweep examples/zoo -o build/demo.zarr --overwrite
 
-test: $(VENV)/.test  ## every test: side by side, then those that measure, then Triton's interpreter
-	$(PYTEST) -n logical -m 'not serial'
-	$(PYTEST) -m serial
+test: $(VENV)/.test  ## every test, and the Triton kernels under Triton's interpreter
+	$(PYTEST) -n logical
 	TRITON_INTERPRET=1 $(PYTEST) -n logical tests/triton_backend
 
 test-fast: $(VENV)/.test  ## the tests that say most in a minute
-	$(PYTEST) -n logical -m 'not (slow or serial or real or peft or gpu or triton)'
+	$(PYTEST) -n logical -m 'not (slow or real or peft or gpu or triton)'
 
-coverage: $(VENV)/.dev  ## lines that tests run: C++ by its own tests, Python by all but those that measure
+coverage: $(VENV)/.dev  ## lines that tests run: C++ by its own tests, Python by all
 	rm -rf build/coverage
 	$(CMAKE) -S . -B build/coverage/core -DTASKVEC_PYTHON=OFF -DTASKVEC_TESTS=ON -DTASKVEC_COVERAGE=ON -DTASKVEC_CUDA=off
 	$(CMAKE) --build build/coverage/core -j2
 	$(CTEST) --test-dir build/coverage/core --output-on-failure
-	$(RUN) coverage run -m pytest -n logical -m 'not serial'
+	$(RUN) coverage run -m pytest -n logical
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 	$(VENV)/bin/gcovr --root . --filter csrc/ --exclude csrc/tests/ build/coverage/core

@@ -7,6 +7,10 @@ check_cxx_compiler_flag(-Wpsabi TASKVEC_HAS_PSABI)
 if(TASKVEC_HAS_PSABI)
   list(APPEND flags -Wno-psabi)  # wide vectors are arguments of inlined functions alone
 endif()
+check_cxx_compiler_flag(-Wbitwise-conditional-parentheses TASKVEC_HAS_BITWISE)
+if(TASKVEC_HAS_BITWISE)
+  list(APPEND flags -Wno-bitwise-conditional-parentheses)  # | and & of lanes, then ?: by lane, as it stands
+endif()
 if(TASKVEC_WERROR)
   list(APPEND flags -Werror)
 endif()

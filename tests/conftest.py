@@ -33,3 +33,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "real_adapters" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.real)
+        if "bench" in item.path.parts:
+            item.add_marker(pytest.mark.slow)  # they start processes and measure
