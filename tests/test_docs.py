@@ -90,6 +90,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [words for words in commands(README, "taskvec") if words[0] not in NOT_RUN],
@@ -121,6 +122,7 @@ def words_and_numbers(line: str) -> tuple[list[str], list[float]]:
     return words, numbers
 
 
+@pytest.mark.slow
 def test_the_table_of_the_readme_is_what_the_demo_prints(reader: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Every row, with the pair it belongs to, as far as SIMD levels agree."""
     (shown,) = [text for text in blocks(README) if "the other way" in text]

@@ -22,6 +22,8 @@ from taskvec_kernels.dispatch import registry, usable
 from .cases import DTYPES, factors, name_of
 from .compare import assert_same_bits
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 b, a = factors(9, 8, 3)

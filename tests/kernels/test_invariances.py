@@ -57,6 +57,7 @@ def test_signs_of_singular_vectors() -> None:
     assert_same_bits(everything(turned), everything(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ZOOS, ids=name_of)
 def test_other_adapters(shape: tuple[int, int, int, int]) -> None:
     """The pairs of a part of a zoo are the part of its pairs, wherever the tiles are cut: to the last bit, but across

@@ -33,6 +33,7 @@ def test_dtypes(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
     assert_svd(lowrank_svd(b, a), b, a, condition=100.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", [1.0, 1e2, 1e4, 1e5, 3e5, 1e6], ids=name_of)
 @pytest.mark.parametrize("shape", [(5, 7, 3), (64, 48, 8), (1000, 20, 16), (70, 90, 64)], ids=name_of)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=name_of)
@@ -41,6 +42,7 @@ def test_conditioned_factors(shape: tuple[int, int, int], condition: float, dtyp
     assert_svd(lowrank_svd(b, a), b, a, condition=condition)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", [2.0, 1e6], ids=name_of)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=name_of)
 def test_conditioned_factors_of_the_largest_rank(condition: float, dtype: torch.dtype) -> None:
@@ -48,6 +50,7 @@ def test_conditioned_factors_of_the_largest_rank(condition: float, dtype: torch.
     assert_svd(lowrank_svd(b, a), b, a, condition=condition)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", [1e2, 1e4, 1e6], ids=name_of)
 @pytest.mark.parametrize("shape", [(300, 20, 8), (70, 80, 64)], ids=name_of)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=name_of)
@@ -77,6 +80,7 @@ SPECTRA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
 @pytest.mark.parametrize("kind", SPECTRA)
 @pytest.mark.parametrize("r", [8, 31, 32, 50, 128], ids=name_of)
@@ -88,6 +92,7 @@ def test_spectra(r: int, kind: str, size: float, dtype: torch.dtype) -> None:
     assert_svd(lowrank_svd(b, a), b, a, condition=1e6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("r", [32, 50, 128], ids=name_of)
 @pytest.mark.parametrize("kind", ["equal", "twice", "nearly equal"])
 def test_small_conditions_to_the_last_digits(r: int, kind: str) -> None:

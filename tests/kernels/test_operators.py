@@ -17,6 +17,8 @@ from taskvec_kernels.solver import Solver
 from .cases import factors, zoo
 from .compare import assert_same_bits
 
+pytestmark = pytest.mark.slow
+
 ops = torch.ops.taskvec
 b, a = factors(9, 8, 3, batch=(4,))
 x, y = zoo(4, 9, 8, 3), zoo(2, 9, 8, 2, seed=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hypothesis.extra.numpy as arrays
 import hypothesis.strategies as st
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from torch import Tensor
@@ -12,6 +13,8 @@ from taskvec_kernels import LowRankSVD, compare_spectra, lowrank_svd, pairwise, 
 
 from . import bounds
 from .compare import assert_pairs, assert_same_bits, assert_svd, assert_within
+
+pytestmark = pytest.mark.slow
 
 settings.register_profile(
     "kernels",

@@ -11,6 +11,8 @@ import pytest
 
 from taskvec_kernels import _C, simd_level
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 LEVELS = ("avx512", "avx2", "baseline")
 ACCURACY = [
