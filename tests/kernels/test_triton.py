@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -51,3 +52,24 @@ def test_the_backend_is_imported_when_it_is_used() -> None:
     script = "import sys, taskvec_kernels; taskvec_kernels.backend_report(); print('triton' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.split() == ["False"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+@pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="records launches, which the interpreter runs")
+@pytest.mark.parametrize(("memory", "panels", "packed"), [(0, 34, 1.45e9), (80 * 2**30, 4, 0.87e9)])
+def test_panels_follow_the_free_memory(memory: int, panels: int, packed: float) -> None:
+    """What docs/PERFORMANCE.md predicts for N = 2,048 rests on these launches."""
+    from taskvec_kernels.backends.triton import pairs
+    from tests.triton_backend import variants
+
+    x = variants.adapters(2048, 4096, 4096, 16, torch.float32)
+    written = 0
+
+    def pack(out: torch.Tensor, U: pairs.Strided, *rest: object) -> None:
+        nonlocal written
+        written += U.shape[0] * U.shape[1] * 16 * out.shape[1] * out.element_size()
+
+    with variants.recorded(90, memory) as launches, mock.patch.object(pairs, "pack", pack):
+        variants.pair(x, None, "medium")()
+    assert sum(launch.kernel.__name__ == "gram" for launch in launches) == panels
+    assert written == pytest.approx(packed, rel=0.01)

@@ -61,7 +61,7 @@ def test_the_tiles_of_fp64() -> None:
 
 
 def test_no_fp64_where_it_does_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launcher, "machine", lambda device: Machine((10, 0), 2))
+    monkeypatch.setattr(launcher, "machine", lambda device: Machine((10, 0), 2, 0))
     with pytest.raises(ValueError, match=r"no fp64 on a GPU of compute capability 10.0; pass float32, or backend="):
         compute(zoo(2, 5, 4, 2, dtype=torch.float64))
 
@@ -85,7 +85,7 @@ def test_several_modules_in_one_launch(batch: tuple[int, ...]) -> None:
 
 @pytest.mark.usefixtures("small_tiles")
 def test_without_tma(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launcher, "machine", lambda device: Machine((8, 0), 2))
+    monkeypatch.setattr(launcher, "machine", lambda device: Machine((8, 0), 2, 0))
     for precision in ("highest", "medium"):
         check(zoo(9, 70, 20, 5), precision=precision)
     check(zoo(5, 20, 30, 4), zoo(6, 20, 30, 9, seed=10))
@@ -96,7 +96,8 @@ def test_panels_within_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """A workspace too small for all: the same results in pieces, and the same bits each time."""
     x, y = zoo(14, 20, 18, 5, batch=(2,)), zoo(5, 20, 18, 3, batch=(2,), seed=10)
     whole = check(x, precision="medium")
-    monkeypatch.setattr(launcher, "WORKSPACE", 40_000)
+    monkeypatch.setattr(launcher, "LEAST", 1)
+    monkeypatch.setattr(launcher, "room", lambda free: 40_000)
     cuts: list[object] = []
     plan = launcher.plan
     monkeypatch.setattr(launcher, "plan", lambda *a: cuts.append(plan(*a)) or cuts[-1])
@@ -121,7 +122,8 @@ def test_out_of_memory_halves_the_panels(monkeypatch: pytest.MonkeyPatch) -> Non
         return made
 
     monkeypatch.setattr(launcher.Workspace, "of", classmethod(scarce))
-    monkeypatch.setattr(launcher, "WORKSPACE", 2**20)
+    monkeypatch.setattr(launcher, "LEAST", 1)
+    monkeypatch.setattr(launcher, "room", lambda free: 2**20)
     limit = 100_000
     check(x)
     assert len(asked) > 1 and asked[-1] <= limit < asked[0]

@@ -7,7 +7,7 @@ import torch
 import triton
 import triton.language as tl
 
-from taskvec_kernels.backends.triton.panels import Cost, panels, plan
+from taskvec_kernels.backends.triton.panels import Cost, panels, plan, room
 from taskvec_kernels.backends.triton.schedule import rectangle, triangle, triangle_tiles
 
 
@@ -72,6 +72,13 @@ def test_panels(budget: int, M: int | None) -> None:
     assert seen == pairs and count == len(pairs)
     used = p.modules * (p.sources * cost.x + p.sources * max(p.targets, p.sources if M is None else 0) * cost.pair)
     assert p.smallest or used + p.programs * cost.program <= 1.05 * budget or p.sources == p.modules == 1
+
+
+@pytest.mark.parametrize(
+    ("free", "want"), [(0, 2**28), (2**31, 2**29), (2**32 - 1, 2**29), (2**32, 2**30), (2**37, 2**30)]
+)
+def test_the_room_is_taken_from_the_free_memory(free: int, want: int) -> None:
+    assert room(free) == want
 
 
 def test_a_small_budget_is_the_smallest_plan() -> None:

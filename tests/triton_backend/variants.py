@@ -153,14 +153,14 @@ def variants(arch: int) -> list[Variant]:
 
 
 @contextmanager
-def recorded(arch: int) -> Iterator[list[Launch]]:
-    """What would be launched on a GPU of compute capability ``arch``, 90 for 9.0."""
+def recorded(arch: int, memory: int = 80 * 2**30) -> Iterator[list[Launch]]:
+    """What would be launched on a GPU of compute capability ``arch``, 90 for 9.0, with ``memory`` bytes."""
     launches: list[Launch] = []
 
     def run(kernel: JITFunction, *args: Any, grid: Any, warmup: bool, **options: Any) -> None:
         launches.append(described(kernel, args, options))
 
-    there = Machine((arch // 10, arch % 10), 132)
+    there = Machine((arch // 10, arch % 10), 132, memory)
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(JITFunction, "run", run))
         for module in ("dense", "factors", "pairs"):

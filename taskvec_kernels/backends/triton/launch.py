@@ -16,6 +16,7 @@ class Machine:
 
     capability: tuple[int, int]
     processors: int
+    memory: int  # bytes
 
     @property
     def tma(self) -> bool:
@@ -23,7 +24,7 @@ class Machine:
         return self.capability[0] in (9, 10)
 
 
-INTERPRETER = Machine(capability=(9, 0), processors=3)
+INTERPRETER = Machine(capability=(9, 0), processors=3, memory=0)
 
 
 def machine(device: torch.device) -> Machine:
@@ -31,7 +32,12 @@ def machine(device: torch.device) -> Machine:
     if device.type != "cuda":
         return INTERPRETER
     properties = torch.cuda.get_device_properties(device)
-    return Machine((properties.major, properties.minor), properties.multi_processor_count)
+    return Machine((properties.major, properties.minor), properties.multi_processor_count, properties.total_memory)
+
+
+def free_memory(device: torch.device, on: Machine) -> int:
+    """Bytes that torch does not hold for tensors: its own count, since the driver may not be asked in a CUDA graph."""
+    return on.memory - (torch.cuda.memory_allocated(device) if device.type == "cuda" else 0)
 
 
 def check_dtype(function: str, dtype: torch.dtype, on: Machine) -> None:

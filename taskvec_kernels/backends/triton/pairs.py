@@ -20,6 +20,7 @@ from .launch import (
     Tile,
     ceil_div,
     check_dtype,
+    free_memory,
     machine,
     operand,
     padded_rank,
@@ -29,7 +30,7 @@ from .launch import (
     tile,
 )
 from .pack import pack, pad_spectra
-from .panels import WORKSPACE, Cost, Panel, Plan, panels, plan
+from .panels import LEAST, Cost, Panel, Plan, panels, plan, room
 from .reduce import Side, allocate, reduce
 from .schedule import triangle_tiles
 
@@ -163,7 +164,8 @@ def run(
     solvers = [None if lam == 0 and solver.method == "exact" else solver for lam in solver.lams]
     N, M = call.x.count, None if call.symmetric else call.y.count
     tiles = call.tiles(N, M)[2]
-    cut, space = workspace(call, lambda budget: plan(modules, N, M, call.cost(), tiles, budget))
+    cost = call.cost()
+    cut, space = workspace(call, lambda budget: plan(modules, N, M, cost, tiles, budget))
     packed = None
     size = call.m * call.n
     for panel in panels(cut, modules, N, M):
@@ -235,7 +237,9 @@ def workspace(call: Call, planned: Callable[[int], Plan]) -> tuple[Plan, Workspa
     Raises:
         torch.OutOfMemoryError: one adapter against one does not fit.
     """
-    budget = WORKSPACE
+    budget = LEAST
+    if not planned(budget).whole:
+        budget = room(free_memory(call.x.side.S.device, call.on))
     while True:
         cut = planned(budget)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-WORKSPACE = 256 * 2**20  # bytes besides inputs and outputs
+LEAST, MOST = 2**28, 2**30  # bytes besides inputs and outputs
 SHARE = 0.65  # of the room, for the packed rows of x: each further panel of x packs the columns once more
 
 
@@ -28,6 +28,7 @@ class Plan:
     sources: int
     targets: int
     programs: int
+    whole: bool  # one panel holds all
 
     @property
     def smallest(self) -> bool:
@@ -41,21 +42,30 @@ class Panel:
     targets: slice | None  # None: the sources among themselves
 
 
+def room(free: int) -> int:
+    """Bytes for the workspace of a call that ``LEAST`` does not hold: a quarter of what is free, ``MOST`` at most.
+
+    A power of two, so that the cut, and with it the last bits, does not depend on every byte that others hold.
+    """
+    return max(LEAST, min(MOST, 1 << (free // 4).bit_length() >> 1))
+
+
 def plan(modules: int, N: int, M: int | None, cost: Cost, tiles: int, budget: int) -> Plan:
     """The largest panels that fit ``budget``; M None: N among themselves. ``tiles`` are those of a whole module."""
     programs = max(1, min(cost.programs, budget // 4 // cost.program))
-    room = max(0, budget - programs * cost.program)
+    left = max(0, budget - programs * cost.program)
     targets = N if M is None else M
     whole = N * cost.x + (0 if M is None else M * cost.y) + N * targets * cost.pair
-    if whole <= room:
-        most = min(modules, room // whole)
-        return Plan(max(range(most // 2 + 1, most + 1), key=lambda c: busy(c * tiles, programs)), N, targets, programs)
-    sources = int(SHARE * room / cost.x)
+    if whole <= left:
+        most = min(modules, left // whole)
+        most = max(range(most // 2 + 1, most + 1), key=lambda c: busy(c * tiles, programs))
+        return Plan(most, N, targets, programs, whole=most == modules)
+    sources = int(SHARE * left / cost.x)
     if M is None:
-        sources = min(sources, int((0.2 * room / cost.pair) ** 0.5))
+        sources = min(sources, int((0.2 * left / cost.pair) ** 0.5))
     sources = max(1, min(sources, N))
-    room -= sources * (cost.x + (sources * cost.pair if M is None else 0))
-    return Plan(1, sources, max(1, min(targets, room // (cost.y + sources * cost.pair))), programs)
+    left -= sources * (cost.x + (sources * cost.pair if M is None else 0))
+    return Plan(1, sources, max(1, min(targets, left // (cost.y + sources * cost.pair))), programs, whole=False)
 
 
 def busy(tiles: int, programs: int) -> float:
