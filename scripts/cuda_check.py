@@ -1,7 +1,7 @@
 """`make cuda-check`: the CUDA kernels compile for every architecture they are promised for, within their registers.
 
 Needs nvcc and no GPU; without nvcc it says so and passes. Every kernel must have a stack frame of 0 bytes and no
-spills, and those that read the factors must use the fp64 matrix instruction.
+spills; those that read the factors must use the fp64 matrix instruction, and those that write U and V must write pairs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESOURCES = re.compile(
 
 def compiled(nvcc: str, source: Path, folder: Path) -> tuple[str, str]:
     """What ptxas says of ``source``, and its PTX for the oldest architecture."""
-    flags = [nvcc, "-std=c++17", "-O3", *(f"-I{ROOT / 'csrc' / part}" for part in ("include", "numerics", "cuda"))]
+    flags = [nvcc, "-std=c++17", "-O3", f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'csrc/include'}"]
     targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in ARCHITECTURES]
     made = folder / source.stem
     run = subprocess.run(
@@ -59,6 +59,9 @@ def check(source: Path, log: str, ptx: str) -> list[str]:
         bodies = ptx.split(".visible .entry")[1:]
         if not bodies or not all("mma.sync.aligned.m8n8k4.row.col.f64" in body for body in bodies):
             raise SystemExit(f"cuda-check: {source.name}: a kernel without the fp64 matrix instruction")
+        writers = [body for body in bodies if "Rotate" in body.split("(")[0]]
+        if not writers or not all("st.global.wb.v2.f" in body for body in writers):
+            raise SystemExit(f"cuda-check: {source.name}: a rotation that stores its results one by one")
     return lines
 
 

@@ -48,7 +48,7 @@ struct Rotate {
  private:
   TASKVEC_TEAM static void put(Out* row, int64_t position, int64_t end, bool aligned, const double (&value)[2]) {
     if (aligned && position < end) {
-      *reinterpret_cast<Pair<Out>*>(row + position) = {Out(value[0]), Out(value[1])};
+      store_pair(row + position, Out(value[0]), Out(value[1]));
       return;
     }
     if (position < end) row[position] = Out(value[0]);

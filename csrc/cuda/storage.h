@@ -58,10 +58,21 @@ struct alignas(Size * sizeof(Src)) Pack {
   Src x[Size];
 };
 
-// Two results that are stored at once.
-template <class Out>
-struct alignas(2 * sizeof(Out)) Pair {
-  Out x, y;
-};
+// Neighbours in one store: of a struct of two the compiler may make two.
+TASKVEC_HD inline void store_pair(float* to, float x, float y) {
+#ifdef __CUDA_ARCH__
+  __stwb(reinterpret_cast<float2*>(to), make_float2(x, y));
+#else
+  to[0] = x, to[1] = y;
+#endif
+}
+
+TASKVEC_HD inline void store_pair(double* to, double x, double y) {
+#ifdef __CUDA_ARCH__
+  __stwb(reinterpret_cast<double2*>(to), make_double2(x, y));
+#else
+  to[0] = x, to[1] = y;
+#endif
+}
 
 }  // namespace taskvec::TASKVEC_LEVEL

@@ -3,7 +3,7 @@
     python -m tests.triton_backend.offline [words that a variant's name must contain]
 
 Prints one line a kernel and exits 1 when one of them breaks a promise: spills, too much shared memory, no matrix
-instructions or serialised ones, TF32 where docs/NUMERICS.md has none.
+instructions or serialised ones, loads of single elements, TF32 where docs/NUMERICS.md has none.
 """
 
 from __future__ import annotations
@@ -93,6 +93,26 @@ def promises(
         found.append("TF32")
     if kernel == "gram":
         found += gram_promises(variant, counts, sass, ptx)
+        found += [] if resident(launch, arch, shared) else ["too large for its number on a multiprocessor"]
+    if kernel in ("project_part", "project_pairs", "pack_rows"):
+        found += load_promises(kernel, ptx)
+    return found
+
+
+def resident(launch: Launch, arch: int, shared: int) -> bool:
+    """Whether as many programs as the launch limits its registers for have their shared memory, 1 KiB the GPU's own."""
+    threads, registers = 32 * launch.options["num_warps"], launch.options["maxnreg"]
+    programs = 1 if registers is None else 65536 // (threads * registers)
+    return programs * (shared + 1024) <= SHARED[arch] + 1024
+
+
+def load_promises(kernel: str, ptx: str) -> list[str]:
+    """Aligned factors are read in 8 bytes or more at a time, by asynchronous copies where a loop reads them."""
+    single = re.findall(r"ld\.global(?:\.\w+::\w+|\.nc)*\.[bfu](?:8|16|32)\b", ptx)
+    found = [f"{len(single)} loads of single elements"] if single else []
+    copies = [int(size, 16) for size in re.findall(r"cp\.async\.c[ag]\..*?, (0x\w+)", ptx)]
+    if kernel != "pack_rows" and (not copies or min(copies) < 8):
+        found.append(f"asynchronous copies of {sorted(set(copies))} bytes")
     return found
 
 

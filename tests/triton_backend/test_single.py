@@ -10,6 +10,7 @@ from torch import Tensor
 
 from taskvec_kernels import compare_spectra, project, project_dense, reference
 from taskvec_kernels.backends import triton as backend
+from taskvec_kernels.backends.triton.launch import Strided
 from taskvec_kernels.metrics import SPECTRAL
 from tests.kernels import bounds
 from tests.kernels.cases import DTYPES, factors, name_of, random, zoo
@@ -56,6 +57,18 @@ def test_leading_dimensions_and_strides() -> None:
     assert project_dense(U, Vh, random(2, 1, 12, 10).float(), backend="triton").shape == (2, 3, 4)
     assert project(U[:0], Vh[:0], b[0], a[0], backend="triton").shape == (0, 4)
     assert project_dense(U[:0], Vh[:0], (b @ a)[0], backend="triton").shape == (0, 4)
+
+
+def test_what_counts_as_aligned() -> None:
+    """What the compiler is told to rely on: data to 16 bytes, every leading offset to 16 elements."""
+    whole = torch.empty(4, 5, 6, 16)  # [modules, adapters, ...]
+    assert Strided.of(whole, 3).aligned and Strided.of(whole[:1].expand(7, -1, -1, -1), 3).aligned
+    assert not Strided.of(whole[..., 1:], 3).aligned and Strided.of(whole[..., 4:], 3).aligned
+    odd = torch.empty(4, 5, 3, 5)
+    assert not Strided.of(odd, 3).aligned and Strided.of(odd[:1], 3).aligned
+    parts = Strided.of(odd[:1], 3)
+    assert parts.part(slice(0, 1), slice(0, 2)).aligned and not parts.part(slice(0, 1), slice(2, 4)).aligned
+    assert Strided.of(torch.empty(1, 5, 16, 5), 3).part(slice(0, 1), slice(2, 4)).aligned
 
 
 def test_nan_comes_out() -> None:

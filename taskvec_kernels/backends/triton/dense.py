@@ -8,16 +8,17 @@ import triton.language as tl
 from torch import Tensor
 
 from ...dispatch.arguments import result_dtype
-from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2
+from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2, offset
 
 ROWS, COLUMNS = 64, 1024  # of τ, that a program sums
 BN = 32
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["k", "row_blocks", "column_blocks"])
 def project_part(
     U, u_offsets, u_m, u_k, V, v_offsets, v_k, v_n, tau, t_offsets, t_m, t_n, out, m, n, k, row_blocks, column_blocks,
     COLUMNS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, K: tl.constexpr, PRECISION: tl.constexpr,
+    ALIGNED: tl.constexpr,
 ):  # fmt: skip
     """A block of rows and columns of one τ: out [matrices, row blocks · column blocks, k].
 
@@ -31,9 +32,9 @@ def project_part(
     i = (part // column_blocks) * BM + tl.arange(0, BM)
     start = (part % column_blocks) * COLUMNS
     c = (tl.program_id(0) % k_blocks) * K + tl.arange(0, K)
-    pU = U + tl.load(u_offsets + matrix)
-    pV = V + tl.load(v_offsets + matrix)
-    pt = tau + tl.load(t_offsets + matrix)
+    pU = U + offset(u_offsets, matrix, True, ALIGNED)
+    pV = V + offset(v_offsets, matrix, True, ALIGNED)
+    pt = tau + offset(t_offsets, matrix, True, ALIGNED)
     DTYPE: tl.constexpr = out.dtype.element_ty
     y = tl.zeros((BM, K), dtype=DTYPE)  # τ V
     for j0 in tl.range(start, tl.minimum(start + COLUMNS, n), BN):
@@ -64,7 +65,7 @@ def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
         arguments = [value for t in factors for value in (t.data, t.offsets, *t.strides)]
         project_part[(batch.numel() * rows * columns * ceil_div(k, K),)](
             *arguments, parts, m, n, k, rows, columns,
-            COLUMNS=COLUMNS, BM=ROWS, BN=BN, K=K,
+            COLUMNS=COLUMNS, BM=ROWS, BN=BN, K=K, ALIGNED=all(t.aligned for t in factors),
             PRECISION="ieee" if dtype == torch.float64 else "tf32x3", num_warps=4, num_stages=3,
         )  # fmt: skip
     d = parts.sum(1).view(*batch, k)

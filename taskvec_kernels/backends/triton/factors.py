@@ -8,25 +8,26 @@ import triton.language as tl
 from torch import Tensor
 
 from ...dispatch.arguments import result_dtype
-from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2
+from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2, offset
 
 RUN = 512  # positions that are summed in a row
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["k"])
 def project_pairs(
     U, u_offsets, u_m, u_k, V, v_offsets, v_k, v_n, b, b_offsets, b_m, b_r, a, a_offsets, a_r, a_n,
     scale, out, m, n, k, r,
     CLIP: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK: tl.constexpr, RUN: tl.constexpr,
+    ALIGNED: tl.constexpr,
 ):  # fmt: skip
     """One block of a pair's directions: U [m, k], V [k, n], b [m, r], a [r, n]."""
     blocks = tl.cdiv(k, BLOCK_K)
     pair = tl.program_id(0) // blocks
     ck = (tl.program_id(0) % blocks) * BLOCK_K + tl.arange(0, BLOCK_K)
-    pU = U + tl.load(u_offsets + pair)
-    pV = V + tl.load(v_offsets + pair)
-    pb = b + tl.load(b_offsets + pair)
-    pa = a + tl.load(a_offsets + pair)
+    pU = U + offset(u_offsets, pair, True, ALIGNED)
+    pV = V + offset(v_offsets, pair, True, ALIGNED)
+    pb = b + offset(b_offsets, pair, True, ALIGNED)
+    pa = a + offset(a_offsets, pair, True, ALIGNED)
     d = tl.zeros((BLOCK_K,), dtype=out.dtype.element_ty)
     for r0 in tl.range(0, r, BLOCK_R, num_stages=1):
         cr = r0 + tl.arange(0, BLOCK_R)
@@ -71,6 +72,7 @@ def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bo
         project_pairs[(scales.numel() * ceil_div(k, block_k),)](
             *arguments, scales, out, m, n, k, r,
             CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=32, RUN=RUN,
+            ALIGNED=all(t.aligned for t in parts),
             num_warps=2 if block_k * block_r < 1024 and b.element_size() == 4 else 4,  # else it spills
             maxnreg=255 if b.element_size() == 2 else None,
         )  # fmt: skip

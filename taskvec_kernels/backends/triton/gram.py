@@ -70,13 +70,7 @@ def gram(
         for phase in tl.range(0, 2, num_stages=1):
             start = phase * depth_u
             depth = depth_u + phase * (depth_v - depth_u)
-            if RUN > 0:
-                total = tl.zeros((BM, BN), dtype=DTYPE)
-                for k in tl.range(0, depth, RUN, num_stages=1):
-                    length = tl.minimum(depth - k, RUN)
-                    total += products(x, y, xrow, yrow, start + k, length, lo, width, TERMS, BM, BN, BK, DTYPE, TMA)
-            else:
-                total = products(x, y, xrow, yrow, start, depth, lo, width, TERMS, BM, BN, BK, DTYPE, TMA)
+            total = products(x, y, xrow, yrow, start, depth, lo, width, TERMS, RUN, BM, BN, BK, DTYPE, TMA)
             tl.store(parked + phase * (BM * BN) + om[:, None] * BN + on[None, :], total)
         tl.debug_barrier()
 
@@ -126,31 +120,46 @@ def products(
     xrow,
     yrow,
     start,
-    length,
+    depth,
     lo,  # column at which the low halves begin
     width,
     TERMS: tl.constexpr,
+    RUN: tl.constexpr,
     BM: tl.constexpr,
     BN: tl.constexpr,
     BK: tl.constexpr,
     DTYPE: tl.constexpr,
     TMA: tl.constexpr,
 ):
-    """Rows of x times rows of y over columns [start, start + length): one accumulator, the small terms first."""
+    """Rows of x times rows of y over columns [start, start + depth): in each run the small terms first.
+
+    One loop over runs, terms and columns, so that loads are under way while a run's sum moves to the total.
+    """
+    total = tl.zeros((BM, BN), dtype=DTYPE)
     sums = tl.zeros((BM, BN), dtype=DTYPE)
-    if TERMS == 1:
-        for k in tl.range(start, start + length, BK):
-            a = strip(x, xrow, k, width, BM, BK, TMA)
-            b = strip(y, yrow, k, width, BN, BK, TMA)
-            sums = tl.dot(a, b.T, sums, out_dtype=DTYPE)
-    else:
-        for q in tl.range(0, 3 * length, BK):
-            third = (q >= length).to(tl.int32) + (q >= 2 * length).to(tl.int32)
-            k = start + q - third * length
-            a = strip(x, xrow, k + tl.where(third == 0, lo, 0), width, BM, BK, TMA)
-            b = strip(y, yrow, k + tl.where(third == 1, lo, 0), width, BN, BK, TMA)
-            sums = tl.dot(a, b.T, sums, out_dtype=DTYPE)
-    return sums
+    for q in tl.range(0, TERMS * depth, BK):
+        length = depth  # of this run
+        place = q  # in this run
+        k = start
+        if RUN > 0:
+            run = q // (TERMS * RUN)
+            length = tl.minimum(depth - run * RUN, RUN)
+            place -= run * (TERMS * RUN)
+            k += run * RUN
+        if TERMS == 1:
+            a = strip(x, xrow, k + place, width, BM, BK, TMA)
+            b = strip(y, yrow, k + place, width, BN, BK, TMA)
+        else:
+            term = (place >= length).to(tl.int32) + (place >= 2 * length).to(tl.int32)
+            k += place - term * length
+            a = strip(x, xrow, k + tl.where(term == 0, lo, 0), width, BM, BK, TMA)
+            b = strip(y, yrow, k + tl.where(term == 1, lo, 0), width, BN, BK, TMA)
+        sums = tl.dot(a, b.T, sums, out_dtype=DTYPE)
+        if RUN > 0:
+            if place + BK >= TERMS * length:
+                total += sums
+                sums = tl.zeros((BM, BN), dtype=DTYPE)
+    return total if RUN > 0 else sums
 
 
 @triton.jit

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 import torch
+import triton
+import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
@@ -77,12 +79,18 @@ class Tile:
     BK: int
     warps: int
     stages: int
+    resident: int = 1  # programs on a multiprocessor at a time
+
+    @property
+    def registers(self) -> int | None:
+        """Of a thread, at most; None: what the compiler takes."""
+        return None if self.resident == 1 else 65536 // (32 * self.warps * self.resident)
 
 
 def tile(on: Machine, how: Scheme) -> Tile:
     """The largest tile that compiles without spills; where sums are promoted there are two accumulators."""
     if how.dtype == torch.float64:
-        return Tile(64, 64, 16, 8, 3)
+        return Tile(64, 64, 16, 8, 3, resident=2)
     if not on.tma:
         return Tile(128, 128, 32, 8, 4)
     wide = on.capability[0] == 9 and not how.run
@@ -112,6 +120,7 @@ class Strided:
     offsets: Tensor  # int64, elements, one an entry of the leading dimensions
     shape: tuple[int, ...]
     strides: tuple[int, ...]  # of the other dimensions
+    aligned: bool  # the data to 16 bytes, and every offset to 16 elements
 
     @classmethod
     def of(cls, t: Tensor, dims: int) -> Strided:
@@ -121,14 +130,26 @@ class Strided:
         for size, stride in zip(t.shape[:lead], t.stride()[:lead], strict=True):
             steps = torch.arange(size, dtype=torch.int64, device=t.device) * stride
             offsets = (offsets[:, None] + steps).flatten()
-        return cls(t, offsets, (len(offsets), *t.shape[lead:]), t.stride()[lead:])
+        leading = zip(t.shape[:lead], t.stride()[:lead], strict=True)
+        aligned = t.data_ptr() % 16 == 0 and all(size == 1 or stride % 16 == 0 for size, stride in leading)
+        return cls(t, offsets, (len(offsets), *t.shape[lead:]), t.stride()[lead:], aligned)
 
     def part(self, modules: slice, adapters: slice) -> Strided:
         """Some modules and adapters (dimensions 0 and 1)."""
         first = adapters.start * self.strides[0]
         offsets = self.offsets[modules] + first
         count = adapters.stop - adapters.start
-        return Strided(self.data, offsets, (len(offsets), count, *self.shape[2:]), self.strides)
+        aligned = self.aligned and first % 16 == 0
+        return Strided(self.data, offsets, (len(offsets), count, *self.shape[2:]), self.strides, aligned)
+
+
+@triton.jit
+def offset(offsets, index, mask, ALIGNED: tl.constexpr):
+    """Offsets of a ``Strided``; a compiler that is not told of their alignment loads element by element."""
+    at = tl.load(offsets + index, mask=mask, other=0)
+    if ALIGNED:
+        at = tl.multiple_of(at, 16)
+    return at
 
 
 def ceil_div(a: int, b: int) -> int:

@@ -7,10 +7,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .launch import Strided, ceil_div
+from .launch import Strided, ceil_div, offset
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "adapters", "k"])
 def pack_rows(
     source,
     offsets,  # of each module's first adapter, [modules]
@@ -30,13 +30,14 @@ def pack_rows(
     TERMS: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_COLUMNS: tl.constexpr,
+    ALIGNED: tl.constexpr,
 ):
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     c = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
     adapter = row // PADDED
     direction = row % PADDED
     module = adapter // adapters
-    first = tl.load(offsets + module, mask=row < rows, other=0)
+    first = offset(offsets, module, row < rows, ALIGNED)
     first += (adapter % adapters).to(tl.int64) * adapter_stride + direction.to(tl.int64) * direction_stride
     live = (row < rows) & (direction < k)
     value = tl.load(
@@ -75,6 +76,7 @@ def pack(
             factor.data, factor.offsets, out, rows, adapters, k, factor.shape[3], *factor.strides, out.stride(0),
             column, sum(depths), scale,
             PADDED=padded, TERMS=terms, BLOCK_ROWS=block_rows, BLOCK_COLUMNS=block_columns,
+            ALIGNED=factor.aligned,
         )  # fmt: skip
 
 

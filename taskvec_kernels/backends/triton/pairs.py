@@ -113,7 +113,7 @@ class Call:
             y=self.y.padded * row,
             pair=(2 * d if self.symmetric else d) * itemsize + squares * itemsize,
             program=2 * self.cut.BM * self.cut.BN * itemsize,
-            programs=self.on.processors,
+            programs=self.on.processors * self.cut.resident,
         )
 
 
@@ -278,14 +278,15 @@ def multiply(
     a = strips(space.x, sources * x.padded, cut.BM)
     b = strips(space.x if among else space.y, targets * y.padded, cut.BN)
     back = space.d if among else space.back
+    chunk = min(cut.BN, max(32 if call.overlaps and call.how.run else 64, y.R))  # with two sums a wider one spills
     undo = tuple(scale**-2 for scale in call.scales)
     gram[(programs,)](
         a, b, source.S, target.S, space.scratch, space.d, back, *space.cross,
         sources * x.padded, targets * y.padded, *call.depths, *undo, call.width,
         row_tiles, column_tiles, module_tiles, tiles, programs,
         SYMMETRIC=among, TERMS=call.how.terms, RUN=call.how.run, OVERLAPS=call.overlaps,
-        BM=cut.BM, BN=cut.BN, BK=cut.BK, BC=min(cut.BN, max(64, y.R)), RX=x.R, RY=y.R, DTYPE=TL_DTYPE[call.dtype],
-        TMA=call.on.tma, num_warps=cut.warps, num_stages=cut.stages,
+        BM=cut.BM, BN=cut.BN, BK=cut.BK, BC=chunk, RX=x.R, RY=y.R, DTYPE=TL_DTYPE[call.dtype],
+        TMA=call.on.tma, num_warps=cut.warps, num_stages=cut.stages, maxnreg=cut.registers,
     )  # fmt: skip
     cross = tuple(t[: modules * sources * x.blocks * targets * y.blocks].view(modules, -1) for t in space.cross)
     return space.d, back, (cross[0], cross[1]) if call.overlaps else (space.d, space.d)

@@ -45,7 +45,10 @@ class Side:
         return Side(*parts)
 
 
-COUNTS = ["module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "k", "size", "steps"]
+COUNTS = [
+    "module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "k", "source_stride",
+    "target_stride", "cross_module", "size", "steps",
+]  # fmt: skip
 
 
 @triton.jit(do_not_specialize=COUNTS)
