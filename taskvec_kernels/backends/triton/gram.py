@@ -155,7 +155,7 @@ def products(
             a = strip(x, xrow, k + tl.where(term == 0, lo, 0), width, BM, BK, TMA)
             b = strip(y, yrow, k + tl.where(term == 1, lo, 0), width, BN, BK, TMA)
         sums = tl.dot(a, b.T, sums, out_dtype=DTYPE)
-        if RUN > 0:
+        if RUN > 0:  # noqa: SIM102 - the first is a constant, the second is not
             if place + BK >= TERMS * length:
                 total += sums
                 sums = tl.zeros((BM, BN), dtype=DTYPE)
