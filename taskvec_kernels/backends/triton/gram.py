@@ -87,19 +87,19 @@ def gram(
             gj = j * (BN // RY) + c // RY + tl.arange(0, NC)
             sj = tl.load(sy + module.to(tl.int64) * rows_y + rj, mask=rj < rows_y, other=0.0)
             P = G * H
+            d = tl.sum(tl.reshape(P * sj[None, :], (BM, NC, RY)), axis=2)  # [BM, NC]
             keep_f = (ri[:, None] < rows_x) & (gj[None, :] < blocks_y)
             keep_b = (gi[:, None] < blocks_x) & (rj[None, :] < rows_y)
             if SYMMETRIC:  # each ordered pair once: the diagonal belongs to forward
                 keep_f = keep_f & (gj[None, :] <= ri[:, None] // RX)
                 keep_b = keep_b & (rj[None, :] // RY < gi[:, None])
-            d = tl.sum(tl.reshape(P * sj[None, :], (BM, NC, RY)), axis=2)  # [BM, NC]
             tl.store(out_f + gj[None, :].to(tl.int64) * rows_x + ri[:, None], d, mask=keep_f)
             # after d is stored: both at once spill
             e = tl.sum(tl.reshape(P * si[:, None], (NI, RX, BC)), axis=1)  # [NI, BC]
             tl.store(out_b + gi[:, None].to(tl.int64) * rows_y + rj[None, :], e, mask=keep_b)
             if OVERLAPS:
-                square_u = tl.sum(tl.sum(tl.reshape(G * G, (NI, RX, NC, RY)), axis=3), axis=1)
-                square_v = tl.sum(tl.sum(tl.reshape(H * H, (NI, RX, NC, RY)), axis=3), axis=1)
+                square_u = tl.sum(tl.reshape(tl.sum(tl.reshape(G * G, (NI, RX, BC)), axis=1), (NI, NC, RY)), axis=2)
+                square_v = tl.sum(tl.reshape(tl.sum(tl.reshape(H * H, (NI, RX, BC)), axis=1), (NI, NC, RY)), axis=2)
                 keep = (gi[:, None] < blocks_x) & (gj[None, :] < blocks_y)
                 first = module.to(tl.int64) * blocks_x
                 here = (first + gi[:, None]) * blocks_y + gj[None, :]
