@@ -84,8 +84,8 @@ def pairwise(
 
     Cost:
         2 k_x k_y (m + n) flop an unordered pair, whatever the number of λ's, and for each λ what ``sparsify`` costs.
-        Peak memory: inputs + outputs + a few tiles (64 MiB on the CPU, 256 MiB on a GPU), plus a copy of an input that
-        is not stored by direction.
+        Peak memory: inputs + outputs + working memory, 64 MiB on the CPU, on a GPU a quarter of what is free, from
+        256 MiB to 1 GiB; plus a copy of an input that is not stored by direction.
     """
     names = check_metrics("pairwise", metrics, PAIRWISE, p)
     expect(

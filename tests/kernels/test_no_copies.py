@@ -111,6 +111,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "pairwise": lambda: tk.pairwise(adapters(9, 8), **ALL),
     "pairwise of two": lambda: tk.pairwise(adapters(9, 8, (2,)), adapters(5, 3, (2,)), **ALL),
     "pairwise of several λ": lambda: tk.pairwise(adapters(9, 8), lam=[0.0, 0.01], **ALL),
+    "pairwise with norms": lambda: tk.pairwise(adapters(9, 8), norm=torch.empty(9, device=GPU), **ALL),
     "pairwise by Adam": lambda: tk.pairwise(adapters(9, 8), adapters(5, 3), solver=tk.Solver(0.1, **ADAM), **ALL),
     "sparsify": lambda: tk.sparsify(*spectra(), 0.1, return_info=True),
     "sparsify of several λ": lambda: tk.sparsify(*spectra(), [0.0, 0.1]),

@@ -16,6 +16,10 @@ import torch
 from taskvec_kernels.metrics import PAIRWISE, SPECTRAL
 
 ROOT = Path(__file__).parents[2]
+COMPILED = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") == "1",
+    reason="needs Triton, and its compiler instead of its interpreter",
+)
 
 
 def test_one_function_a_metric() -> None:
@@ -26,8 +30,7 @@ def test_one_function_a_metric() -> None:
     assert set(re.findall(r'NAME == "(\w+)"', source)) == names
 
 
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
-@pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="compiles, which the interpreter does not")
+@COMPILED
 def test_a_metric_without_a_function_does_not_compile() -> None:
     from triton.compiler.errors import CompilationError
 
@@ -54,8 +57,7 @@ def test_the_backend_is_imported_when_it_is_used() -> None:
     assert run.stdout.split() == ["False"]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
-@pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="records launches, which the interpreter runs")
+@COMPILED
 @pytest.mark.parametrize(("memory", "panels", "packed"), [(0, 34, 1.45e9), (80 * 2**30, 4, 0.87e9)])
 def test_panels_follow_the_free_memory(memory: int, panels: int, packed: float) -> None:
     """What docs/PERFORMANCE.md predicts for N = 2,048 rests on these launches."""

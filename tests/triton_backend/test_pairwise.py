@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from taskvec_kernels import LowRankSVD, Pairwise, lowrank_svd, pairwise
+from taskvec_kernels import LowRankSVD, Pairwise, Solver, lowrank_svd, pairwise
 from taskvec_kernels.backends.triton import pairs as launcher
 from taskvec_kernels.backends.triton.launch import Machine, Strided
 from tests.kernels import bounds
@@ -139,6 +139,23 @@ def test_zero_adapters_and_padding() -> None:
     out = check(both).forward
     assert (out["rec"][6] == 0).all() and (out["rec"][:, 6] == 0).all() and out["cosine"][6].isnan().all()
     check(padded(x, 11))
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("solver", [Solver(), Solver([0.0, 0.2]), Solver(0.2, "adam", steps=6)], ids=str)
+def test_updates_that_are_longer_than_their_spectra(solver: Solver) -> None:
+    """``norm``: the CPU's results, and those of ‖S‖ where nothing was told."""
+    x, y = zoo(6, 40, 33, 5), zoo(3, 40, 33, 3, seed=10)
+    norms = tuple(side.S.double().norm(dim=-1) * (1.5 + torch.arange(len(side.S))) for side in (x, y))
+    for other, norm in ((None, norms[0]), (y, norms)):
+        options = {"metrics": ALL_PAIRWISE, "spectra": True, "p": 3.0, "solver": solver, "norm": norm}
+        got = pairwise(x, other, backend="triton", **options)  # type: ignore[arg-type]
+        want = pairwise(x, other, backend="cpu", **options)  # type: ignore[arg-type]
+        for way, expected in zip(got, want, strict=True):
+            for name, value in (expected or {}).items():
+                torch.testing.assert_close(way[name], value, rtol=1e-4, atol=1e-4, equal_nan=True, msg=name)
+    told = pairwise(x, norm=x.S.double().norm(dim=-1), metrics=ALL_PAIRWISE, p=3.0, backend="triton")
+    assert_same_bits(told.forward, pairwise(x, metrics=ALL_PAIRWISE, p=3.0, backend="triton").forward)
 
 
 @pytest.mark.usefixtures("small_tiles")
