@@ -74,6 +74,6 @@ def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bo
             CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=32, RUN=RUN,
             ALIGNED=all(t.aligned for t in parts),
             num_warps=2 if block_k * block_r < 1024 and b.element_size() == 4 else 4,  # else it spills
-            maxnreg=255 if b.element_size() == 2 else None,
+            maxnreg={2: 255, 4: 128}.get(b.element_size()),
         )  # fmt: skip
     return out
