@@ -87,39 +87,39 @@ struct Requests {
   PairwiseOutputs of_pairs() const { return {of_metrics(), spectra, d}; }
 };
 
-LowRankSVDArgs lowrank_args(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
-                            Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh) {
-  // b is (batch, m, r): its directions are the last dimension; a is (batch, r, n)
-  const Factor factor_b{pointer(b), m, std::get<0>(b_strides), std::get<2>(b_strides), std::get<1>(b_strides)};
-  const Factor factor_a{pointer(a), n, std::get<0>(a_strides), std::get<1>(a_strides), std::get<2>(a_strides)};
-  return {dtype_of(dtype), batch, r, factor_b, factor_a, pointer<const double>(scale), pointer(u_t), pointer(s), pointer(vh)};
-}
-
-void bind_lowrank_svd(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
-                      Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh, int threads) {
-  const LowRankSVDArgs args = lowrank_args(dtype, batch, m, r, n, b, b_strides, a, a_strides, scale, u_t, s, vh);
-  const py::gil_scoped_release release;
-  lowrank_svd(args, threads);
-}
-
-void bind_lowrank_svd_cuda(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, Address b,
-                           Strides b_strides, Address a, Strides a_strides, Address scale, Address u_t, Address s, Address vh, int device,
-                           Address workspace, Address stream) {
-  const LowRankSVDArgs args = lowrank_args(dtype, batch, m, r, n, b, b_strides, a, a_strides, scale, u_t, s, vh);
-  const py::gil_scoped_release release;
-  lowrank_svd_cuda(args, device, pointer(workspace), pointer(stream));
-}
-
-std::int64_t bind_cuda_workspace(const std::string& dtype, std::int64_t batch, std::int64_t m, std::int64_t r, std::int64_t n, int device) {
-  return lowrank_svd_cuda_workspace(lowrank_args(dtype, batch, m, r, n, 0, {}, 0, {}, 0, 0, 0, 0), device);
-}
-
 // An operand as Python gives it: dtype, address, length, strides of batch, direction and position
 using OperandTuple = std::tuple<std::string, Address, std::int64_t, Strides>;
+// Outputs of lowrank_svd: u_t, s, vh
+using SvdTuple = std::tuple<Address, Address, Address>;
 
 Operand operand(const OperandTuple& given) {
   const auto& [dtype, address, length, strides] = given;
   return {dtype_of(dtype), {pointer(address), length, std::get<0>(strides), std::get<1>(strides), std::get<2>(strides)}};
+}
+
+LowRankSVDArgs lowrank_args(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, Address scale,
+                            const SvdTuple& svd) {
+  const auto& [u_t, s, vh] = svd;
+  const Operand left = operand(b), right = operand(a);
+  return {left.dtype, batch, r, left.factor, right.factor, pointer<const double>(scale), pointer(u_t), pointer(s), pointer(vh)};
+}
+
+void bind_lowrank_svd(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, Address scale, const SvdTuple& svd,
+                      int threads) {
+  const LowRankSVDArgs args = lowrank_args(batch, r, b, a, scale, svd);
+  const py::gil_scoped_release release;
+  lowrank_svd(args, threads);
+}
+
+void bind_lowrank_svd_cuda(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, Address scale,
+                           const SvdTuple& svd, int device, Address workspace, Address stream) {
+  const LowRankSVDArgs args = lowrank_args(batch, r, b, a, scale, svd);
+  const py::gil_scoped_release release;
+  lowrank_svd_cuda(args, device, pointer(workspace), pointer(stream));
+}
+
+std::int64_t bind_cuda_workspace(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, int device) {
+  return lowrank_svd_cuda_workspace(lowrank_args(batch, r, b, a, 0, {}), device);
 }
 
 // dtype, batch, m, n
@@ -168,16 +168,16 @@ PYBIND11_MODULE(_C, module) {
   module.doc() = "The compiled core of taskvec_kernels: plain addresses, no checks. Call it through taskvec_kernels.";
   module.def("simd_level", &simd_level, "Name of the SIMD level in use; ValueError when TASKVEC_SIMD names one that cannot run.");
   module.def("available_simd_levels", &available_simd_levels, "Names of the levels this CPU can run, best first.");
-  module.def("lowrank_svd", &bind_lowrank_svd, py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("r"), py::arg("n"), py::arg("b"),
-             py::arg("b_strides"), py::arg("a"), py::arg("a_strides"), py::arg("scale"), py::arg("u_t"), py::arg("s"), py::arg("vh"),
-             py::arg("threads"), "Writes u_t (batch, k, m), s (batch, k), vh (batch, k, n).");
+  module.def("lowrank_svd", &bind_lowrank_svd, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"), py::arg("scale"), py::arg("svd"),
+             py::arg("threads"),
+             "Writes svd, the addresses of u_t (batch, k, m), s (batch, k) and vh (batch, k, n). An operand, here b and a of one dtype, "
+             "is (dtype, address, length, strides of batch, direction and position).");
   module.def("cuda_built", &cuda_built, "Whether this build has the CUDA kernels.");
   module.def("cuda_problem", &cuda_problem, py::arg("device"), "Why a CUDA device cannot run the kernels, in one line; empty when it can.");
-  module.def("cuda_workspace", &bind_cuda_workspace, py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("r"), py::arg("n"),
-             py::arg("device"), "Bytes of device memory that lowrank_svd_cuda works in.");
-  module.def("lowrank_svd_cuda", &bind_lowrank_svd_cuda, py::arg("dtype"), py::arg("batch"), py::arg("m"), py::arg("r"), py::arg("n"),
-             py::arg("b"), py::arg("b_strides"), py::arg("a"), py::arg("a_strides"), py::arg("scale"), py::arg("u_t"), py::arg("s"),
-             py::arg("vh"), py::arg("device"), py::arg("workspace"), py::arg("stream"),
+  module.def("cuda_workspace", &bind_cuda_workspace, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"), py::arg("device"),
+             "Bytes of device memory that lowrank_svd_cuda works in.");
+  module.def("lowrank_svd_cuda", &bind_lowrank_svd_cuda, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"), py::arg("scale"),
+             py::arg("svd"), py::arg("device"), py::arg("workspace"), py::arg("stream"),
              "The same on a CUDA stream: all addresses are the device's. RuntimeError when a launch is refused.");
   module.def("pairwise", &bind_pairwise, py::arg("pairs"), py::arg("x"), py::arg("y"), py::arg("precision"), py::arg("p"), py::arg("lam"),
              py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
@@ -196,8 +196,7 @@ PYBIND11_MODULE(_C, module) {
         project(args, threads);
       },
       py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("r"), py::arg("u"), py::arg("vh"), py::arg("b"), py::arg("a"),
-      py::arg("scale"), py::arg("clip"), py::arg("d"), py::arg("threads"),
-      "Writes d (batch, k). An operand is (dtype, address, length, strides of batch, direction and position).");
+      py::arg("scale"), py::arg("clip"), py::arg("d"), py::arg("threads"), "Writes d (batch, k).");
   module.def(
       "project_dense",
       [](bool f64, std::int64_t batch, std::int64_t k, const OperandTuple& u, const OperandTuple& vh, const OperandTuple& tau, bool clip,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,13 +12,9 @@ from .. import _C
 from ..dispatch.arguments import DTYPES, result_dtype
 from ..dispatch.values import check_weights
 from ..solver import Solver
-from ..types import Adapters
+from ..types import Adapters, LowRankSVD
 
 NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES}
-
-
-def dtype_name(t: Tensor) -> str:
-    return NAMES[t.dtype]
 
 
 def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -29,16 +26,10 @@ def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Te
     S = torch.empty(*batch, k, dtype=dtype)
     Vh = torch.empty(*batch, k, n, dtype=dtype)
     _C.lowrank_svd(
-        dtype_name(b), len(b3), m, r, n,
-        b3.data_ptr(), strides(b3), a3.data_ptr(), strides(a3), scales.data_ptr(),
-        Ut.data_ptr(), S.data_ptr(), Vh.data_ptr(), torch.get_num_threads(),
+        len(b3), r, operand(b3, -1, -2), operand(a3), scales.data_ptr(),
+        (Ut.data_ptr(), S.data_ptr(), Vh.data_ptr()), torch.get_num_threads(),
     )  # fmt: skip
     return Ut, S, Vh
-
-
-def strides(t: Tensor) -> tuple[int, int, int]:
-    batch, row, column = t.stride()
-    return batch, row, column
 
 
 def operand(t: Tensor, direction: int = -2, position: int = -1) -> tuple[str, int, int, tuple[int, int, int]]:
@@ -147,13 +138,21 @@ def pairwise(
     forward = outputs(left, right)
     backward = {} if y is None else outputs(right, left)
     _C.pairwise(
-        (dtype_name(x.U), batch.numel(), m, n), addresses(left), None if y is None else addresses(right),
+        (NAMES[x.U.dtype], batch.numel(), m, n), addresses(left), None if y is None else addresses(right),
         precision, p or 1.0, lams, as_tuple(solver),
         {name: t.data_ptr() for name, t in forward.items()},
         {name: t.data_ptr() for name, t in backward.items()},
         torch.get_num_threads(),
     )  # fmt: skip
     return [*forward.values(), *backward.values()]
+
+
+def route(x: LowRankSVD, y: LowRankSVD | None, precision: str) -> tuple[str, str]:
+    """How ``pairwise`` multiplies the left and the right directions: "dots", "panels" or "vnni"."""
+    *batch, _, m, _ = x.U.shape
+    shape = str(x.U.dtype).removeprefix("torch."), math.prod(batch), m, x.Vh.shape[-1]
+    left, right = (None if side is None else (side.S.shape[-2], side.S.shape[-1]) for side in (x, y))
+    return _C.pairwise_route(shape, left, right, precision)
 
 
 def stored_by_direction(x: Adapters, dtype: torch.dtype) -> Adapters:

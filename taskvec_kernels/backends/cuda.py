@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import _C
 from ..dispatch.arguments import result_dtype
-from .cpu import dtype_name, strides
+from .cpu import operand
 
 
 def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -27,12 +27,11 @@ def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Te
         Ut = torch.empty(*batch, k, m, dtype=dtype, device=device)
         S = torch.empty(*batch, k, dtype=dtype, device=device)
         Vh = torch.empty(*batch, k, n, dtype=dtype, device=device)
-        size = _C.cuda_workspace(dtype_name(b), len(b3), m, r, n, index)
+        left, right = operand(b3, -1, -2), operand(a3)
+        size = _C.cuda_workspace(len(b3), r, left, right, index)
         workspace = torch.empty(size, dtype=torch.uint8, device=device)
     _C.lowrank_svd_cuda(
-        dtype_name(b), len(b3), m, r, n,
-        b3.data_ptr(), strides(b3), a3.data_ptr(), strides(a3), scales.data_ptr(),
-        Ut.data_ptr(), S.data_ptr(), Vh.data_ptr(),
+        len(b3), r, left, right, scales.data_ptr(), (Ut.data_ptr(), S.data_ptr(), Vh.data_ptr()),
         index, workspace.data_ptr(), torch.cuda.current_stream(device).cuda_stream,
     )  # fmt: skip
     return Ut, S, Vh

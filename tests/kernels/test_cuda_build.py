@@ -51,11 +51,12 @@ def test_without_a_gpu_every_call_says_so_in_one_line() -> None:
     ) as caught:
         lowrank_svd(b, a, backend="cuda")
     assert one_line(str(caught.value))
+    operands = [("float32", 0, length, (0, 0, 0)) for length in (9, 8)]
     with pytest.raises(RuntimeError, match="CUDA") as raised:
-        _C.cuda_workspace("float32", 1, 9, 3, 8, 0)
+        _C.cuda_workspace(1, 3, *operands, 0)
     assert one_line(str(raised.value))
     with pytest.raises(RuntimeError, match="CUDA") as raised:
-        _C.lowrank_svd_cuda("float32", 1, 9, 3, 8, 0, (0, 0, 0), 0, (0, 0, 0), 0, 0, 0, 0, 0, 0, 0)
+        _C.lowrank_svd_cuda(1, 3, *operands, 0, (0, 0, 0), 0, 0, 0)
     assert one_line(str(raised.value))
 
 
@@ -107,7 +108,7 @@ class CoreOnTheCpu:
     """``_C`` whose CUDA entry takes host addresses: what is left is the way from tensors to the core."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[object, ...]] = []
+        self.asked: list[tuple[Any, ...]] = []
         self.where: tuple[object, ...] = ()
 
     def cuda_workspace(self, *arguments: object) -> int:
@@ -131,7 +132,9 @@ def test_the_way_from_tensors_to_the_core(dtype: torch.dtype, monkeypatch: pytes
     for left, right in ((b, a), (b.mT.contiguous().mT, a[:1].expand(2, -1, -1, -1))):
         got = cuda.lowrank_svd(left, right, scale)
         assert_same_bits(got, native.lowrank_svd(left, right, scale))
-    assert core.asked[0] == (str(dtype).removeprefix("torch."), 10, 9, 3, 8, 3)
+    batch, r, *operands, index = core.asked[0]
+    name = str(dtype).removeprefix("torch.")
+    assert (batch, r, index) == (10, 3, 3) and [(o[0], o[2]) for o in operands] == [(name, 9), (name, 8)]
     assert core.where == (3, 0, 77)
 
 

@@ -133,8 +133,13 @@ def test_numpy_arrays_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     from taskvec_kernels.backends import cpu as native
 
     b, a = numpy_of(*factors(9, 12, 4))
-    seen = []
+    seen: list[int] = []
     run = native._C.lowrank_svd
-    monkeypatch.setattr(native._C, "lowrank_svd", lambda *arguments: (seen.extend(arguments), run(*arguments)))
+
+    def watched(batch: int, r: int, b: tuple[str, int], a: tuple[str, int], *rest: object) -> None:
+        seen.extend([b[1], a[1]])
+        run(batch, r, b, a, *rest)
+
+    monkeypatch.setattr(native._C, "lowrank_svd", watched)
     lowrank_svd(b, a)
-    assert b.ctypes.data in seen and a.ctypes.data in seen
+    assert seen == [b.ctypes.data, a.ctypes.data]

@@ -108,7 +108,7 @@ def test_the_core_refuses_a_name_it_does_not_know() -> None:
         with pytest.raises(ValueError, match=f"unknown {what} 'none'"):
             _C.sparsify(False, 0, 1, wrong, 0, 0, 0, 0, 0, 0, 0, 0, None, 1)
     with pytest.raises(ValueError, match="unknown dtype 'int8'"):
-        _C.lowrank_svd("int8", 0, 1, 1, 1, 0, (0, 0, 0), 0, (0, 0, 0), 0, 0, 0, 0, 1)
+        _C.lowrank_svd(0, 1, *[("int8", 0, 1, (0, 0, 0))] * 2, 0, (0, 0, 0), 1)
 
 
 @pytest.mark.parametrize(
