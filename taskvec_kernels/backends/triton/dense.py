@@ -67,6 +67,7 @@ def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
             *arguments, parts, m, n, k, rows, columns,
             COLUMNS=COLUMNS, BM=ROWS, BN=BN, K=K, ALIGNED=all(t.aligned for t in factors),
             PRECISION="ieee" if dtype == torch.float64 else "tf32x3", num_warps=4, num_stages=3,
+            maxnreg=128 if dtype == torch.float64 else None,  # else it spills
         )  # fmt: skip
     d = parts.sum(1).view(*batch, k)
     return d.clamp_(min=0) if clip else d  # clamp keeps NaN
