@@ -76,9 +76,15 @@ def scale_tensor(function: str, scale: float | Array, batch: tuple[int, ...], li
         ) from error
 
 
+def forward_mode() -> bool:
+    """Whether dual numbers may be around: inside of ``forward_ad.dual_level`` or a forward-mode transform."""
+    level: int = getattr(forward_ad, "_current_level", 0)
+    return level >= 0
+
+
 def has_derivative(t: Tensor) -> bool:
     """Whether something is to be differentiated with respect to ``t``, in either mode."""
-    if t.requires_grad or forward_ad._current_level < 0:
+    if t.requires_grad or not forward_mode():
         return t.requires_grad
     return forward_ad.unpack_dual(t).tangent is not None  # type: ignore[no-untyped-call]
 

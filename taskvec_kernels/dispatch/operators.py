@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._functorch import pyfunctorch
 from torch.nn import Parameter
 
 from ..solver import Solver
 from ..types import Adapters
 from . import autograd
-from .arguments import result_dtype
+from .arguments import forward_mode, result_dtype
 from .registry import implementation
 from .values import check_norm
 
@@ -223,6 +222,8 @@ def derivative_is_traced() -> bool:
         return True
     if not torch._C._are_functorch_transforms_active():
         return False
+    from torch._functorch import pyfunctorch  # private: only where it is needed
+
     return pyfunctorch.retrieve_current_functorch_interpreter().key() != torch._C._functorch.TransformType.Vmap
 
 
@@ -243,11 +244,6 @@ def differentiated(*arguments: Any) -> bool:
     if transforms() or forward_mode():
         return True
     return torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in arguments)
-
-
-def forward_mode() -> bool:
-    level: int = torch.autograd.forward_ad._current_level
-    return level >= 0
 
 
 dispatch_modes = torch._C._len_torch_dispatch_stack

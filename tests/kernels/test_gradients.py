@@ -49,6 +49,11 @@ def sparse(*arguments: Tensor, **settings: Any) -> tuple[Tensor, ...]:
     return S, info.objective
 
 
+def truncated(*parts: Tensor) -> tuple[Tensor, ...]:
+    """With ‖τ‖ of each adapter as an input of its own."""
+    return pairs_of(*parts[:6], norm=parts[6:], lam=0.02)
+
+
 def pairs_of(*parts: Tensor, **settings: Any) -> tuple[Tensor, ...]:
     sides = [LowRankSVD(*parts[i : i + 3]) for i in range(0, len(parts), 3)]
     out = pairwise(*sides, metrics=PAIRWISE, spectra=True, p=3.0, **settings)
@@ -77,6 +82,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "pairwise": (pairs_of, tuple(x)),
     "pairwise of two": (pairs_of, (*x, *y)),
     "pairwise of several λ's": (lambda *t: pairs_of(*t, lam=[0.0, 0.02]), (*x, *y)),
+    "pairwise of truncated adapters": (truncated, (*x, *y, 1.1 * x.S.norm(dim=-1), 1.2 * y.S.norm(dim=-1))),
     "factors to pairs": (lambda *t: pairs_of(*lowrank_svd(*t)), related),
 }
 cases = pytest.mark.parametrize("name", CASES)
@@ -116,6 +122,7 @@ def test_finite_differences(name: str) -> None:
     assert torch.autograd.gradcheck(function, asked(tensors), check_forward_ad=True, fast_mode="pair" in name)
 
 
+@pytest.mark.slow
 @cases
 def test_second_derivatives(name: str) -> None:
     function, tensors = CASES[name]
@@ -134,6 +141,7 @@ def test_transforms_of_torch_func(name: str) -> None:
     assert_close([moved], [sum((g * t).sum() for g, t in zip(want, tangents, strict=True))])
 
 
+@pytest.mark.slow
 @cases
 def test_vmap(name: str) -> None:
     function, tensors = CASES[name]
@@ -159,7 +167,8 @@ def test_hessian() -> None:
     assert_close([torch.func.hessian(loss)(b, a, scale)], [forward_first])
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "several" not in name and "rank one" not in name])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CASES if "several" not in name and "truncated" not in name])
 def test_compile(name: str) -> None:
     function, tensors = CASES[name]
     torch.compiler.reset()
@@ -181,6 +190,7 @@ TRACED: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRACED)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_compile_of_transforms(name: str) -> None:

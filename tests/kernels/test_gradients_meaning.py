@@ -274,6 +274,7 @@ def test_a_call_that_needs_no_gradient_goes_the_short_way(monkeypatch: pytest.Mo
         lowrank_svd(b.clone().requires_grad_(), a)
 
 
+@pytest.mark.slow
 def test_fine_tuning_with_a_penalty_moves_the_projection() -> None:
     """A LoRA that learns a task, half of it a stored one, leaves or takes in the directions of that."""
     known, new = (b @ a / 8 for b, a in (factors(12, 10, 2, dtype=FP64, seed=seed) for seed in (5, 8)))
