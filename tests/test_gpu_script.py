@@ -44,7 +44,7 @@ def test_every_step_runs_whatever_became_of_the_last(tree: Path) -> None:
     assert run.returncode == 1, run.stderr
     calls = (tree / "calls").read_text()
     order = ["cmake -S", "cmake --build", "test_cuda_device", "test_functions.py -k", "test_functions.py\n",
-             "test_lowrank_cuda.py", "test_pairs_gpu.py", "benchmarks", "memcheck", "racecheck"]  # fmt: skip
+             "test_lowrank_cuda.py", "test_pairs_gpu.py", "taskvec_bench", "memcheck", "racecheck"]  # fmt: skip
     places = [calls.index(word) for word in order]
     assert places == sorted(places)
     summary = run.stdout[run.stdout.index("== summary") :]

@@ -1,170 +1,148 @@
-"""``make bench-compare REF=…``: today's kernels and those of another revision, timed alternately in one run."""
+"""``make bench-compare REF=…``: today's kernels and those of another revision, in fresh processes that alternate."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
+import os
 import re
-import signal
+import statistics
+import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, NoReturn
+from pathlib import Path
 
-from . import revisions
-from .case import Case
-from .fingerprints import WHOLE_JOB
-from .machine import source_tree
-from .ratios import MARGIN, geometric_mean
-from .real import VARIANT as REAL
-from .registry import selected
-from .turns import FEWEST, LeftOut, Outcome, Trees, compared
-from .version import CompareError
+from .measure.machine import source_tree
+from .measure.run import ProcessFailedError, Selection, environment, samples
 
-SMALL_FLOP, SMALL_BYTES = 1e7, 3e6  # about a millisecond
+MARGIN = 0.03  # below, the placement of code and data in memory decides
+FEWEST = 10  # pairs of processes: of fewer, 90 % on one side say little
+PACKAGE = "taskvec_kernels/__init__.py"
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise CompareError(f"{message}; see --help")
+class CompareError(Exception):
+    """The comparison cannot be made; the message is for the person who asked for it."""
 
 
-def parser() -> Parser:
-    parser = Parser(
-        "bench-compare",
-        description="Today's kernels and those of another revision, timed alternately in one run.",
-        epilog=f"A case is called slower or faster if 80 % of its rounds are so by more than {MARGIN:.0%}.",
-    )
-    parser.add_argument("--ref", default="", help="any git revision (default: where this branch left main)")
-    parser.add_argument("--only", default="", metavar="REGEX", help="cases whose name has this")
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--quick", action="store_true", help="the cases of bench-quick alone (default: small ones too)")
-    amount.add_argument("--all", action="store_true", help="every case of the registry")
-    parser.add_argument(
-        "--rounds", type=int, default=30, help=f"of a case (default: 30), at least {FEWEST}; long calls get fewer"
-    )
-    parser.add_argument("--fail-above", type=float, metavar="X", help="exit 1 if 80 %% of a case's ratios are above X")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    return parser
-
-
-def chosen(options: argparse.Namespace) -> list[Case]:
-    """The cases that ``options`` ask for; raises CompareError where there is none."""
-    if options.rounds < FEWEST:
-        raise CompareError(f"--rounds {options.rounds}: at least {FEWEST} are needed")
+def git(root: Path, *arguments: str) -> str:
     try:
-        named = selected(options.only)
-    except re.error as error:
-        raise CompareError(f"--only {options.only}: not a regular expression: {error}") from None
-    # inputs go to both versions through a file: tensors, not what a peer or taskvec has prepared
-    kernels = [case for case in named if case.variant not in (WHOLE_JOB, REAL)]
-    ours = [case for case in kernels if any(provider.startswith("ours/") for provider in case.providers)]
-    cases = [case for case in ours if options.all or case.quick or (not options.quick and is_small(case))]
-    if not cases:
-        raise CompareError(f"--only {options.only}: matches none of these cases, {len(ours)} with --all")
-    return cases
+        run = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise CompareError("git is not installed; comparing with a revision needs it") from None
+    if run.returncode:
+        raise CompareError((run.stderr.strip().splitlines() or [f"git {' '.join(arguments)} failed"])[-1])
+    return run.stdout.strip()
 
 
-def is_small(case: Case) -> bool:
-    return case.flop <= SMALL_FLOP and case.bytes <= SMALL_BYTES
+def built(root: Path, ref: str) -> Path:
+    """The folder with the kernels of a revision, built by its own recipe unless they are there already."""
+    sha = git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+    target = root / "build" / "compare" / f"{sha[:12]}-{sys.implementation.cache_tag}"
+    if target.is_dir():
+        return target
+    print(f"building {sha[:8]}, once", file=sys.stderr, flush=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as part:
+        tree, packages, log = Path(part, "tree"), Path(part, "packages"), target.with_suffix(".log")
+        git(root, "archive", "--output", f"{part}/tree.tar", sha)
+        with tarfile.open(f"{part}/tree.tar") as files:
+            files.extractall(tree, filter="data")
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(packages), str(tree)]
+        with log.open("w") as output:  # the kernels of a GPU are not compared, and take minutes to compile
+            environ = {**os.environ, "TASKVEC_CUDA": "off"}
+            status = subprocess.run(
+                command, stdout=output, stderr=subprocess.STDOUT, env=environ, check=False
+            ).returncode
+        if status or not (packages / PACKAGE).exists():
+            raise CompareError(f"{ref} ({sha[:8]}) does not build; the whole output is in {log}")
+        packages.rename(target)
+    return target
+
+
+def check_import(tree: Path) -> None:
+    """Raises CompareError unless a process for ``tree`` has the kernels of ``tree``."""
+    command = [sys.executable, "-P", "-c", "import taskvec_kernels as tk; print(tk.__file__)"]
+    run = subprocess.run(command, env=environment(tree), capture_output=True, text=True, check=False)
+    if run.stdout.strip() != str(tree / PACKAGE):
+        found = (run.stdout or run.stderr).strip().splitlines() or ["nothing"]
+        raise CompareError(f"expected the kernels of {tree}, got {found[-1]}")
+
+
+def ends(ratios: Sequence[float]) -> tuple[float, float]:
+    """The ratios' 10 and 90 % quantiles."""
+    low, *_, high = statistics.quantiles(ratios, n=10, method="inclusive")
+    return low, high
+
+
+def verdict(ratios: Sequence[float]) -> str:
+    """What may be said of today: that it differs only if 90 % of the pairs do so by more than ``MARGIN``."""
+    low, high = ends(ratios)
+    return "slower" if low > 1 + MARGIN else "faster" if high < 1 - MARGIN else "same"
+
+
+def compared(selection: Selection, today: Path, other: Path, pairs: int) -> dict[tuple[str, str], list[float]]:
+    """Today's time over the other's, of every case and provider that both have; one ratio for each pair of processes.
+
+    Whatever slows both processes of a pair is not in its ratio.
+    """
+    times: list[dict[tuple[str, str], list[float]]] = [{}, {}]
+    why = {}
+    for pair in range(pairs):
+        print(f"pair {pair + 1} of {pairs}", file=sys.stderr, flush=True)
+        for which in (0, 1) if pair % 2 == 0 else (1, 0):  # A B B A: a drift meets both alike
+            for sample in samples(selection, (today, other)[which]):
+                key = sample.case, sample.provider
+                if sample.times:
+                    times[which].setdefault(key, []).append(min(sample.times))
+                else:
+                    why[key] = f"{('today', 'the other')[which]}: {sample.refused or sample.left_out}"
+    for (case, provider), reason in why.items():
+        print(f"left out: {case}, {provider}: {reason}", file=sys.stderr)
+    both = [key for key in times[0] if key in times[1] and key not in why]
+    return {key: [a / b for a, b in zip(times[0][key], times[1][key], strict=True)] for key in both}
+
+
+def report(ratios: dict[tuple[str, str], list[float]]) -> None:
+    verdicts = [verdict(found) for found in ratios.values()]
+    print("today/other  10–90 %       verdict  case, provider")
+    for (key, found), said in zip(ratios.items(), verdicts, strict=True):
+        low, high = ends(found)
+        print(f"{statistics.median(found):<12.3f} {low:.3f}–{high:.3f}  {said:7}  {', '.join(key)}")
+    counts = ", ".join(f"{verdicts.count(said)} {said}" for said in ("faster", "same", "slower"))
+    mean = math.exp(statistics.fmean(math.log(statistics.median(found)) for found in ratios.values())) if ratios else 1
+    print(f"{counts}; geometric mean {mean:.3f}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status is 0, 1 for --fail-above, 2 for bad input, 130 for Ctrl-C."""
-    try:
-        options = parser().parse_args(arguments)
-        cases = chosen(options)
-        root = source_tree()
-        if root is None:
-            raise CompareError("taskvec_kernels is not imported from a checkout; make bench-compare runs in one")
-        sha = revisions.resolved(root, options.ref)
-        other = revisions.built(root, sha)
-    except (CompareError, revisions.RevisionError) as error:
-        return failed(str(error))
-    except KeyboardInterrupt:
-        return failed("interrupted", 130)
-    return run(cases, Trees(root, other, sha[:8]), options)
-
-
-def run(cases: Sequence[Case], trees: Trees, options: argparse.Namespace) -> int:
-    """Compare the kernels of two trees and print as ``options`` say; the exit status is that of ``main``."""
-    name = trees.name
-    results: list[Outcome | LeftOut] = []
-    status = 0
-    try:
-        with trees.processes() as pair:
-            for version in pair:
-                say(f"{version.name:8} {version.package}")
-        if not options.json:
-            print(f"{'today/' + name:14} {'20–80 %':11}  verdict  {name:>9}  {'today':>9}  case, provider", flush=True)
-        for result in (result for case in cases for result in compared(case, trees, options.rounds)):
-            results.append(result)
-            if not options.json:
-                print(line(result), flush=True)
-    except CompareError as error:
-        return failed(str(error))
-    except KeyboardInterrupt:
-        status = failed("interrupted", 130)
-    outcomes = [result for result in results if isinstance(result, Outcome)]
-    if options.json:
-        print(json.dumps(document(name, results, interrupted=bool(status)), indent=2))
-    elif outcomes:
-        print(summary(outcomes))
-    if options.fail_above is not None and any(o.ratio.q20 > options.fail_above for o in outcomes):
-        return status or 1
-    return status
-
-
-def line(result: Outcome | LeftOut) -> str:
-    """A row of the table."""
-    where = f"{result.case}, {result.provider}"
-    if isinstance(result, LeftOut):
-        return f"{'—':14} {'':11}  left out: {where}: {result.version}: {result.why}"
-    ratio = result.ratio
-    return (
-        f"{ratio.median:<14.3f} {ratio.q20:.3f}–{ratio.q80:.3f}  {ratio.verdict:7}  {duration(result.other):>9}  "
-        f"{duration(result.today):>9}  {where}"
+    """The exit status: 0, 1 for --fail-above, 2 for what cannot be compared, 130 for Ctrl-C."""
+    parser = argparse.ArgumentParser("bench-compare", description=__doc__)
+    parser.add_argument("--ref", default="main", help="any git revision (default: main)")
+    parser.add_argument("--only", default="", metavar="REGEX", help="cases whose name matches")
+    parser.add_argument("--all", action="store_true", help="every case (default: those of the quick run)")
+    parser.add_argument("--pairs", type=int, default=10, help=f"of processes (default: 10, at least {FEWEST})")
+    parser.add_argument(
+        "--fail-above", type=float, metavar="X", help="exit with 1 if 90 %% of a case's ratios are above X"
     )
-
-
-def duration(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"
-
-
-def summary(outcomes: Sequence[Outcome]) -> str:
-    worst = max(outcomes, key=lambda outcome: outcome.ratio.median)
-    verdicts = [outcome.ratio.verdict for outcome in outcomes]
-    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ("faster", "same", "slower"))
-    mean = geometric_mean(outcome.ratio.median for outcome in outcomes)
-    return f"{counts}; geometric mean {mean:.3f}, worst {worst.ratio.median:.3f}: {worst.case}, {worst.provider}"
-
-
-def document(name: str, results: Sequence[Outcome | LeftOut], *, interrupted: bool) -> dict[str, Any]:
-    """What --json prints; times in seconds."""
-    outcomes = [result for result in results if isinstance(result, Outcome)]
-    worst = max(outcomes, key=lambda outcome: outcome.ratio.median, default=None)
-    return {
-        "ref": name,
-        "interrupted": interrupted,
-        "results": [asdict(o) | {"ratio": asdict(o.ratio), "verdict": o.ratio.verdict} for o in outcomes],
-        "left_out": [asdict(result) for result in results if isinstance(result, LeftOut)],
-        "geometric_mean": geometric_mean(o.ratio.median for o in outcomes) if outcomes else None,
-        "worst": f"{worst.case}, {worst.provider}" if worst else None,
-    }
-
-
-def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
-def failed(message: str, status: int = 2) -> int:
-    say(f"bench-compare: {message}")
-    return status
+    options = parser.parse_args(arguments)
+    root = source_tree()
+    try:
+        re.compile(options.only)
+        if root is None or options.pairs < FEWEST:
+            raise CompareError(f"needs a checkout, and --pairs {FEWEST} or more")
+        other = built(root, options.ref)
+        check_import(other)
+        selection = Selection(options.only, quick=not options.all, seconds=0.1, ours=True)
+        ratios = compared(selection, root, other, options.pairs)
+    except (CompareError, ProcessFailedError, re.error) as error:
+        print(f"bench-compare: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    report(ratios)
+    return int(options.fail_above is not None and any(ends(found)[0] > options.fail_above for found in ratios.values()))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # files and processes are cleared as after Ctrl-C
     sys.exit(main())

@@ -1,258 +1,118 @@
-"""Two versions in turn: what a ratio says, and that each process holds the version it is said to hold."""
+"""Two revisions in turn: a planted slowdown is found, and each process holds the kernels it is said to hold."""
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import subprocess
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 import taskvec_kernels
-from taskvec_bench import compare, turns
-from taskvec_bench.ratios import Ratio, geometric_mean, paired
-from taskvec_bench.turns import LeftOut, Outcome, Trees
-from taskvec_bench.version import CompareError, Version
+from taskvec_bench import compare
+from taskvec_bench.measure.run import Selection
 
 ROOT = Path(taskvec_kernels.__file__).parents[1]
 
-# what an older version may be: without a function, wrong, deadly, slow
+# what an older version may be: wrong, or fast: today's is slower
 DEFECTS = """
-import os, time
-_project, _compare_spectra = project, compare_spectra
-del sparsify
-def lowrank_svd(*a, **k):
-    os.kill(os.getpid(), 9)
-def project(*a, **k):
-    print("noise on standard output")
-    return _project(*a, **k) + 1
+import time
+_compare_spectra, _project = compare_spectra, project
 def compare_spectra(*a, **k):
     time.sleep(0.02)
     return _compare_spectra(*a, **k)
+def project(*a, **k):
+    return _project(*a, **k) + 1
 """
 
 
-def times(*, factor: float, noise: float, drift: float = 0.0, rounds: int = 30) -> tuple[list[float], list[float]]:
-    """Of today and of the other, in the order ABBA: today ``factor`` times slower, the machine slowing by ``drift``."""
+def ratios(factor: float, noise: float, drift: float = 0.0) -> list[float]:
+    """Of ten pairs, A B B A: today ``factor`` times slower, the machine slowing by ``drift``."""
     chance = random.Random(0)
-    both: tuple[list[float], list[float]] = ([], [])
-    for turn in range(2 * rounds):
-        which = (0, 1, 1, 0)[turn % 4]
-        slowed = (1 + drift * turn / rounds) * chance.lognormvariate(0, noise)
-        both[which].append((factor if which == 0 else 1) * slowed)
-    return both
+    times = [(1 + drift * turn / 10) * chance.lognormvariate(0, noise) for turn in range(20)]
+    a_first = [turn % 4 in (0, 3) for turn in range(0, 20)]
+    today, other = ([t for t, a in zip(times, a_first, strict=True) if a is which] for which in (True, False))
+    return [factor * a / b for a, b in zip(today, other, strict=True)]
 
 
 @pytest.mark.parametrize(
     ("made", "verdict"),
-    [
-        ({"factor": 1.0, "noise": 0.02}, "same"),
-        ({"factor": 1.0, "noise": 0.3}, "same"),
-        ({"factor": 1.1, "noise": 0.02}, "slower"),
-        ({"factor": 0.9, "noise": 0.02}, "faster"),
-        ({"factor": 1.02, "noise": 0.001}, "same"),
-        ({"factor": 1.0, "noise": 0.01, "drift": 5.0}, "same"),
-        ({"factor": 1.1, "noise": 0.01, "drift": 1.0}, "slower"),
-    ],
-)
-def test_a_verdict_needs_most_rounds(made: dict[str, float], verdict: str) -> None:
-    assert paired(*times(**made)).verdict == verdict
+    [((1, 0.01), "same"), ((1, 0.3), "same"), ((1.1, 0.02), "slower"), ((0.9, 0.02), "faster"), ((1.02, 0.001), "same"),
+     ((1, 0.01, 0.2), "same"), ((1.2, 0.01, 0.5), "slower")],
+)  # fmt: skip
+def test_a_verdict_needs_most_pairs(made, verdict) -> None:
+    assert compare.verdict(ratios(*made)) == verdict
 
 
-def test_a_ratio_is_todays_time_over_the_others() -> None:
-    assert paired([2, 4, 6, 8, 10], [2, 2, 2, 2, 2]) == Ratio(3, pytest.approx(1.8), pytest.approx(4.2), 5)
-    assert geometric_mean([0.5, 2.0, 8.0]) == pytest.approx(2)
-    with pytest.raises(ValueError):
-        paired([1, 2], [1])
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tree = tmp_path_factory.mktemp("other")
-    ignored = shutil.ignore_patterns("__pycache__", "triton")
-    shutil.copytree(ROOT / "taskvec_kernels", tree / "taskvec_kernels", ignore=ignored)
-    with (tree / "taskvec_kernels" / "__init__.py").open("a") as file:
+def test_a_planted_slowdown_is_found_and_what_is_wrong_is_left_out(tmp_path, capsys) -> None:
+    shutil.copytree(
+        ROOT / "taskvec_kernels", tmp_path / "taskvec_kernels", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    with (tmp_path / "taskvec_kernels" / "__init__.py").open("a") as file:
         file.write(DEFECTS)
-    return tree
-
-
-def test_each_process_has_its_own_kernels(
-    other: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(turns, "SITTINGS", 1)
-    only = "^lowrank_svd minilm-query N=1 m=384 n=384 r=8|^project minilm-query N=2 |^(compare|sparsify exact).* N=4 "
-    options = compare.parser().parse_args(["--only", only, "--rounds", "18", "--json"])
-    assert compare.run(compare.chosen(options), Trees(ROOT, other, "old"), options) == 0
+    compare.check_import(tmp_path)
+    selection = Selection("^(compare_spectra N=4 |project minilm-query N=2 )", seconds=0.001, ours=True)
+    found = compare.compared(selection, tmp_path, ROOT, 2)
+    assert list(found) == [("compare_spectra N=4 r=8", "ours/cpu")]
+    compare.report(found)
     out, err = capsys.readouterr()
-    said = json.loads(out)
-    assert f"old      {other}/taskvec_kernels/__init__.py" in err and f"today    {ROOT}/taskvec_kernels" in err
-    [result] = said["results"]
-    assert (result["case"], result["provider"]) == ("compare_spectra N=4 r=8", "ours/cpu")
-    # only the other one sleeps, a thousand times as long as a call takes
-    assert result["verdict"] == "faster" and result["other"] > 0.02 and result["ratio"]["rounds"] == 18
-    left_out = {each["case"].split()[0]: (each["version"], each["why"]) for each in said["left_out"]}
-    assert left_out["lowrank_svd"] == ("old", "its process ended (SIGKILL)")
-    version, why = left_out["project"]
-    assert version == "old" and why.startswith("wrong: d[") and "the reference says" in why
-    assert left_out["sparsify"] == ("old", "AttributeError: module 'taskvec_kernels' has no attribute 'sparsify'")
+    assert "slower   compare_spectra N=4 r=8, ours/cpu" in out and "0 faster, 0 same, 1 slower" in out
+    assert "left out: project minilm-query N=2 m=384 n=384 r=8, ours/cpu: today: AssertionError" in err
 
 
-@pytest.mark.parametrize(
-    ("package", "message"),
-    [
-        (None, r"old imports \S*, expected a file of {tree}/taskvec_kernels$"),
-        # an editable install fills the gaps
-        (
-            "",
-            r"old (imports \S*, expected a file of {tree}/taskvec_kernels|cannot run today's cases: ImportError: .*)$",
-        ),
-        ("raise OSError('no such CPU')", r"old cannot run today's cases: OSError: no such CPU$"),
-    ],
-)
-def test_other_kernels_than_claimed_are_refused(package: str | None, message: str, tmp_path: Path) -> None:
-    if package is not None:
-        (tmp_path / "taskvec_kernels").mkdir()
-        (tmp_path / "taskvec_kernels" / "__init__.py").write_text(package)
-    version = Version("old", tmp_path)
-    try:
-        with pytest.raises(CompareError, match=message.format(tree=tmp_path)):
-            version.wait()
-    finally:
-        version.close()
-        version.errors.close()
+@pytest.mark.parametrize(("above", "status"), [("1.2", 0), ("1.05", 1)])
+def test_fail_above_asks_nearly_all_ratios(monkeypatch, above, status) -> None:
+    monkeypatch.setattr(compare, "built", lambda root, ref: ROOT)
+    monkeypatch.setattr(
+        compare, "compared", lambda *_: {("a", "ours/cpu"): [0.9] + [1.1] * 9, ("b", "ours/cpu"): [0.5] * 10}
+    )
+    assert compare.main(["--fail-above", above]) == status
+    assert compare.main([]) == 0
 
 
-def test_one_tree_for_both_is_refused() -> None:
-    refused = pytest.raises(CompareError, match=f"^today and old are both {ROOT}$")
-    with refused, Trees(ROOT, ROOT / "tests" / "..", "old").processes():
-        pass
+def test_another_import_than_the_trees_is_refused(tmp_path) -> None:
+    with pytest.raises(compare.CompareError, match=f"expected the kernels of {tmp_path}, got "):
+        compare.check_import(tmp_path)
 
 
-def test_ctrl_c_keeps_what_is_done_and_no_process(
-    other: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    ctrl_c: Callable[[], None],
-) -> None:
-    seen: list[Version] = []
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_a_revision_is_built_once_by_its_own_recipe_or_says_where_the_log_is(tmp_path, monkeypatch, capsys) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True)
 
-    def interrupted(name: str, pair: turns.Pair, rounds: int) -> turns.Times:
-        seen.extend(pair)
-        if len(seen) > 2:  # the second case
-            ctrl_c()
-        return [1.0, 2.0], [1.0, 2.0]
+    (tmp_path / compare.PACKAGE).parent.mkdir()
+    (tmp_path / compare.PACKAGE).write_text("")
+    git("init")
+    git("add", "-A")
+    git("commit", "-m", "one")
+    run = subprocess.run
 
-    monkeypatch.setattr(turns, "SITTINGS", 1)
-    monkeypatch.setattr(turns, "sitting", interrupted)
-    options = compare.parser().parse_args(["--only", "^(sparsify exact|compare_spectra) N=4 "])
-    assert compare.run(compare.chosen(options), Trees(ROOT, other, "old"), options) == 130
-    out, err = capsys.readouterr()
-    assert "1 same" in out and "sparsify" not in out and err.endswith("bench-compare: interrupted\n")
-    assert [version.process.returncode for version in seen] == [-signal.SIGKILL] * 4
+    def pip(command, **options):
+        if "pip" not in command:
+            return run(command, **options)
+        packages, tree = Path(command[-2]), Path(command[-1])
+        shutil.copytree(tree, packages)
+        return subprocess.CompletedProcess(command, 0)
 
-
-def outcome(ratio: float) -> Outcome:
-    return Outcome("a case", "ours/cpu", Ratio(ratio, ratio - 0.01, ratio + 0.01, 30), 1e-3 * ratio, 1e-3)
-
-
-@pytest.fixture
-def made_up(monkeypatch: pytest.MonkeyPatch) -> list[Outcome | LeftOut]:
-    """What a run without processes finds."""
-    results: list[Outcome | LeftOut] = []
-
-    @contextmanager
-    def none(trees: Trees) -> Iterator[Sequence[Any]]:
-        yield [SimpleNamespace(name=name, package=name) for name in ("today", "old")]
-
-    monkeypatch.setattr(Trees, "processes", none)
-    monkeypatch.setattr(compare, "compared", lambda *_: iter(results))
-    return results
+    monkeypatch.setattr(compare.subprocess, "run", pip)
+    folder = compare.built(tmp_path, "HEAD")
+    assert (folder / compare.PACKAGE).is_file() and "once" in capsys.readouterr().err
+    assert compare.built(tmp_path, "HEAD") == folder and capsys.readouterr().err == ""
+    shutil.rmtree(folder)
+    monkeypatch.setattr(
+        compare.subprocess, "run", lambda c, **o: subprocess.CompletedProcess(c, 1) if "pip" in c else run(c, **o)
+    )
+    with pytest.raises(compare.CompareError, match=r"does not build; the whole output is in .*log$"):
+        compare.built(tmp_path, "HEAD")
+    for ref in ("no-such", "--all"):
+        with pytest.raises(compare.CompareError):
+            compare.built(tmp_path, ref)
 
 
-def run(*arguments: str) -> int:
-    case: Any = "the only one"
-    return compare.run([case], Trees(ROOT, ROOT, "old"), compare.parser().parse_args(arguments))
-
-
-@pytest.mark.parametrize(("above", "status"), [("1.2", 0), ("1.05", 1), ("1.095", 0)])
-def test_fail_above_asks_the_whole_interval(made_up: list[Outcome | LeftOut], above: str, status: int) -> None:
-    made_up += [outcome(0.5), outcome(1.1), LeftOut("another", "ours/cpu", "old", "not there")]
-    assert run("--fail-above", above) == status
-    assert run() == 0
-
-
-def test_the_table_and_its_summary(made_up: list[Outcome | LeftOut], capsys: pytest.CaptureFixture[str]) -> None:
-    made_up += [outcome(0.5), outcome(2.0), LeftOut("another", "ours/cpu", "old", "not there")]
-    run()
-    head, faster, slower, left_out, summary = capsys.readouterr().out.splitlines()
-    assert head.split() == ["today/old", "20–80", "%", "verdict", "old", "today", "case,", "provider"]
-    assert faster.split() == ["0.500", "0.490–0.510", "faster", "1", "ms", "500", "µs", "a", "case,", "ours/cpu"]
-    assert slower.split()[:3] == ["2.000", "1.990–2.010", "slower"]
-    assert left_out.endswith("left out: another, ours/cpu: old: not there")
-    assert summary == "1 faster, 0 same, 1 slower; geometric mean 1.000, worst 2.000: a case, ours/cpu"
-
-
-def test_nothing_done_is_not_an_error(made_up: list[Outcome | LeftOut], capsys: pytest.CaptureFixture[str]) -> None:
-    made_up += [LeftOut("another", "ours/cpu", "old", "not there")]
-    assert run() == 0 and run("--json") == 0
-    assert '"geometric_mean": null' in capsys.readouterr().out
-
-
-def test_turns_are_a_b_b_a_as_time_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    class Fake:
-        def __init__(self, name: str, seconds: float) -> None:
-            self.name, self.seconds = name, seconds
-
-        def ask(self, do: str, **request: Any) -> dict[str, float]:
-            if do == "time":
-                asked.append(f"{self.name}{request['calls']}")
-            return {"seconds": self.seconds}
-
-    def sitting(today: float, other: float, rounds: int) -> turns.Times:
-        asked.clear()
-        pair: Any = (Fake("A", today), Fake("B", other))
-        return turns.sitting("ours/cpu", pair, rounds)
-
-    monkeypatch.setattr(turns, "PAUSE", 0)
-    assert sitting(5e-3, 1e-2, 12) == ([5e-3] * 4, [1e-2] * 4)
-    assert asked == ["A2", "B2", "B2", "A2"] * 2  # as many calls of both
-    assert len(sitting(0.2, 0.2, 30)[0]) == 9  # of three sittings, ten seconds of calls together
-    assert len(sitting(100.0, 100.0, 30)[0]) == 6
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--rounds", "3"], "--rounds 3: at least 18 are needed"),
-        (["--rounds", "many"], "argument --rounds: invalid int value: 'many'; see --help"),
-        (["--only", "("], "--only (: not a regular expression: missing ), unterminated subpattern at position 0"),
-        (["--only", "no such case"], "--only no such case: matches none of these cases, 0 with --all"),
-        (["--quick", "--all"], "argument --all: not allowed with argument --quick; see --help"),
-        (["--ref", "no-such"], f"no revision 'no-such' in {ROOT}; git log shows what there is"),
-        (["--ref", "--all"], "argument --ref: expected one argument; see --help"),
-    ],
-)
-def test_bad_input_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if "no-such" in arguments and not (ROOT / ".git").exists():
-        pytest.skip("not a checkout")
+@pytest.mark.parametrize("arguments", [["--pairs", "3"], ["--only", "("], ["--ref", "no-such"]])
+def test_bad_input_is_one_line(arguments, capsys) -> None:
     assert compare.main(arguments) == 2
-    assert capsys.readouterr() == ("", f"bench-compare: {message}\n")
-
-
-def test_cases_are_chosen_by_size() -> None:
-    quick, usual, every = ({c.name for c in chosen(*arguments)} for arguments in (["--quick"], [], ["--all"]))
-    assert quick < usual < every
-    assert not any(name.startswith("limit") for name in every)
-    assert not any("peers" in name or "real adapters" in name for name in every)  # their inputs are not tensors alone
-
-
-def chosen(*arguments: str) -> list[Any]:
-    return compare.chosen(compare.parser().parse_args(arguments))
+    err = capsys.readouterr().err
+    assert err.startswith("bench-compare: ") and err.count("\n") == 1

@@ -18,7 +18,10 @@ app.command("project")(project.project)
 app.command("sweep")(sweep.sweep)
 app.command("lambda-path")(lambda_path.lambda_path)
 app.command("env")(env.env)
-app.command("bench")(bench.bench)
+# its options are taskvec_bench's own
+app.command(
+    "bench", add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+)(bench.bench)
 
 # what wrong usage raises, wherever this version of typer keeps it
 ClickException = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])

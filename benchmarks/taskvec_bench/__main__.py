@@ -1,0 +1,5 @@
+import sys
+
+from .measure.command import main
+
+sys.exit(main())
