@@ -211,6 +211,12 @@ PYBIND11_MODULE(_C, module) {
       "compare_spectra",
       [](bool f64, std::int64_t batch, std::int64_t k, Address s1, Address s2, double p, const Addresses& metrics, int threads) {
         const Requests requests(metrics);
+        for (const MetricOutput& out : requests.metrics) {
+          const std::string name = metric_names[int(out.metric)];
+          if (metric_inputs[int(out.metric)] != MetricInputs::spectra) {
+            throw std::invalid_argument("metric '" + name + "' needs more than two spectra");
+          }
+        }
         const CompareSpectraArgs args{f64, batch, k, pointer(s1), pointer(s2), p, requests.of_metrics()};
         const py::gil_scoped_release release;
         compare_spectra(args, threads);

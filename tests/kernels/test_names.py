@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +93,31 @@ def test_the_core_has_one_function_a_metric() -> None:
         assert not re.search(r"\bcase \w+::\w+:(?s:.*?)\bdefault:", path.read_text()), f"{path.name} hides a case"
 
 
+UNIT = """
+#define TASKVEC_LEVEL baseline
+#define TASKVEC_VECTOR_BYTES 16
+#include "cpu/metrics/metrics.h"
+namespace taskvec::baseline {
+template Vec<float> metric<float>(Metric, const Compared<float>&);
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_a_metric_without_a_function_does_not_compile(tmp_path: Path) -> None:
+    """A name that is added to the list of the core and nowhere else."""
+    header = (CSRC / "include/taskvec/metrics.h").read_text()
+    copy = tmp_path / "taskvec/metrics.h"
+    copy.parent.mkdir()
+    for extra, compiles in (("", True), ("  X(made_up, spectra) \\\n", False)):
+        copy.write_text(header.replace("  X(l1, ", extra + "  X(l1, "))
+        command = ["g++", "-std=c++17", "-fsyntax-only", "-Wno-psabi", "-x", "c++", "-"]
+        folders = [f"-I{folder}" for folder in (tmp_path, CSRC / "include", CSRC)]
+        run = subprocess.run([*command, *folders], input=UNIT, capture_output=True, text=True)
+        assert (run.returncode == 0) is compiles, run.stderr
+    assert "made_up" in run.stderr
+
+
 @pytest.mark.parametrize("name", SPECTRAL)
 def test_the_core_knows_each(name: str) -> None:
     """The right one: told apart by values that no two metrics share."""
@@ -102,6 +129,8 @@ def test_the_core_knows_each(name: str) -> None:
 def test_the_core_refuses_a_name_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="unknown metric 'l3'"):
         _C.compare_spectra(False, 1, 1, 0, 0, 1.0, {"l3": 0}, 1)
+    with pytest.raises(ValueError, match="metric 'cosine' needs more than two spectra"):
+        _C.compare_spectra(False, 1, 1, 0, 0, 1.0, {"cosine": 0}, 1)
     solver = native.as_tuple(Solver())
     for i, what in enumerate(("method", "norm", "start")):
         wrong = (*solver[:i], "none", *solver[i + 1 :])
