@@ -117,6 +117,21 @@ inline void dots(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t colum
   }
 }
 
+// acc[i][v] += rows[i][p] · vector v of `from`.
+template <class T, class V_t, int R, int V>
+inline void outer_step(const T* const (&rows)[R], int64_t p, const T* from, V_t (&acc)[R][V]) {
+  constexpr int L = sizeof(V_t) / sizeof(T);
+  V_t b[V];
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) std::memcpy(&b[v], from + v * L, sizeof b[v]);
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) {
+    const T a = rows[i][p];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) acc[i][v] += a * b[v];
+  }
+}
+
 // to[i][c] += Σ_p x_i[p] · y[p][c] over `count` positions for rows of y that are positions, V vectors of columns wide.
 template <class T, class V_t, int R, int V>
 inline void outer_tile(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t count, T* to, int64_t ld) {
@@ -125,17 +140,7 @@ inline void outer_tile(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i) left[i] = x[smaller<int64_t>(i, rows - 1)];
   V_t acc[R][V] = {};
-  for (int64_t p = 0; p < count; ++p) {
-    V_t b[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) std::memcpy(&b[v], y[p] + v * L, sizeof b[v]);
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) {
-      const T a = left[i][p];
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[i][v] += a * b[v];
-    }
-  }
+  for (int64_t p = 0; p < count; ++p) outer_step(left, p, y[p], acc);
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i) {
     if (i >= rows) break;

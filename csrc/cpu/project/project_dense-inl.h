@@ -129,17 +129,7 @@ void project_lanes(const Rows<T>& tau, int64_t rows, const Rows<T>& v, int64_t c
       for (int i = 0; i < R; ++i) __builtin_prefetch(left[i] + ahead + p0);
       const int64_t stop = smaller(p0 + line, count);
 #pragma GCC unroll 4
-      for (int64_t p = p0; p < stop; ++p) {
-        Vec<T> b[V];
-#pragma GCC unroll 4
-        for (int c = 0; c < V; ++c) b[c] = load(v[p] + c * L);
-#pragma GCC unroll 8
-        for (int i = 0; i < R; ++i) {
-          const T a = left[i][p];
-#pragma GCC unroll 4
-          for (int c = 0; c < V; ++c) acc[i][c] += a * b[c];
-        }
-      }
+      for (int64_t p = p0; p < stop; ++p) outer_step(left, p, v[p], acc);
     }
 #pragma GCC unroll 4
     for (int c = 0; c < V; ++c) {
