@@ -45,12 +45,17 @@ class Pair:
     @property
     def rank(self) -> Tensor:
         """r: the number of non-zero S₁."""
-        return (self.s1 > 0).sum(-1)
+        return count(self.s1)
 
     @property
     def undefined(self) -> Tensor:
         """No source direction or no target: what is then a ratio of zeros."""
         return (self.rank == 0) | (self.tau_norm == 0)
+
+
+def count(s: Tensor) -> Tensor:
+    """The number of non-zero components, NaN where one is NaN."""
+    return torch.where(s > 0, 1.0, 0.0 * s).sum(-1)
 
 
 def l1(pair: Pair) -> Tensor:
@@ -74,7 +79,7 @@ def rec(pair: Pair) -> Tensor:
     """Σ_k min(S₁ₖ/ΣS₁, S₂ₖ/ΣS₂); 0 when one of them is a zero spectrum."""
     sum1, sum2 = pair.s1.sum(-1), pair.s2.sum(-1)
     overlap = torch.minimum(pair.s1 / sum1[..., None], pair.s2 / sum2[..., None]).sum(-1)
-    return torch.where((sum1 == 0) | (sum2 == 0), 0.0, overlap)
+    return torch.where((sum1 == 0) | (sum2 == 0), 0.0 * (sum1 + sum2), overlap)  # NaN of the other stays
 
 
 def entropy(pair: Pair) -> Tensor:
@@ -126,5 +131,5 @@ def overlap(pair: Pair, cross: Tensor) -> Tensor:
 def normalised_entropy(s: Tensor, rank: Tensor) -> Tensor:
     """−(1/log r) Σ p log p with p = s/Σs; NaN for a zero spectrum, 0 for one component."""
     share = s / s.sum(-1, keepdim=True)  # NaN when Σs = 0
-    h = -torch.special.xlogy(share, share).sum(-1) / rank.double().log()
+    h = -torch.special.xlogy(share, share).sum(-1) / rank.log()
     return torch.where((s.sum(-1) == 0) | (rank == 0), torch.nan, torch.where(rank == 1, 0 * share.sum(-1), h) + 0.0)

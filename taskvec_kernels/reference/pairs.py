@@ -12,7 +12,7 @@ from ..seeding import pair_seed, seeds
 from ..solver import Solver
 from ..types import Adapters, LowRankSVD, Pairwise
 from .lowrank import frobenius
-from .metrics import METRICS, Pair
+from .metrics import METRICS, Pair, count
 from .sparse import solve
 
 EXACT = Solver()  # λ = 0
@@ -69,7 +69,7 @@ def one_way(
         tau_norm=tau_norm[..., None, :],
         source_norm=source_norm[..., :, None],
         inner=torch.einsum("...imn,...jmn->...ij", tau_x, tau),
-        rank_target=(yS > 0).sum(-1)[..., None, :],
+        rank_target=count(yS)[..., None, :],
         cross_u=torch.einsum("...imk,...jml->...ijkl", xU, yU),
         cross_v=torch.einsum("...ikn,...jln->...ijkl", xVh, yVh),
         size=xU.shape[-2] * xVh.shape[-1],

@@ -47,11 +47,12 @@ def test_zero_against_zero() -> None:
 
 @pytest.mark.parametrize("part", ["U", "S", "Vh"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_not_finite_spoils_its_own_pairs_alone(part: str, bad: float) -> None:
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_not_finite_spoils_its_own_pairs_alone(part: str, bad: float, backend: str) -> None:
     x = zoo(20, 9, 10, 4)
-    good = pairwise(x, metrics=ALL_PAIRWISE, spectra=True, p=3.0).forward
+    good = pairwise(x, metrics=ALL_PAIRWISE, spectra=True, p=3.0, backend=backend).forward
     getattr(x, part)[7][..., 1] = bad
-    out = pairwise(x, metrics=ALL_PAIRWISE, spectra=True, p=3.0).forward
+    out = pairwise(x, metrics=ALL_PAIRWISE, spectra=True, p=3.0, backend=backend).forward
     others = [i for i in range(20) if i != 7]
     for name, values in out.items():
         assert_same_bits(values[others][:, others], good[name][others][:, others])
@@ -59,8 +60,22 @@ def test_not_finite_spoils_its_own_pairs_alone(part: str, bad: float) -> None:
     if math.isnan(bad):
         for name in ("l1", "l2", "linf", "lp", "rec", "cosine"):
             assert out[name][others, 7].isnan().all() and out[name][7, others].isnan().all(), name
-        for name in ("residual", "energy", "excess"):
+        for name in ("residual", "energy"):
             assert out[name][others, 7].isnan().all(), name
+        for name in ("entropy_projected", "excess"):
+            assert out[name][others, 7].isnan().all() and out[name][7, others].isnan().all(), name
+        for name in ("overlap_u", "overlap_v"):  # r is not known of an S with NaN
+            wanted = part == "S" or part == {"overlap_u": "U", "overlap_v": "Vh"}[name]
+            assert (out[name][others, 7].isnan() == wanted).all() and (out[name][7, others].isnan() == wanted).all()
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_nan_beside_a_zero_spectrum(backend: str) -> None:
+    """REC of a zero spectrum is 0, but not where the other is NaN; with λ, S₂ may be zero whatever S₁ is."""
+    x = zoo(4, 9, 10, 4)
+    x.S[1, 2] = math.nan
+    out = pairwise(x, metrics=ALL_PAIRWISE, p=3.0, lam=2.0, backend=backend).forward
+    assert (out["rec"][0, [2, 3]] == 0).all() and out["rec"][1].isnan().all() and out["rec"][:, 1].isnan().all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=name_of)

@@ -17,7 +17,7 @@ void compare_range(const CompareSpectraArgs& args, int64_t first, int64_t last, 
     load_spectra(static_cast<const T*>(args.s2) + at * args.k, args.k, count, s2);
     for (int64_t i = 0; i < args.k; ++i) {
       sum1 += s1[i];
-      live += s1[i] > T(0) ? broadcast(T(1)) : Vec<T>{};
+      live += s1[i] > T(0) ? broadcast(T(1)) : T(0) * s1[i];  // NaN stays
       sum2 += s2[i];
     }
     const Vec<T> one = broadcast(T(1)), none{};

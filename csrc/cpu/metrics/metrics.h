@@ -15,7 +15,7 @@ struct Compared {
   const Vec<T>* d;    // [k], S₂ before clipping
   Vec<T> sum1, sum2;  // ΣS₁, ΣS₂
   Vec<T> source_norm, tau_norm;
-  Vec<T> rank, rank_target;  // number of non-zero S₁, and of the target's own S
+  Vec<T> rank, rank_target;  // number of non-zero S₁, and of the target's own S; NaN where one is NaN
   Vec<T> inner;              // ⟨τ₁, τ₂⟩
   Vec<T> cross_u, cross_v;   // ‖U₁ᵀU₂‖_F², ‖V₁ᵀV₂‖_F²
   T p, size;                 // of lp; m · n
@@ -80,13 +80,13 @@ inline Vec<T> lp(const Compared<T>& c) {
 // Σ min(S₁ / ΣS₁, S₂ / ΣS₂); 0 when one of them is a zero spectrum.
 template <class T>
 inline Vec<T> rec(const Compared<T>& c) {
-  const Vec<T> zero = Vec<T>{}, share1 = T(1) / c.sum1, share2 = T(1) / c.sum2;
+  const Vec<T> share1 = T(1) / c.sum1, share2 = T(1) / c.sum2;
   Vec<T> sum{};
   for (int64_t i = 0; i < c.k; ++i) {
     const Vec<T> x = c.s1[i] * share1, y = c.s2[i] * share2;
     sum += (x < y) | (x != x) ? x : y;
   }
-  return ((c.sum1 == T(0)) | (c.sum2 == T(0))) ? zero : sum;
+  return ((c.sum1 == T(0)) | (c.sum2 == T(0))) ? T(0) * (c.sum1 + c.sum2) : sum;  // NaN of the other stays
 }
 
 // −(1/log r) Σ p log p with p = s/Σs; NaN for a zero spectrum, 0 for one component.
@@ -99,7 +99,7 @@ inline Vec<T> normalised_entropy(const Compared<T>& c, const Vec<T>* s, Vec<T> t
     sum -= x * log<T>(x);
   }
   const Vec<T> h = c.rank == T(1) ? T(0) * sum : sum / log<T>(c.rank);
-  return ((total == T(0)) | (c.rank == T(0))) ? broadcast(T(__builtin_nan(""))) : h + T(0);  // + 0: no -0
+  return ((total == T(0)) | (c.rank == T(0))) ? broadcast(T(__builtin_nan(""))) : h + T(0) * c.rank;  // no -0, and NaN of the rank
 }
 
 template <class T>
@@ -151,7 +151,7 @@ inline Vec<T> excess(const Compared<T>& c) {
 
 template <class T>
 inline Vec<T> overlap(const Compared<T>& c, Vec<T> cross) {
-  return defined(c, cross / (c.rank < c.rank_target ? c.rank : c.rank_target));
+  return defined(c, cross / ((c.rank < c.rank_target) | (c.rank != c.rank) ? c.rank : c.rank_target));
 }
 
 template <class T>

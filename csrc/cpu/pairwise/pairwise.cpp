@@ -24,7 +24,7 @@ struct Stats {
       double squares = 0;
       for (std::int64_t l = 0; l < k; ++l) {
         const double value = double(s[i * k + l]);
-        sum[i] += value, squares += value * value, live[i] += value > 0;
+        sum[i] += value, squares += value * value, live[i] += value > 0 ? 1 : 0 * value;  // NaN stays
       }
       norm[i] = std::sqrt(squares);
     }

@@ -28,7 +28,7 @@ def compare_rows(
     s2 = tl.load(second + at, mask=live, other=0.0)
     sum1 = tl.sum(s1, axis=1)
     sum2 = tl.sum(s2, axis=1)
-    rank = tl.sum((s1 > 0).to(s1.dtype), axis=1)
+    rank = tl.sum(tl.where(s1 > 0, 1.0, 0.0 * s1), axis=1)  # NaN stays
     for n in tl.static_range(COUNT):
         tl.store(outs[n] + row, spectral(word(NAMES, n), s1, s2, sum1, sum2, rank, P), mask=inside)
 

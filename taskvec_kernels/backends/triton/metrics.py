@@ -48,7 +48,7 @@ def rec(s1, s2, sum1, sum2):
     x = s1 / sum1[:, None]
     y = s2 / sum2[:, None]
     shared = tl.sum(tl.where((x < y) | (x != x), x, y), axis=1)
-    return tl.where((sum1 == 0) | (sum2 == 0), 0.0, shared)
+    return tl.where((sum1 == 0) | (sum2 == 0), 0.0 * (sum1 + sum2), shared)  # NaN of the other stays
 
 
 @triton.jit
@@ -58,7 +58,7 @@ def normalised_entropy(s, total, rank):
     terms = tl.where(share == 0, 0.0, share * tl.log(tl.where(share == 0, 1.0, share)))
     h = tl.sum(terms, axis=1)
     h = tl.where(rank == 1, 0.0 * h, -h / tl.log(tl.where(rank > 1, rank, 2.0)))
-    return tl.where((total == 0) | (rank == 0), float("nan"), h + 0.0)
+    return tl.where((total == 0) | (rank == 0), float("nan"), h + 0.0 * rank)  # no -0, and NaN of the rank
 
 
 @triton.jit
@@ -104,13 +104,19 @@ def excess(d, tau_norm, rank, size):
 
 
 @triton.jit
+def overlap(cross, rank, rank_target, tau_norm):
+    smaller = tl.where((rank < rank_target) | (rank != rank), rank, rank_target)
+    return defined(cross / smaller, rank, tau_norm)
+
+
+@triton.jit
 def overlap_u(cross_u, rank, rank_target, tau_norm):
-    return defined(cross_u / tl.minimum(rank, rank_target), rank, tau_norm)
+    return overlap(cross_u, rank, rank_target, tau_norm)
 
 
 @triton.jit
 def overlap_v(cross_v, rank, rank_target, tau_norm):
-    return defined(cross_v / tl.minimum(rank, rank_target), rank, tau_norm)
+    return overlap(cross_v, rank, rank_target, tau_norm)
 
 
 @triton.jit

@@ -28,7 +28,7 @@ class Side:
     S: Tensor  # [modules, adapters, padded]
     total: Tensor  # ΣS
     norm: Tensor  # ‖τ‖_F, ‖S‖₂ where it is not given
-    rank: Tensor  # number of non-zero S
+    rank: Tensor  # number of non-zero S, NaN where one is NaN
     seed: Tensor  # int64, of random starts
 
     @classmethod
@@ -38,7 +38,8 @@ class Side:
         live = (S > 0).sum(-1)
         norm = exact.square().sum(-1).sqrt() if norm is None else norm.reshape(live.shape)
         seed = live if seed is None else seed.reshape(live.shape)
-        return cls(S, total.to(S.dtype), norm.to(S.dtype), live.to(S.dtype), seed)
+        rank = torch.where(total.isnan(), total, live).to(S.dtype)
+        return cls(S, total.to(S.dtype), norm.to(S.dtype), rank, seed)
 
     def part(self, modules: slice, adapters: slice) -> Side:
         parts = (t[modules, adapters].contiguous() for t in (self.S, self.total, self.norm, self.rank, self.seed))
