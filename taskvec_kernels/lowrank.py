@@ -38,9 +38,9 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
         inputs + outputs + 256 MiB of working memory at most (more only where one matrix needs it: r of about 1,000,
         or r (m + n) above 8 million), and no wait for the stream.
     """
-    (b, a), numpy = to_tensors("lowrank_svd", b=b, a=a)
+    (b, a), home = to_tensors("lowrank_svd", b=b, a=a)
     check_factors("lowrank_svd", b.shape, a.shape)
     batch, factors = broadcast("lowrank_svd", 2, b=b, a=a)
     b, a = common_dtype(*factors)
     Ut, S, Vh = call("lowrank_svd", b, a, scale_tensor("lowrank_svd", scale, batch, b), backend)
-    return LowRankSVD(give_back(Ut.mT, numpy), give_back(S, numpy), give_back(Vh, numpy))
+    return LowRankSVD(give_back(Ut.mT, home), give_back(S, home), give_back(Vh, home))

@@ -96,7 +96,7 @@ def pairwise(
         f"{name}.{part}": t for name, zoo in (("x", x), ("y", y)) if zoo for part, t in zip(PARTS, zoo, strict=True)
     }
     norms = {} if norm is None else of_sides("norm", norm, 1 if y is None else 2)
-    tensors, numpy = to_tensors("pairwise", **arrays, **norms)
+    tensors, home = to_tensors("pairwise", **arrays, **norms)
     tensors, told = tensors[: len(arrays)], dict(zip(norms, tensors[len(arrays) :], strict=True))
     check_adapters("x", *tensors[:3])
     if y is not None:
@@ -124,8 +124,7 @@ def pairwise(
     )
     keys = (*names, "spectra", "d") if spectra else names
     results = [
-        give_back(t if solver.several or name == "d" else t[0], numpy)
-        for name, t in zip(keys * 2, values, strict=False)
+        give_back(t if solver.several or name == "d" else t[0], home) for name, t in zip(keys * 2, values, strict=False)
     ]
     forward = dict(zip(keys, results, strict=False))
     return Pairwise(forward, None if y is None else dict(zip(keys, results[len(keys) :], strict=True)))

@@ -41,14 +41,14 @@ def project(
     Cost:
         2 k r (m + n) flop a pair; two (..., k, r) products besides inputs and output.
     """
-    (U, Vh, b, a), numpy = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
+    (U, Vh, b, a), home = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
     u, vh, left, right = U.shape, Vh.shape, b.shape, a.shape
     check_directions("project", u, vh)
     check_factors("project", left, right)
     check_size("project", u, vh, left[-2], right[-1], "b·a")
     batch, (U, Vh, b, a) = broadcast("project", 2, U=U, Vh=Vh, b=b, a=a)
     scales = scale_tensor("project", scale, batch, b)
-    return give_back(call("project", U, Vh, b, a, scales, clip, backend), numpy)
+    return give_back(call("project", U, Vh, b, a, scales, clip, backend), home)
 
 
 def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend: str | None = None) -> Array:
@@ -73,13 +73,13 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
     Cost:
         2 k m n flop a matrix; besides inputs and output a few MiB of working rows.
     """
-    (U, Vh, tau), numpy = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
+    (U, Vh, tau), home = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
     check_directions("project_dense", U.shape, Vh.shape)
     if tau.dim() < 2:
         raise ValueError(f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(tau)}")
     check_size("project_dense", U.shape, Vh.shape, tau.shape[-2], tau.shape[-1], "tau")
     _, (U, Vh, tau) = broadcast("project_dense", 2, U=U, Vh=Vh, tau=tau)
-    return give_back(call("project_dense", U, Vh, tau, clip, backend), numpy)
+    return give_back(call("project_dense", U, Vh, tau, clip, backend), home)
 
 
 def check_directions(function: str, U: Sequence[int], Vh: Sequence[int]) -> None:

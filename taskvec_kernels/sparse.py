@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Unpack, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .dispatch.arguments import Array, batch_shape, expect, give_back, result_dtype, shape, to_tensors
+from .dispatch.arguments import Array, batch_shape, expect, give_back, one_tensor, result_dtype, shape, to_tensors
 from .dispatch.operators import call, flat
 from .dispatch.values import slack
 from .seeding import seeds
@@ -73,13 +72,13 @@ def sparsify(
     Cost:
         exact: a few passes over r numbers in fp64; adam: some 30 flop an element and step, all steps in one kernel.
     """
-    (d, tau_norm), numpy = to_tensors("sparsify", d=d, tau_norm=tau_norm)
+    (d, tau_norm), home = to_tensors("sparsify", d=d, tau_norm=tau_norm)
     expect(d.dim() >= 1 and d.shape[-1] >= 1, lambda: f"sparsify: d must be (..., r) with r ≥ 1, got {shape(d)}")
     expect(
         (lam is None) != (solver is None) and not (solver and (settings or isinstance(seed, int))),
         lambda: "sparsify: give lam and its settings, or a solver that holds them",
     )
-    each = lam if isinstance(lam, Tensor | np.ndarray) else None  # one λ a pair
+    each = lam if hasattr(lam, "__dlpack__") else None  # one λ a pair
     if solver is None:
         number = 0.0 if lam is None or each is not None else lam
         solver = Solver(number, seed=seed if isinstance(seed, int) else 0, **settings)
@@ -95,8 +94,8 @@ def sparsify(
     S, *info = call("sparsify", d, tau_norm, lams, draws, *flat(solver), return_info, room, backend)
     S, info = (S, info) if several else (S[0], [t[0] for t in info if return_info])
     if not return_info:
-        return give_back(S, numpy)
-    return give_back(S, numpy), SparseInfo(*(give_back(t, numpy) for t in info))
+        return give_back(S, home)
+    return give_back(S, home), SparseInfo(*(give_back(t, home) for t in info))
 
 
 def lambdas(lam: Solver | Array, batch: tuple[int, ...], device: torch.device) -> tuple[Tensor, bool, tuple[int, ...]]:
@@ -108,8 +107,10 @@ def lambdas(lam: Solver | Array, batch: tuple[int, ...], device: torch.device) -
             place.fill_(value)  # on the device: a copy from the host would wait for it
         values = values if several else values[0]
     else:
-        lam = torch.from_numpy(np.ascontiguousarray(lam)) if isinstance(lam, np.ndarray) else lam
-        values = lam.to(device=device, dtype=torch.float64)
+        values = one_tensor("sparsify", "lam", lam)
+        if values.is_complex():
+            raise TypeError(f"sparsify: lam must be real, got {values.dtype}")
+        values = values.to(device=device, dtype=torch.float64)
         several = values.dim() == 1 and tuple(values.shape) != batch
         expect(not several or len(values) >= 1, lambda: "sparsify: λ is an empty vector; give at least one")
     if several:
@@ -131,8 +132,9 @@ def pair_seeds(seed: int | Array, batch: tuple[int, ...], device: torch.device) 
 
 def seed_tensor(function: str, seed: Array) -> Tensor:
     """``seed`` as an int64 tensor; TypeError for anything else."""
-    value = torch.from_numpy(seed) if isinstance(seed, np.ndarray) else seed
-    if not isinstance(value, Tensor) or value.dtype != torch.int64:
-        got = value.dtype if isinstance(value, Tensor) else type(seed).__name__
-        raise TypeError(f"{function}: seed must be an int or an int64 tensor, got {got}")
+    if not hasattr(seed, "__dlpack__"):
+        raise TypeError(f"{function}: seed must be an int or an int64 tensor, got {type(seed).__name__}")
+    value = one_tensor(function, "seed", seed)
+    if value.dtype != torch.int64:
+        raise TypeError(f"{function}: seed must be an int or an int64 tensor, got {value.dtype}")
     return value

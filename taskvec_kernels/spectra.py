@@ -44,7 +44,7 @@ def compare_spectra(
     Cost:
         One pass over the spectra.
     """
-    (s1, s2), numpy = to_tensors("compare_spectra", s1=s1, s2=s2)
+    (s1, s2), home = to_tensors("compare_spectra", s1=s1, s2=s2)
     names = check_metrics("compare_spectra", metrics, SPECTRAL, p)
     expect(
         s1.dim() >= 1 and s2.dim() >= 1 and s1.shape[-1] == s2.shape[-1] and s1.shape[-1] >= 1,
@@ -53,4 +53,4 @@ def compare_spectra(
     _, spectra = broadcast("compare_spectra", 1, s1=s1, s2=s2)
     s1, s2 = common_dtype(*spectra)
     values = call("compare_spectra", s1, s2, list(names), p, backend)
-    return {name: give_back(value, numpy) for name, value in zip(names, values, strict=True)}
+    return {name: give_back(value, home) for name, value in zip(names, values, strict=True)}

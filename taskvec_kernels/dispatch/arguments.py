@@ -10,47 +10,81 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.utils.dlpack import from_dlpack
 
-Array: TypeAlias = Any  # a torch.Tensor or a numpy.ndarray
+Array: TypeAlias = Any  # a torch.Tensor, a numpy.ndarray, or another that speaks DLPack
+Home: TypeAlias = Callable[[Any], Any] | None  # from a tensor to the kind of the arguments; None: they are tensors
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
-def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], bool]:
-    """The arguments as tensors without a copy, and whether they were NumPy arrays.
+def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], Home]:
+    """The arguments as tensors without a copy, and how a result becomes what they were.
 
     Raises:
-        TypeError: something else than tensors or arrays, the two mixed, or a dtype that is not a real float.
+        TypeError: something else than tensors or arrays, kinds mixed, or what is not dense and of a real float dtype.
         ValueError: tensors on more than one device.
     """
     tensors: list[Tensor] = []
-    converted = 0
+    home: Home = None
     for name, value in arrays.items():
+        own: Home = None
         if not isinstance(value, Tensor):
-            value = from_numpy(function, name, value)
-            converted += 1
+            value, own = from_array(function, name, value)
+        if tensors and own != home:
+            raise TypeError(
+                f"{function}: {', '.join(arrays)} mix NumPy arrays and torch tensors, or other kinds; pass one kind"
+            )
+        home = own
         if value.dtype not in DTYPES:
             raise TypeError(
                 f"{function}: {name} has dtype {value.dtype}, expected float64, float32, float16 or bfloat16; "
-                f"convert it, e.g. {name}.float()"
+                f"convert it, e.g. {name}.{'dequantize' if value.is_quantized else 'float'}()"
             )
-        tensors.append(value)
-    if 0 < converted < len(tensors):
-        raise TypeError(f"{function}: {', '.join(arrays)} mix NumPy arrays and torch tensors; pass one kind")
+        tensors.append(dense(function, name, value))
     device = tensors[0].device
     for t in tensors:
         if t.device != device:
             where = ", ".join(f"{name} on {t.device}" for name, t in zip(arrays, tensors, strict=True))
             raise ValueError(f"{function}: all tensors must be on one device, got {where}; move them with .to(device)")
-    return tensors, converted > 0
+    return tensors, home
 
 
-def from_numpy(function: str, name: str, array: Array) -> Tensor:
+def dense(function: str, name: str, t: Tensor) -> Tensor:
+    """``t`` as memory that strides describe, with the sign that a lazy ``neg`` gave it; TypeError for other layouts."""
+    if t.is_nested:
+        raise TypeError(f"{function}: {name} is a nested tensor; pass {name}.to_padded_tensor(0.0), or its parts")
+    if t.layout != torch.strided:
+        raise TypeError(f"{function}: {name} has layout {t.layout}, expected torch.strided; pass {name}.to_dense()")
+    return t.resolve_neg() if t.is_neg() else t
+
+
+def from_array(function: str, name: str, array: Array) -> tuple[Tensor, Home]:
+    """A NumPy array, or another that speaks DLPack, as a tensor of the same memory; and the way back."""
+    if isinstance(array, np.ndarray):
+        return from_numpy(function, name, array), np.asarray
+    if not hasattr(array, "__dlpack__") or not hasattr(array, "__array_namespace__"):
+        raise TypeError(
+            f"{function}: {name} must be a torch.Tensor, a numpy.ndarray or an array that speaks DLPack, "
+            f"got {type(array).__name__}"
+        )
+    try:
+        return from_dlpack(array), array.__array_namespace__().from_dlpack
+    except (BufferError, RuntimeError) as error:
+        raise TypeError(f"{function}: {name} cannot be shared by DLPack: {error}") from error
+
+
+def from_numpy(function: str, name: str, array: np.ndarray) -> Tensor:
     """``torch.from_numpy`` that takes read-only arrays in silence: no function here writes to its inputs."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{function}: {name} must be a torch.Tensor or a numpy.ndarray, got {type(array).__name__}")
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{function}: {name} is a masked array, and its mask would be lost; pass {name}.filled(0.0)")
+    if not array.dtype.isnative:
+        raise TypeError(
+            f"{function}: {name} is not in the byte order of this machine; "
+            f"pass {name}.astype({name}.dtype.newbyteorder('='))"
+        )
     if any(stride < 0 for stride in array.strides):
-        array = np.ascontiguousarray(array)
+        array = array.copy()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*not writable.*")
         try:
@@ -59,15 +93,27 @@ def from_numpy(function: str, name: str, array: Array) -> Tensor:
             raise TypeError(f"{function}: {name} has dtype {array.dtype}, which torch does not know") from error
 
 
+def one_tensor(function: str, name: str, value: Array) -> Tensor:
+    """Any tensor or array as a dense tensor of its own dtype."""
+    if not isinstance(value, Tensor):
+        value = from_array(function, name, value)[0]
+    return dense(function, name, value)
+
+
 def scale_tensor(function: str, scale: float | Array, batch: tuple[int, ...], like: Tensor) -> Tensor:
     """``scale`` as an fp64 tensor of the batch's shape; it may be a number or have any shape that broadcasts to it."""
-    if not isinstance(scale, (Tensor, np.ndarray)):
+    if isinstance(scale, (int, float)):
         return torch.full(batch, float(scale), dtype=torch.float64, device=like.device)
-    if isinstance(scale, np.ndarray):
-        scale = torch.from_numpy(np.ascontiguousarray(scale))
-    if scale.device != like.device and scale.dim() > 0:
-        raise ValueError(f"{function}: scale is on {scale.device}, the factors on {like.device}")
-    values = scale.to(device=like.device, dtype=torch.float64)
+    if isinstance(scale, np.generic):
+        scale = np.asarray(scale)
+    if not isinstance(scale, Tensor) and not hasattr(scale, "__dlpack__"):
+        raise TypeError(f"{function}: scale must be a number or a tensor of numbers, got {scale!r}")
+    values = one_tensor(function, "scale", scale)
+    if values.is_complex():
+        raise TypeError(f"{function}: scale must be real, got {values.dtype}")
+    if values.device != like.device and values.dim() > 0:
+        raise ValueError(f"{function}: scale is on {values.device}, the factors on {like.device}")
+    values = values.to(device=like.device, dtype=torch.float64)
     try:
         return values.expand(batch)
     except RuntimeError as error:
@@ -157,5 +203,8 @@ def common_dtype(*tensors: Tensor) -> list[Tensor]:
     return [t if t.dtype == dtype else t.to(dtype) for t in tensors]
 
 
-def give_back(result: Tensor, numpy: bool) -> Array:
-    return result.numpy() if numpy else result
+def give_back(result: Tensor, home: Home) -> Array:
+    """A result as the kind of array that the arguments were."""
+    if home is None:
+        return result
+    return result.numpy() if home is np.asarray else home(result.contiguous())

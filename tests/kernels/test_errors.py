@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,13 @@ U, S, Vh = (t[0] for t in x)
 TAU = torch.tensor(9.0)
 SEED = torch.arange(4)
 DRAWN = Solver(0.3, "adam", start="normal")
+
+
+def quantised(t: torch.Tensor) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to remove them
+        return torch.quantize_per_tensor(t, 0.1, 0, torch.qint8)
+
 
 CALLS: dict[str, Callable[..., Any]] = {
     "lowrank_svd": lambda **o: lowrank_svd(b, a, **o),
@@ -115,7 +123,7 @@ def test_a_device_the_core_does_not_take() -> None:
 WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "list": (
         TypeError,
-        "lowrank_svd: b must be a torch.Tensor or a numpy.ndarray, got list",
+        "lowrank_svd: b must be a torch.Tensor, a numpy.ndarray or an array that speaks DLPack, got list",
         lambda: lowrank_svd([[1.0]], a),
     ),
     "int": (TypeError, "lowrank_svd: a has dtype torch.int64, expected float64", lambda: lowrank_svd(b, a.long())),
@@ -132,6 +140,53 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         "all tensors must be on one device, got b on cpu, a on meta",
         lambda: lowrank_svd(b, a.to("meta")),
     ),
+    "sparse": (
+        TypeError,
+        r"lowrank_svd: b has layout torch.sparse_coo, expected torch.strided; pass b.to_dense\(\)",
+        lambda: lowrank_svd(b.to_sparse(), a),
+    ),
+    "mkldnn": (TypeError, r"b has layout torch._mkldnn.* pass b.to_dense\(\)", lambda: lowrank_svd(b.to_mkldnn(), a)),
+    "nested": (
+        TypeError,
+        r"lowrank_svd: a is a nested tensor; pass a.to_padded_tensor\(0.0\)",
+        lambda: lowrank_svd(b, torch.nested.nested_tensor([a, a], layout=torch.jagged)),
+    ),
+    "quantised": (
+        TypeError,
+        r"lowrank_svd: b has dtype torch.qint8, .* e.g. b.dequantize\(\)",
+        lambda: lowrank_svd(quantised(b), a),
+    ),
+    "big-endian": (
+        TypeError,
+        "lowrank_svd: b is not in the byte order of this machine; pass b.astype",
+        lambda: lowrank_svd(b.numpy().astype(">f4"), a.numpy()),
+    ),
+    "masked": (
+        TypeError,
+        r"lowrank_svd: b is a masked array, and its mask would be lost; pass b.filled\(0.0\)",
+        lambda: lowrank_svd(np.ma.masked_less(b.numpy(), 0), a.numpy()),
+    ),
+    "complex scale": (
+        TypeError,
+        "scale must be a number or a tensor of numbers, got 2j",
+        lambda: lowrank_svd(b, a, 2j),
+    ),
+    "textual scale": (
+        TypeError,
+        "project: scale must be a number or a tensor of numbers, got '2'",
+        lambda: project(U, Vh, b, a, "2"),
+    ),
+    "complex tensor of scales": (
+        TypeError,
+        "lowrank_svd: scale must be real, got torch.complex64",
+        lambda: lowrank_svd(b, a, torch.tensor(2j)),
+    ),
+    "complex λ's": (
+        TypeError,
+        "sparsify: lam must be real, got torch.complex64",
+        lambda: sparsify(S, TAU, torch.tensor([1j])),
+    ),
+    "sparse λ's": (TypeError, "sparsify: lam has layout", lambda: sparsify(x.S, TAU, torch.ones(4).to_sparse())),
     "vector": (
         ValueError,
         r"lowrank_svd: b \(..., m, r\) and a .* need 2 dimensions, got \[9\]",
@@ -219,7 +274,7 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     ),
     "tau_norm is a number": (
         TypeError,
-        "sparsify: tau_norm must be a torch.Tensor or a numpy.ndarray, got float",
+        "sparsify: tau_norm must be a torch.Tensor, a numpy.ndarray or .*, got float",
         lambda: sparsify(S, 9.0, 0.3),
     ),
     "batches of d": (

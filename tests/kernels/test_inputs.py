@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskvec_kernels import LowRankSVD, compare_spectra, lowrank_svd, pairwise, project, project_dense
+from taskvec_kernels import LowRankSVD, compare_spectra, lowrank_svd, pairwise, project, project_dense, sparsify
 
 from .cases import ALL_PAIRWISE, DTYPES, factors, name_of, zoo
 from .compare import assert_pairs, assert_same_bits, assert_svd
@@ -127,6 +127,62 @@ def test_numpy_views() -> None:
     for left in (frozen, backwards, np.asfortranarray(bn), np.repeat(bn, 2, axis=1)[:, ::2]):
         assert_same_bits(torch.from_numpy(lowrank_svd(left, an).S), want)
         assert (left == bn).all()
+
+
+def test_a_lazy_sign_is_not_lost() -> None:
+    """``conj().imag`` is a view whose memory has the other sign."""
+    b, a = factors(9, 12, 4)
+    x = lowrank_svd(b, a)
+
+    def negative(t: Tensor) -> Tensor:
+        view = torch.complex(t, -t).conj().imag
+        assert view.is_neg() and torch.equal(view, t)
+        return view
+
+    U, S, Vh = (negative(t) for t in x)
+    zoo_of = LowRankSVD(*(t[None] for t in (U, S, Vh)))
+    norm = 2 * x.S.norm()
+    for got, want in (
+        (lowrank_svd(negative(b), negative(a), negative(torch.tensor(2.0))), lowrank_svd(b, a, 2.0)),
+        (project(U, Vh, negative(b), negative(a)), project(x.U, x.Vh, b, a)),
+        (project_dense(U, Vh, negative(b @ a)), project_dense(x.U, x.Vh, b @ a)),
+        (compare_spectra(S, S), compare_spectra(x.S, x.S)),
+        (sparsify(S, negative(norm), negative(torch.tensor(0.1))), sparsify(x.S, norm, torch.tensor(0.1))),
+        (pairwise(zoo_of).forward, pairwise(LowRankSVD(*(t[None] for t in x))).forward),
+    ):
+        assert_same_bits(got, want)
+
+
+def test_a_negative_stride_of_one_row() -> None:
+    b, a = numpy_of(*factors(9, 12, 1))
+    want = lowrank_svd(b, a).S
+    backwards = np.lib.stride_tricks.as_strided(a, a.shape, (-a.strides[0], a.strides[1]))
+    assert backwards.strides[0] < 0 and (lowrank_svd(b, backwards).S == want).all()
+
+
+def test_dlpack_in_dlpack_out() -> None:
+    """JAX's arrays stand for every library of the array API that speaks DLPack."""
+    jnp = pytest.importorskip("jax.numpy", reason="JAX is not installed")
+    b, a = factors(9, 12, 4)
+    x, zoo_of = lowrank_svd(b, a, 2.0), zoo(4, 9, 12, 3)
+    bj, aj = jnp.asarray(b.numpy()), jnp.asarray(a.numpy())
+    xj = lowrank_svd(bj, aj, jnp.float32(2.0))
+    tau_norm = jnp.asarray(float(9 * x.S.norm()))
+    zj = LowRankSVD(*(jnp.asarray(t.numpy()) for t in zoo_of))
+    for got, want in (
+        (list(xj), list(x)),
+        ([project(xj.U, xj.Vh, bj, aj)], [project(x.U, x.Vh, b, a)]),
+        ([project_dense(xj.U, xj.Vh, bj @ aj)], [project_dense(x.U, x.Vh, b @ a)]),
+        (list(compare_spectra(xj.S, xj.S).values()), list(compare_spectra(x.S, x.S).values())),
+        ([sparsify(xj.S, tau_norm, 0.1)], [sparsify(x.S, 9 * x.S.norm(), 0.1)]),
+        (list(pairwise(zj).forward.values()), list(pairwise(zoo_of).forward.values())),
+    ):
+        for one, other in zip(got, want, strict=True):
+            assert isinstance(one, jnp.ndarray)
+            torch.testing.assert_close(torch.from_dlpack(one), other.contiguous(), rtol=1e-5, atol=1e-5, equal_nan=True)
+    with pytest.raises(TypeError, match=r"lowrank_svd: b, a mix .*; pass one kind"):
+        lowrank_svd(bj, a.numpy())
+    assert lowrank_svd(bj.astype(jnp.bfloat16), aj).S.dtype == jnp.float32
 
 
 def test_numpy_arrays_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
