@@ -56,7 +56,8 @@ def dense(function: str, name: str, t: Tensor) -> Tensor:
         raise TypeError(f"{function}: {name} is a nested tensor; pass {name}.to_padded_tensor(0.0), or its parts")
     if t.layout != torch.strided:
         raise TypeError(f"{function}: {name} has layout {t.layout}, expected torch.strided; pass {name}.to_dense()")
-    return t.resolve_neg() if t.is_neg() else t
+    # a compiled graph calls the operator, and torch's dispatcher resolves signs itself
+    return t if torch.compiler.is_compiling() or not t.is_neg() else t.resolve_neg()
 
 
 def from_array(function: str, name: str, array: Array) -> tuple[Tensor, Home]:
