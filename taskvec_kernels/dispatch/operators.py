@@ -246,8 +246,14 @@ def differentiated(*arguments: Any) -> bool:
     return torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in arguments)
 
 
-dispatch_modes = torch._C._len_torch_dispatch_stack
-function_modes = torch._C._is_torch_function_mode_enabled
-transforms = torch._C._functorch.peek_interpreter_stack
-trace = torch._C._get_tracing_state
-profiler = torch.autograd._profiler_enabled  # type: ignore[attr-defined]
+def private(owner: Any, name: str) -> Callable[[], Any]:
+    """A question that torch keeps to itself; where this torch cannot be asked, the answer is that somebody listens."""
+    found: Callable[[], Any] = getattr(owner, name, lambda: True)
+    return found
+
+
+dispatch_modes = private(torch._C, "_len_torch_dispatch_stack")
+function_modes = private(torch._C, "_is_torch_function_mode_enabled")
+transforms = private(getattr(torch._C, "_functorch", None), "peek_interpreter_stack")
+trace = private(torch._C, "_get_tracing_state")
+profiler = private(torch.autograd, "_profiler_enabled")

@@ -173,6 +173,17 @@ def test_nothing_listens_to_a_plain_call() -> None:
     assert operators.observed(None, torch.nn.Parameter(b))
 
 
+@pytest.mark.parametrize("name", ["dispatch_modes", "function_modes", "transforms", "trace", "profiler"])
+def test_without_a_private_name_of_torch_calls_go_through_the_dispatcher(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = project(x.U, x.Vh, b, a)
+    monkeypatch.setattr(operators, name, operators.private(torch._C, "a_name_that_is_gone"))
+    assert operators.observed(b, a, one)
+    monkeypatch.setitem(operators.FUNCTIONS, "project", None)
+    assert_same_bits(project(x.U, x.Vh, b, a), want)
+
+
 def test_meta_tensors_give_shapes() -> None:
     out = ops.pairwise(
         *(t.to("meta") for t in x),
