@@ -47,8 +47,8 @@ def check(source: Path, log: str, ptx: str) -> list[str]:
     lines = []
     kernels = list(RESOURCES.finditer(log))
     for found in kernels:
-        bodies = "Gram|Rotate|Core|Orthonormalise|Householder"
-        name = re.sub(rf".*run_body\w*?\d({bodies})(\w*)E\w*", r"\1 \2", found["kernel"])
+        known = "Gram|Rotate|Core|Orthonormalise|Householder"
+        name = re.sub(rf".*run_body\w*?\d({known})(\w*)E\w*", r"\1 \2", found["kernel"])
         what = f"{source.name} {name} {found['architecture']}"
         if int(found["stack"]) or int(found["stores"]) or int(found["loads"]):
             raise SystemExit(f"cuda-check: {what} spills: stack {found['stack']}, stores {found['stores']} bytes")
