@@ -151,7 +151,8 @@ def route(x: LowRankSVD, y: LowRankSVD | None, precision: str) -> tuple[str, str
     """How ``pairwise`` multiplies the left and the right directions: "dots", "panels" or "vnni"."""
     *batch, _, m, _ = x.U.shape
     shape = str(x.U.dtype).removeprefix("torch."), math.prod(batch), m, x.Vh.shape[-1]
-    left, right = (None if side is None else (side.S.shape[-2], side.S.shape[-1]) for side in (x, y))
+    left = x.S.shape[-2], x.S.shape[-1]
+    right = None if y is None else (y.S.shape[-2], y.S.shape[-1])
     return _C.pairwise_route(shape, left, right, precision)
 
 

@@ -23,7 +23,7 @@ BINDINGS = sorted((ROOT / "csrc/bindings").rglob("*.*"))
 
 HARMLESS = {
     "int64_t", "int32_t", "uint16_t", "uint32_t", "uint64_t", "uintptr_t", "size_t", "memcpy", "integer_sequence",
-    "make_integer_sequence", "is_same_v", "conditional_t", "remove_cv_t", "remove_reference_t",
+    "make_integer_sequence", "align_val_t", "is_same_v", "conditional_t", "remove_cv_t", "remove_reference_t",
 }  # fmt: skip
 
 
@@ -49,6 +49,21 @@ def test_kernels_import_only_torch_and_numpy(path: Path) -> None:
         allowed.add("triton")
     names = imports(ast.parse(path.read_text()))
     assert names <= allowed, f"{path.name} imports {names - allowed}"
+
+
+REFERENCE = sorted((ROOT / "taskvec_kernels/reference").glob("*.py"))
+RECORDS = {"metrics", "seeding", "solver", "types"}
+
+
+def test_the_oracle_imports_nothing_of_the_rest_but_the_records() -> None:
+    assert len(REFERENCE) > 4
+    for path in REFERENCE:
+        tree = ast.parse(path.read_text())
+        outside = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level == 2}
+        assert outside <= RECORDS and "taskvec_kernels" not in imports(tree), f"{path.name} imports {outside - RECORDS}"
+    for name in RECORDS:  # and these import nothing but each other
+        tree = ast.parse((ROOT / f"taskvec_kernels/{name}.py").read_text())
+        assert {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level} <= RECORDS, name
 
 
 def test_only_the_command_imports_the_benchmarks_and_only_when_it_runs() -> None:
