@@ -22,7 +22,8 @@ using Address = std::uintptr_t;  // tensor.data_ptr(), 0 for none
 using Strides = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 using Addresses = std::map<std::string, Address>;
 // method, norm, start, relative, decay, steps, lr, tol, beta1, beta2, eps
-using SolverTuple = std::tuple<std::string, std::string, std::string, bool, bool, std::int64_t, double, double, double, double, double>;
+using SolverTuple =
+    std::tuple<std::string, std::string, std::string, bool, bool, std::int64_t, double, double, double, double, double>;
 
 template <class T = void>
 T* pointer(Address address) {
@@ -40,8 +41,8 @@ DType dtype_of(const std::string& name) {
 Solver solver_of(const SolverTuple& given) {
   Solver solver;
   std::string method, norm, start;
-  std::tie(method, norm, start, solver.relative, solver.decay, solver.steps, solver.lr, solver.tol, solver.beta1, solver.beta2,
-           solver.eps) = given;
+  std::tie(method, norm, start, solver.relative, solver.decay, solver.steps, solver.lr, solver.tol, solver.beta1,
+           solver.beta2, solver.eps) = given;
   auto choose = [](const std::string& what, const std::string& name, const std::vector<std::string>& names) {
     const auto found = std::find(names.begin(), names.end(), name);
     if (found == names.end()) throw std::invalid_argument("unknown " + what + " '" + name + "'");
@@ -94,31 +95,34 @@ using SvdTuple = std::tuple<Address, Address, Address>;
 
 Operand operand(const OperandTuple& given) {
   const auto& [dtype, address, length, strides] = given;
-  return {dtype_of(dtype), {pointer(address), length, std::get<0>(strides), std::get<1>(strides), std::get<2>(strides)}};
+  return {dtype_of(dtype),
+          {pointer(address), length, std::get<0>(strides), std::get<1>(strides), std::get<2>(strides)}};
 }
 
-LowRankSVDArgs lowrank_args(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, Address scale,
-                            const SvdTuple& svd) {
+LowRankSVDArgs lowrank_args(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a,
+                            Address scale, const SvdTuple& svd) {
   const auto& [u_t, s, vh] = svd;
   const Operand left = operand(b), right = operand(a);
-  return {left.dtype, batch, r, left.factor, right.factor, pointer<const double>(scale), pointer(u_t), pointer(s), pointer(vh)};
+  return {left.dtype,   batch,      r,          left.factor, right.factor, pointer<const double>(scale),
+          pointer(u_t), pointer(s), pointer(vh)};
 }
 
-void bind_lowrank_svd(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, Address scale, const SvdTuple& svd,
-                      int threads) {
+void bind_lowrank_svd(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, Address scale,
+                      const SvdTuple& svd, int threads) {
   const LowRankSVDArgs args = lowrank_args(batch, r, b, a, scale, svd);
   const py::gil_scoped_release release;
   lowrank_svd(args, threads);
 }
 
-void bind_lowrank_svd_cuda(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, Address scale,
-                           const SvdTuple& svd, int device, Address workspace, Address stream) {
+void bind_lowrank_svd_cuda(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a,
+                           Address scale, const SvdTuple& svd, int device, Address workspace, Address stream) {
   const LowRankSVDArgs args = lowrank_args(batch, r, b, a, scale, svd);
   const py::gil_scoped_release release;
   lowrank_svd_cuda(args, device, pointer(workspace), pointer(stream));
 }
 
-std::int64_t bind_cuda_workspace(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, int device) {
+std::int64_t bind_cuda_workspace(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a,
+                                 int device) {
   return lowrank_svd_cuda_workspace(lowrank_args(batch, r, b, a, 0, {}), device);
 }
 
@@ -129,12 +133,13 @@ using AdaptersTuple = std::tuple<std::int64_t, std::int64_t, Address, Address, A
 
 Adapters adapters(const AdaptersTuple& given) {
   const auto& [count, k, u_t, s, vh, norm, seed] = given;
-  return {count, k, pointer(u_t), pointer(vh), pointer(s), pointer<const double>(norm), pointer<const std::int64_t>(seed)};
+  return {
+      count, k, pointer(u_t), pointer(vh), pointer(s), pointer<const double>(norm), pointer<const std::int64_t>(seed)};
 }
 
-void bind_pairwise(const PairsTuple& pairs, const AdaptersTuple& x, const std::optional<AdaptersTuple>& y, const std::string& precision,
-                   double p, const std::vector<double>& lam, const SolverTuple& solver, const Addresses& forward, const Addresses& backward,
-                   int threads) {
+void bind_pairwise(const PairsTuple& pairs, const AdaptersTuple& x, const std::optional<AdaptersTuple>& y,
+                   const std::string& precision, double p, const std::vector<double>& lam, const SolverTuple& solver,
+                   const Addresses& forward, const Addresses& backward, int threads) {
   const Requests there(forward), back(backward);
   PairwiseArgs args;
   std::string dtype;
@@ -148,7 +153,8 @@ void bind_pairwise(const PairsTuple& pairs, const AdaptersTuple& x, const std::o
   pairwise(args, threads);
 }
 
-std::tuple<std::string, std::string> bind_pairwise_route(const PairsTuple& pairs, std::tuple<std::int64_t, std::int64_t> x,
+std::tuple<std::string, std::string> bind_pairwise_route(const PairsTuple& pairs,
+                                                         std::tuple<std::int64_t, std::int64_t> x,
                                                          std::optional<std::tuple<std::int64_t, std::int64_t>> y,
                                                          const std::string& precision) {
   PairwiseArgs args{};
@@ -166,50 +172,58 @@ std::tuple<std::string, std::string> bind_pairwise_route(const PairsTuple& pairs
 
 PYBIND11_MODULE(_C, module) {
   module.doc() = "The compiled core of taskvec_kernels: plain addresses, no checks. Call it through taskvec_kernels.";
-  module.def("simd_level", &simd_level, "Name of the SIMD level in use; ValueError when TASKVEC_SIMD names one that cannot run.");
+  module.def("simd_level", &simd_level,
+             "Name of the SIMD level in use; ValueError when TASKVEC_SIMD names one that cannot run.");
   module.def("available_simd_levels", &available_simd_levels, "Names of the levels this CPU can run, best first.");
-  module.def("lowrank_svd", &bind_lowrank_svd, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"), py::arg("scale"), py::arg("svd"),
-             py::arg("threads"),
-             "Writes svd, the addresses of u_t (batch, k, m), s (batch, k) and vh (batch, k, n). An operand, here b and a of one dtype, "
+  module.def("lowrank_svd", &bind_lowrank_svd, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"),
+             py::arg("scale"), py::arg("svd"), py::arg("threads"),
+             "Writes svd, the addresses of u_t (batch, k, m), s (batch, k) and vh (batch, k, n). An operand, here b "
+             "and a of one dtype, "
              "is (dtype, address, length, strides of batch, direction and position).");
   module.def("cuda_built", &cuda_built, "Whether this build has the CUDA kernels.");
-  module.def("cuda_problem", &cuda_problem, py::arg("device"), "Why a CUDA device cannot run the kernels, in one line; empty when it can.");
-  module.def("cuda_workspace", &bind_cuda_workspace, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"), py::arg("device"),
-             "Bytes of device memory that lowrank_svd_cuda works in.");
-  module.def("lowrank_svd_cuda", &bind_lowrank_svd_cuda, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"), py::arg("scale"),
-             py::arg("svd"), py::arg("device"), py::arg("workspace"), py::arg("stream"),
+  module.def("cuda_problem", &cuda_problem, py::arg("device"),
+             "Why a CUDA device cannot run the kernels, in one line; empty when it can.");
+  module.def("cuda_workspace", &bind_cuda_workspace, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"),
+             py::arg("device"), "Bytes of device memory that lowrank_svd_cuda works in.");
+  module.def("lowrank_svd_cuda", &bind_lowrank_svd_cuda, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"),
+             py::arg("scale"), py::arg("svd"), py::arg("device"), py::arg("workspace"), py::arg("stream"),
              "The same on a CUDA stream: all addresses are the device's. RuntimeError when a launch is refused.");
-  module.def("pairwise", &bind_pairwise, py::arg("pairs"), py::arg("x"), py::arg("y"), py::arg("precision"), py::arg("p"), py::arg("lam"),
-             py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
-             "pairs is (dtype, batch, m, n); x and y are (count, k, u_t, s, vh, norm, seed), the last two 0 for none; y None: every "
-             "ordered pair of x, in forward. forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
+  module.def(
+      "pairwise", &bind_pairwise, py::arg("pairs"), py::arg("x"), py::arg("y"), py::arg("precision"), py::arg("p"),
+      py::arg("lam"), py::arg("solver"), py::arg("forward"), py::arg("backward"), py::arg("threads"),
+      "pairs is (dtype, batch, m, n); x and y are (count, k, u_t, s, vh, norm, seed), the last two 0 for none; y None: "
+      "every "
+      "ordered pair of x, in forward. forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
   module.def("pairwise_route", &bind_pairwise_route, py::arg("pairs"), py::arg("x"), py::arg("y"), py::arg("precision"),
-             "How pairwise multiplies the left and the right directions of such a call: \"dots\", \"panels\" or \"vnni\". x and y are "
+             "How pairwise multiplies the left and the right directions of such a call: \"dots\", \"panels\" or "
+             "\"vnni\". x and y are "
              "(count, k).");
   module.def(
       "project",
-      [](bool f64, std::int64_t batch, std::int64_t k, std::int64_t r, const OperandTuple& u, const OperandTuple& vh, const OperandTuple& b,
-         const OperandTuple& a, Address scale, bool clip, Address d, int threads) {
-        const ProjectArgs args{batch, k,   r,         operand(u), operand(vh), operand(b), operand(a), pointer<const double>(scale),
-                               clip,  f64, pointer(d)};
+      [](bool f64, std::int64_t batch, std::int64_t k, std::int64_t r, const OperandTuple& u, const OperandTuple& vh,
+         const OperandTuple& b, const OperandTuple& a, Address scale, bool clip, Address d, int threads) {
+        const ProjectArgs args{batch,       k,          r,          operand(u),
+                               operand(vh), operand(b), operand(a), pointer<const double>(scale),
+                               clip,        f64,        pointer(d)};
         const py::gil_scoped_release release;
         project(args, threads);
       },
-      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("r"), py::arg("u"), py::arg("vh"), py::arg("b"), py::arg("a"),
-      py::arg("scale"), py::arg("clip"), py::arg("d"), py::arg("threads"), "Writes d (batch, k).");
+      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("r"), py::arg("u"), py::arg("vh"), py::arg("b"),
+      py::arg("a"), py::arg("scale"), py::arg("clip"), py::arg("d"), py::arg("threads"), "Writes d (batch, k).");
   module.def(
       "project_dense",
-      [](bool f64, std::int64_t batch, std::int64_t k, const OperandTuple& u, const OperandTuple& vh, const OperandTuple& tau, bool clip,
-         Address d, int threads) {
+      [](bool f64, std::int64_t batch, std::int64_t k, const OperandTuple& u, const OperandTuple& vh,
+         const OperandTuple& tau, bool clip, Address d, int threads) {
         const ProjectDenseArgs args{batch, k, operand(u), operand(vh), operand(tau), clip, f64, pointer(d)};
         const py::gil_scoped_release release;
         project_dense(args, threads);
       },
-      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("u"), py::arg("vh"), py::arg("tau"), py::arg("clip"), py::arg("d"),
-      py::arg("threads"), "Writes d (batch, k); the directions of tau are its rows.");
+      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("u"), py::arg("vh"), py::arg("tau"), py::arg("clip"),
+      py::arg("d"), py::arg("threads"), "Writes d (batch, k); the directions of tau are its rows.");
   module.def(
       "compare_spectra",
-      [](bool f64, std::int64_t batch, std::int64_t k, Address s1, Address s2, double p, const Addresses& metrics, int threads) {
+      [](bool f64, std::int64_t batch, std::int64_t k, Address s1, Address s2, double p, const Addresses& metrics,
+         int threads) {
         const Requests requests(metrics);
         for (const MetricOutput& out : requests.metrics) {
           const std::string name = metric_names[int(out.metric)];
@@ -221,12 +235,13 @@ PYBIND11_MODULE(_C, module) {
         const py::gil_scoped_release release;
         compare_spectra(args, threads);
       },
-      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("s1"), py::arg("s2"), py::arg("p"), py::arg("metrics"), py::arg("threads"),
-      "metrics maps names to addresses of (batch,).");
+      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("s1"), py::arg("s2"), py::arg("p"), py::arg("metrics"),
+      py::arg("threads"), "metrics maps names to addresses of (batch,).");
   module.def(
       "sparsify",
-      [](bool f64, std::int64_t batch, std::int64_t k, const SolverTuple& solver, Address d, Address tau_norm, Address lam, Address seed,
-         Address s, Address objective, Address steps, Address converged, std::optional<double> slack, int threads) {
+      [](bool f64, std::int64_t batch, std::int64_t k, const SolverTuple& solver, Address d, Address tau_norm,
+         Address lam, Address seed, Address s, Address objective, Address steps, Address converged,
+         std::optional<double> slack, int threads) {
         const SparsifyArgs args{f64,
                                 batch,
                                 k,
@@ -244,8 +259,9 @@ PYBIND11_MODULE(_C, module) {
         const py::gil_scoped_release release;
         return sparsify(args, threads);
       },
-      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("solver"), py::arg("d"), py::arg("tau_norm"), py::arg("lam"), py::arg("seed"),
-      py::arg("s"), py::arg("objective"), py::arg("steps"), py::arg("converged"), py::arg("slack"), py::arg("threads"),
+      py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("solver"), py::arg("d"), py::arg("tau_norm"),
+      py::arg("lam"), py::arg("seed"), py::arg("s"), py::arg("objective"), py::arg("steps"), py::arg("converged"),
+      py::arg("slack"), py::arg("threads"),
       "False when slack is given and a pair is not valid. solver is (method, norm, start, "
       "relative, decay, steps, lr, tol, beta1, beta2, eps); seed, and the last three results, may be 0.");
 }

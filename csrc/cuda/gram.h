@@ -13,13 +13,16 @@ struct Gram {
 
   static constexpr int least_blocks = Bands == 4 ? 2 : 3;  // on a multiprocessor, so that enough loads are in flight
   static constexpr int64_t shared_bytes = 4 * Bands * Bands * 64 * 8;
-  static int64_t blocks(const Work& work) { return work.count * work.plan.tiles * (work.plan.splits[0] + work.plan.splits[1]); }
+  static int64_t blocks(const Work& work) {
+    return work.count * work.plan.tiles * (work.plan.splits[0] + work.plan.splits[1]);
+  }
 
   template <class Team>
   TASKVEC_TEAM void operator()(Team& team, int64_t block, char* shared) const {
     const Plan& plan = work.plan;
     int64_t split = block % (plan.splits[0] + plan.splits[1]);
-    const int64_t rest = block / (plan.splits[0] + plan.splits[1]), tile = rest % plan.tiles, matrix = rest / plan.tiles;
+    const int64_t rest = block / (plan.splits[0] + plan.splits[1]), tile = rest % plan.tiles,
+                  matrix = rest / plan.tiles;
     const int f = split < plan.splits[0] ? 0 : 1;
     if (f == 1) split -= plan.splits[0];
     if (!First && *work.state(matrix, f) != State::again) return;
@@ -34,9 +37,11 @@ struct Gram {
       // several positions at once where they are neighbours: a matter of strides alone, since bits depend on it
       const bool packed = F.position_stride == 1 && F.direction_stride % Run::size == 0;
       if (row == column) {
-        packed ? direct<true, true>(team, F, begin, row, column, sum) : direct<true, false>(team, F, begin, row, column, sum);
+        packed ? direct<true, true>(team, F, begin, row, column, sum)
+               : direct<true, false>(team, F, begin, row, column, sum);
       } else {
-        packed ? direct<false, true>(team, F, begin, row, column, sum) : direct<false, false>(team, F, begin, row, column, sum);
+        packed ? direct<false, true>(team, F, begin, row, column, sum)
+               : direct<false, false>(team, F, begin, row, column, sum);
       }
     } else {
       through(team, F, work.fragments(matrix, f), begin, row, column, sum);
@@ -74,7 +79,8 @@ struct Gram {
   }
 
   template <bool Packed, bool Whole, int Count>
-  TASKVEC_TEAM static void load(const Stripe<Src>& F, const Src* const (&rows)[Count], int64_t p0, int lane, Run (&x)[Count]) {
+  TASKVEC_TEAM static void load(const Stripe<Src>& F, const Src* const (&rows)[Count], int64_t p0, int lane,
+                                Run (&x)[Count]) {
     TASKVEC_UNROLL
     for (int i = 0; i < Count; ++i) {
       if constexpr (Packed && Whole) {
@@ -122,7 +128,8 @@ struct Gram {
   }
 
   template <bool Diagonal, int Others, class Team>
-  TASKVEC_TEAM static void add_run(Team& team, const Run (&x)[Bands], const Run (&y)[Others], double (&sum)[Bands][Bands][2]) {
+  TASKVEC_TEAM static void add_run(Team& team, const Run (&x)[Bands], const Run (&y)[Others],
+                                   double (&sum)[Bands][Bands][2]) {
     TASKVEC_UNROLL
     for (int s = 0; s < Run::size; ++s) {
       double a[Bands], b[Others];
@@ -135,7 +142,8 @@ struct Gram {
   }
 
   template <bool Diagonal, int Others, class Team>
-  TASKVEC_TEAM static void add(Team& team, const double (&a)[Bands], const double (&b)[Others], double (&sum)[Bands][Bands][2]) {
+  TASKVEC_TEAM static void add(Team& team, const double (&a)[Bands], const double (&b)[Others],
+                               double (&sum)[Bands][Bands][2]) {
     TASKVEC_UNROLL
     for (int i = 0; i < Bands; ++i) {
       TASKVEC_UNROLL
@@ -151,8 +159,8 @@ struct Gram {
 
   // Of Q = F · T, 8 positions at a time: what the product leaves in a lane is what the next product takes from it.
   template <class Team>
-  TASKVEC_TEAM void through(Team& team, const Stripe<Src>& F, const double* fragments, int64_t begin, int64_t row, int64_t column,
-                            double (&sum)[Bands][Bands][2]) const {
+  TASKVEC_TEAM void through(Team& team, const Stripe<Src>& F, const double* fragments, int64_t begin, int64_t row,
+                            int64_t column, double (&sum)[Bands][Bands][2]) const {
     const int64_t padded = work.plan.padded;
     for (int64_t p0 = begin + team.rank() / 32 * 8; p0 < F.end; p0 += 32) {
       double x[Bands][1][2] = {}, y[Bands][1][2] = {};

@@ -52,7 +52,8 @@ struct Launch {
   void start(const Body& body, int64_t blocks, int threads, int64_t shared_bytes) {
     if (error != cudaSuccess) return;
     const auto kernel = &run_body<Body, Threads>;
-    if (shared_bytes > 48 << 10) error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes));
+    if (shared_bytes > 48 << 10)
+      error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes));
     if (error != cudaSuccess) return;
     kernel<<<unsigned(blocks), threads, shared_bytes, stream>>>(body);
     error = cudaGetLastError();

@@ -28,7 +28,9 @@ class OnDevice {
   int before_ = 0;
 };
 
-std::string words(cudaError_t error) { return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")"; }
+std::string words(cudaError_t error) {
+  return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")";
+}
 
 void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw std::runtime_error(std::string("lowrank_svd: ") + what + ": " + words(error));
@@ -54,13 +56,15 @@ std::string cuda_problem(int index) {
   if (error == cudaSuccess) error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index);
   if (error != cudaSuccess) return "cannot ask device " + std::to_string(index) + ": " + words(error);
   if (major < 8) {
-    return "device " + std::to_string(index) + " has compute capability " + std::to_string(major) + "." + std::to_string(minor) +
-           ", the kernels need 8.0 or newer";
+    return "device " + std::to_string(index) + " has compute capability " + std::to_string(major) + "." +
+           std::to_string(minor) + ", the kernels need 8.0 or newer";
   }
   return "";
 }
 
-std::int64_t lowrank_svd_cuda_workspace(const LowRankSVDArgs& args, int index) { return plan_of(args, index).workspace_bytes(); }
+std::int64_t lowrank_svd_cuda_workspace(const LowRankSVDArgs& args, int index) {
+  return plan_of(args, index).workspace_bytes();
+}
 
 void lowrank_svd_cuda(const LowRankSVDArgs& args, int index, void* workspace, void* stream) {
   if (args.batch == 0) return;

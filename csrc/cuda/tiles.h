@@ -1,5 +1,5 @@
-// A warp's share of the tall matrices. Fragments of the fp64 matrix instruction C (8 × 8) += A (8 × 4) · B (4 × 8): lane l holds
-// A[l / 4][l % 4], B[l % 4][l / 4] and C[l / 4][2 (l % 4) + {0, 1}].
+// A warp's share of the tall matrices. Fragments of the fp64 matrix instruction C (8 × 8) += A (8 × 4) · B (4 × 8):
+// lane l holds A[l / 4][l % 4], B[l % 4][l / 4] and C[l / 4][2 (l % 4) + {0, 1}].
 #pragma once
 
 #include "cuda/plan.h"
@@ -7,8 +7,8 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-// One factor of one matrix, up to position `end`. Directions beyond the last stand for the last: what becomes of them is
-// multiplied with zeros or never read, and they spoil nothing that is not spoilt already.
+// One factor of one matrix, up to position `end`. Directions beyond the last stand for the last: what becomes of them
+// is multiplied with zeros or never read, and they spoil nothing that is not spoilt already.
 template <class Src>
 struct Stripe {
   const Src* data;
@@ -20,14 +20,16 @@ struct Stripe {
     direction_stride = factor.direction_stride, position_stride = factor.position_stride;
   }
   TASKVEC_TEAM const Src* direction(int64_t d) const { return data + smaller(d, last) * direction_stride; }
-  TASKVEC_TEAM Src at(int64_t d, int64_t position) const { return position < end ? direction(d)[position * position_stride] : Src{}; }
+  TASKVEC_TEAM Src at(int64_t d, int64_t position) const {
+    return position < end ? direction(d)[position * position_stride] : Src{};
+  }
 };
 
 // out[c][p] += Σ_d T[d][c] F[d][p] for columns 8 (column_tile + c) + l / 4 and positions p0 + 8 p + 2 (l % 4) + {0, 1}.
 // Steps: r / 4 rounded up to tiles, when known to the compiler, or 0.
 template <int C, int P, int Steps, class Src, class Team>
-TASKVEC_TEAM void rotate(Team& team, const Stripe<Src>& F, const double* fragments, int64_t padded, int64_t column_tile, int64_t p0,
-                         double (&out)[C][P][2]) {
+TASKVEC_TEAM void rotate(Team& team, const Stripe<Src>& F, const double* fragments, int64_t padded, int64_t column_tile,
+                         int64_t p0, double (&out)[C][P][2]) {
   const int lane = team.rank() % 32;
   const int64_t steps = Steps > 0 ? Steps : padded / 4;
   const double* from = fragments + column_tile * steps * 32 + lane;

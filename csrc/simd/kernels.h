@@ -31,7 +31,8 @@ struct Kernels {
   // V of one matrix into a worker's scratch, for every project_rows of that matrix by the worker
   void (*pack_v)(const ProjectDenseArgs&, std::int64_t index, void* scratch);
   // sum: what rows [row0, row1) of τ add to d, [k]
-  void (*project_rows)(const ProjectDenseArgs&, std::int64_t index, std::int64_t row0, std::int64_t row1, double* sum, void* scratch);
+  void (*project_rows)(const ProjectDenseArgs&, std::int64_t index, std::int64_t row0, std::int64_t row1, double* sum,
+                       void* scratch);
 };
 
 const Kernels& kernels();

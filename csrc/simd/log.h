@@ -22,8 +22,8 @@ struct FloatBits<double> {
   static constexpr Int bias = 1023, sqrt_half = 0x3fe6a09e667f3bcd;
 };
 
-// log(x) for normal x > 0: x = 2^e · m with m in [√½, √2) and log m = 2 artanh(s), s = (m − 1)/(m + 1), as a series in s².
-// Relative error below 4 eps of T, and below 2 eps · |log x| away from 1.
+// log(x) for normal x > 0: x = 2^e · m with m in [√½, √2) and log m = 2 artanh(s), s = (m − 1)/(m + 1), as a series in
+// s². Relative error below 4 eps of T, and below 2 eps · |log x| away from 1.
 template <class T>
 inline Vec<T> log(Vec<T> x) {
   using Bits = FloatBits<T>;

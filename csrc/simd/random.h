@@ -12,7 +12,9 @@ inline std::uint64_t mix(std::uint64_t z) {
   return z ^ (z >> 31);
 }
 
-inline int64_t pair_seed(int64_t source, int64_t target) { return int64_t(mix(mix(std::uint64_t(source)) + std::uint64_t(target))); }
+inline int64_t pair_seed(int64_t source, int64_t target) {
+  return int64_t(mix(mix(std::uint64_t(source)) + std::uint64_t(target)));
+}
 
 // Draw number `place` of N(0, 1), by Box and Muller.
 inline double normal(int64_t seed, int64_t place) {

@@ -127,7 +127,8 @@ inline void transpose_block(const T* src, int64_t src_stride, T* dst, int64_t ds
   for (int i = 0; i < N; ++i) *reinterpret_cast<typename BlockRow<T, N>::unaligned*>(dst + i * dst_stride) = rows[i];
 }
 
-// values[i][lane] = src[lane * k + i]: the spectra of `count` pairs, one a lane, and the last one again in further lanes.
+// values[i][lane] = src[lane * k + i]: the spectra of `count` pairs, one a lane, and the last one again in further
+// lanes.
 template <class T>
 inline void load_spectra(const T* src, int64_t k, int count, Vec<T>* values) {
   constexpr int N = lanes<double>;

@@ -46,7 +46,8 @@ struct Stored {
   std::unique_ptr<char[]> bytes;
   std::vector<double> values;
 
-  Stored(DType type, int64_t count) : dtype(type), bytes(new char[std::max<int64_t>(1, count * size_of(type))]), values(count) {}
+  Stored(DType type, int64_t count)
+      : dtype(type), bytes(new char[std::max<int64_t>(1, count * size_of(type))]), values(count) {}
 
   void set(int64_t i, double value) {
     if (dtype == DType::f64) {
@@ -93,6 +94,8 @@ struct Output {
   double operator[](int64_t i) const { return f64 ? d[i] : double(f[i]); }
 };
 
-inline bool near(double got, double want, double bound) { return std::isnan(want) ? std::isnan(got) : std::fabs(got - want) <= bound; }
+inline bool near(double got, double want, double bound) {
+  return std::isnan(want) ? std::isnan(got) : std::fabs(got - want) <= bound;
+}
 
 }  // namespace taskvec::testing

@@ -1,6 +1,6 @@
-// A CUDA block on one host thread: every member is a fiber that runs until it must wait, in an order drawn from a seed. A
-// missing sync() shows as results that depend on the seed, an access out of bounds under AddressSanitizer, and members that
-// do not make the same calls end the run.
+// A CUDA block on one host thread: every member is a fiber that runs until it must wait, in an order drawn from a seed.
+// A missing sync() shows as results that depend on the seed, an access out of bounds under AddressSanitizer, and
+// members that do not make the same calls end the run.
 #pragma once
 
 #include <ucontext.h>
@@ -143,7 +143,8 @@ class EmulatedBlock {
   }
 
   void release_warp(int warp) {
-    require(in_warp(warp, Waits::warp) == end(warp) - warp * 32, "only a part of a warp makes a call that takes all of it");
+    require(in_warp(warp, Waits::warp) == end(warp) - warp * 32,
+            "only a part of a warp makes a call that takes all of it");
     for (int rank = warp * 32; rank < end(warp); ++rank) fibers_[rank].waits = Waits::nothing;
   }
 

@@ -23,9 +23,11 @@ using namespace taskvec::testing;
 
 namespace {
 
-void test_lowrank_svd(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool transposed, Content content, int threads) {
-  context = std::string("lowrank_svd ") + name_of(dtype) + " " + std::to_string(batch) + "x" + std::to_string(m) + "x" + std::to_string(r) +
-            "x" + std::to_string(n) + (transposed ? " transposed" : "") + " content " + std::to_string(int(content));
+void test_lowrank_svd(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool transposed, Content content,
+                      int threads) {
+  context = std::string("lowrank_svd ") + name_of(dtype) + " " + std::to_string(batch) + "x" + std::to_string(m) + "x" +
+            std::to_string(r) + "x" + std::to_string(n) + (transposed ? " transposed" : "") + " content " +
+            std::to_string(int(content));
   const bool f64 = dtype == DType::f64;
   const int64_t k = std::min({r, m, n});
   SvdProblem problem(dtype, batch, m, r, n, transposed, content);
@@ -59,9 +61,13 @@ void test_compare_spectra(bool f64, int64_t batch, int64_t k) {
       rec += std::min(x, y);
       h1 -= x > 0 ? x * std::log(x) : 0, h2 -= y > 0 ? y * std::log(y) : 0;
     }
-    auto entropy = [&](double h, double sum) { return sum == 0 || live == 0 ? quiet_nan : live == 1 ? 0 : h / std::log(live); };
-    const double want[] = {l1, std::sqrt(l2), linf, std::cbrt(lp), sum1 == 0 || sum2 == 0 ? 0 : rec, entropy(h1, sum1), entropy(h2, sum2)};
-    for (int name = 0; name < 7; ++name) CHECK(near(out[name][i], want[name], (f64 ? 1e-13 : 2e-5) * (1 + std::fabs(want[name]))));
+    auto entropy = [&](double h, double sum) {
+      return sum == 0 || live == 0 ? quiet_nan : live == 1 ? 0 : h / std::log(live);
+    };
+    const double want[] = {
+        l1, std::sqrt(l2), linf, std::cbrt(lp), sum1 == 0 || sum2 == 0 ? 0 : rec, entropy(h1, sum1), entropy(h2, sum2)};
+    for (int name = 0; name < 7; ++name)
+      CHECK(near(out[name][i], want[name], (f64 ? 1e-13 : 2e-5) * (1 + std::fabs(want[name]))));
   }
 }
 
@@ -69,7 +75,8 @@ void test_compare_spectra(bool f64, int64_t batch, int64_t k) {
 
 int main() {
   const char* forced = std::getenv("TASKVEC_SIMD");
-  if (forced != nullptr && (" " + std::string(available_simd_levels()) + " ").find(" " + std::string(forced) + " ") == std::string::npos) {
+  if (forced != nullptr &&
+      (" " + std::string(available_simd_levels()) + " ").find(" " + std::string(forced) + " ") == std::string::npos) {
     std::printf("skipped: this CPU has no %s\n", forced);
     return 77;
   }
@@ -84,8 +91,10 @@ int main() {
         test_lowrank_svd(dtype, 2, 9, 3, 7, transposed, content, 1);
         test_lowrank_svd(dtype, 1, 33, 8, 17, transposed, content, 2);
       }
-      for (int64_t r : {1, 2, 4, 5, 7, 8, 9, 15, 16, 17, 31}) test_lowrank_svd(dtype, 3, 40, r, 35, transposed, Content::gaussian, 2);
-      for (int64_t m : {1, 3, 8, 31, 63, 65, 129}) test_lowrank_svd(dtype, 1, m, 4, 5, transposed, Content::gaussian, 1);
+      for (int64_t r : {1, 2, 4, 5, 7, 8, 9, 15, 16, 17, 31})
+        test_lowrank_svd(dtype, 3, 40, r, 35, transposed, Content::gaussian, 2);
+      for (int64_t m : {1, 3, 8, 31, 63, 65, 129})
+        test_lowrank_svd(dtype, 1, m, 4, 5, transposed, Content::gaussian, 1);
     }
     test_lowrank_svd(dtype, 1, 520, 2, 1030, false, Content::gaussian, 1);
     test_lowrank_svd(dtype, 1, 70, 65, 68, false, Content::gaussian, 1);

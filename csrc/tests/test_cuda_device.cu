@@ -1,5 +1,5 @@
-// lowrank_svd on a GPU without Python, in buffers that are exactly as long as they must be: what compute-sanitizer watches.
-// Exit status 77 where there is no GPU to run on.
+// lowrank_svd on a GPU without Python, in buffers that are exactly as long as they must be: what compute-sanitizer
+// watches. Exit status 77 where there is no GPU to run on.
 #include <cuda_runtime.h>
 
 #include <cstdlib>
@@ -31,21 +31,25 @@ class DeviceBuffer {
 };
 
 void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool transposed, Content content) {
-  context = std::string("cuda ") + name_of(dtype) + " " + std::to_string(batch) + "x" + std::to_string(m) + "x" + std::to_string(r) + "x" +
-            std::to_string(n) + (transposed ? " transposed" : "") + " content " + std::to_string(int(content));
+  context = std::string("cuda ") + name_of(dtype) + " " + std::to_string(batch) + "x" + std::to_string(m) + "x" +
+            std::to_string(r) + "x" + std::to_string(n) + (transposed ? " transposed" : "") + " content " +
+            std::to_string(int(content));
   const bool f64 = dtype == DType::f64;
   const int64_t k = std::min({r, m, n}), out_size = f64 ? 8 : 4;
   const SvdProblem problem(dtype, batch, m, r, n, transposed, content);
   const LowRankSVDArgs& args = problem.args;
 
-  const DeviceBuffer b_there(batch * m * r * size_of(dtype)), a_there(batch * r * n * size_of(dtype)), scale_there(batch * 8);
-  const DeviceBuffer u_there(batch * k * m * out_size), s_there(batch * k * out_size), v_there(batch * k * n * out_size);
+  const DeviceBuffer b_there(batch * m * r * size_of(dtype)), a_there(batch * r * n * size_of(dtype)),
+      scale_there(batch * 8);
+  const DeviceBuffer u_there(batch * k * m * out_size), s_there(batch * k * out_size),
+      v_there(batch * k * n * out_size);
   const DeviceBuffer workspace(lowrank_svd_cuda_workspace(args, 0));
   must(cudaMemcpy(b_there.get(), problem.b.bytes.get(), batch * m * r * size_of(dtype), cudaMemcpyHostToDevice));
   must(cudaMemcpy(a_there.get(), problem.a.bytes.get(), batch * r * n * size_of(dtype), cudaMemcpyHostToDevice));
   must(cudaMemcpy(scale_there.get(), problem.scale.data(), batch * 8, cudaMemcpyHostToDevice));
   LowRankSVDArgs there = args;
-  there.b.data = b_there.get(), there.a.data = a_there.get(), there.scale = static_cast<const double*>(scale_there.get());
+  there.b.data = b_there.get(), there.a.data = a_there.get(),
+  there.scale = static_cast<const double*>(scale_there.get());
   there.u_t = u_there.get(), there.s = s_there.get(), there.vh = v_there.get();
   lowrank_svd_cuda(there, 0, workspace.get(), nullptr);
   must(cudaDeviceSynchronize());

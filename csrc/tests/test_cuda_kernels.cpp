@@ -163,8 +163,8 @@ void test_alignment(DType dtype) {
   std::vector<char> moved(r * n * size + size);
   std::memcpy(moved.data() + size, a.bytes.get(), r * n * size);
   const double scale = 1;
-  LowRankSVDArgs args{dtype,   1,       r,      {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, &scale,
-                  nullptr, nullptr, nullptr};
+  LowRankSVDArgs args{
+      dtype, 1, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, &scale, nullptr, nullptr, nullptr};
   const Results aligned = run(args, {});
   args.a.data = moved.data() + size;
   const Results unaligned = run(args, {});

@@ -18,14 +18,16 @@ struct TestAdapters {
   Stored u, v;
   Output s;
 
-  TestAdapters(DType dtype, int64_t batch, int64_t adapters, int64_t directions, int64_t m, int64_t n, double length = 1)
+  TestAdapters(DType dtype, int64_t batch, int64_t adapters, int64_t directions, int64_t m, int64_t n,
+               double length = 1)
       : count(adapters),
         k(directions),
         u(random_stored(dtype, batch * adapters * directions * m, length / std::sqrt(double(m)))),
         v(random_stored(dtype, batch * adapters * directions * n, length / std::sqrt(double(n)))),
         s(dtype == DType::f64, batch * adapters * directions) {
     for (int64_t i = 0; i < batch * adapters * directions; ++i) {
-      const double value = i % (7 * directions) < directions ? 0 : 1 + std::fabs(random_normal());  // some adapters are zero
+      const double value =
+          i % (7 * directions) < directions ? 0 : 1 + std::fabs(random_normal());  // some adapters are zero
       s.f64 ? void(s.d[i] = value) : void(s.f[i] = float(value));
     }
   }
@@ -37,7 +39,8 @@ struct Naive {
   std::vector<double> d;
   double values[metric_count];
 
-  Naive(const TestAdapters& x, int64_t i, const TestAdapters& y, int64_t j, int64_t m, int64_t n, double p) : d(x.k, 0.0) {
+  Naive(const TestAdapters& x, int64_t i, const TestAdapters& y, int64_t j, int64_t m, int64_t n, double p)
+      : d(x.k, 0.0) {
     const int64_t kx = x.k, ky = y.k;
     double cross_u = 0, cross_v = 0, sum1 = 0, sum2 = 0, norm1 = 0, norm_y = 0, inner = 0, live = 0, live_y = 0;
     for (int64_t q = 0; q < kx; ++q) {
@@ -54,7 +57,8 @@ struct Naive {
     for (int64_t q = 0; q < kx; ++q) {
       const double s1 = x.s[i * kx + q], s2 = std::max(0.0, d[q]), gap = std::fabs(s1 - s2);
       l1 += gap, l2 += gap * gap, linf = std::max(linf, gap), lp += std::pow(gap, p);
-      sum1 += s1, sum2 += s2, norm1 += s1 * s1, live += s1 > 0, inner += s1 * d[q], energy += s2 * s2, held += d[q] * d[q];
+      sum1 += s1, sum2 += s2, norm1 += s1 * s1, live += s1 > 0, inner += s1 * d[q], energy += s2 * s2,
+          held += d[q] * d[q];
     }
     double rec = 0, h1 = 0, h2 = 0;
     for (int64_t q = 0; q < kx; ++q) {
@@ -62,7 +66,9 @@ struct Naive {
       rec += std::min(share1, share2);
       h1 -= share1 > 0 ? share1 * std::log(share1) : 0, h2 -= share2 > 0 ? share2 * std::log(share2) : 0;
     }
-    auto entropy = [&](double h, double sum) { return sum == 0 || live == 0 ? quiet_nan : live == 1 ? 0 : h / std::log(live); };
+    auto entropy = [&](double h, double sum) {
+      return sum == 0 || live == 0 ? quiet_nan : live == 1 ? 0 : h / std::log(live);
+    };
     auto ratio = [&](double value) { return live == 0 || norm_y == 0 ? quiet_nan : value; };
     const double all[metric_count] = {l1,
                                       std::sqrt(l2),
@@ -97,8 +103,8 @@ struct ResultBuffers {
   }
 };
 
-void check_pairs(const ResultBuffers& got, const TestAdapters& x, const TestAdapters& y, int64_t batch, int64_t m, int64_t n, double p,
-                 double unit) {
+void check_pairs(const ResultBuffers& got, const TestAdapters& x, const TestAdapters& y, int64_t batch, int64_t m,
+                 int64_t n, double p, double unit) {
   for (int64_t module = 0; module < batch; ++module) {
     for (int64_t i = 0; i < x.count; ++i) {
       for (int64_t j = 0; j < y.count; ++j) {
@@ -127,12 +133,12 @@ void check_pairs(const ResultBuffers& got, const TestAdapters& x, const TestAdap
   }
 }
 
-void test_pairwise(DType dtype, int64_t batch, int64_t n_x, int64_t k_x, int64_t n_y, int64_t k_y, int64_t m, int64_t n, int threads,
-                   Precision precision = Precision::highest) {
+void test_pairwise(DType dtype, int64_t batch, int64_t n_x, int64_t k_x, int64_t n_y, int64_t k_y, int64_t m, int64_t n,
+                   int threads, Precision precision = Precision::highest) {
   const bool reduced = precision == Precision::medium;
-  context = std::string(reduced ? "reduced pairwise " : "pairwise ") + name_of(dtype) + " " + std::to_string(n_x) + "x" +
-            std::to_string(k_x) + " " + std::to_string(n_y) + "x" + std::to_string(k_y) + " of " + std::to_string(m) + "x" +
-            std::to_string(n);
+  context = std::string(reduced ? "reduced pairwise " : "pairwise ") + name_of(dtype) + " " + std::to_string(n_x) +
+            "x" + std::to_string(k_x) + " " + std::to_string(n_y) + "x" + std::to_string(k_y) + " of " +
+            std::to_string(m) + "x" + std::to_string(n);
   const bool f64 = dtype == DType::f64, symmetric = n_y == 0;
   // directions longer than 1 are not rounded: few of half that length are
   const double p = 3, unit = f64 ? 1e-14 : reduced ? 8e-3 : 2e-6, length = reduced ? 0.5 : 1;
@@ -153,9 +159,10 @@ void test_pairwise(DType dtype, int64_t batch, int64_t n_x, int64_t k_x, int64_t
 bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
 // Several λ's in one pass: each as if it were alone, to the bit, and S₂ as `sparsify` finds it for the same d.
-void test_several_lambdas(DType dtype, int64_t n_x, int64_t k_x, int64_t n_y, int64_t k_y, const Solver& solver, int threads) {
-  context = std::string("several lambdas ") + name_of(dtype) + " " + std::to_string(n_x) + "x" + std::to_string(k_x) + " " +
-            std::to_string(n_y) + "x" + std::to_string(k_y) + " method " + std::to_string(int(solver.method));
+void test_several_lambdas(DType dtype, int64_t n_x, int64_t k_x, int64_t n_y, int64_t k_y, const Solver& solver,
+                          int threads) {
+  context = std::string("several lambdas ") + name_of(dtype) + " " + std::to_string(n_x) + "x" + std::to_string(k_x) +
+            " " + std::to_string(n_y) + "x" + std::to_string(k_y) + " method " + std::to_string(int(solver.method));
   const bool f64 = dtype == DType::f64;
   const int64_t batch = 2, m = 6, n = 7, pairs = batch * n_x * n_y;
   const double lams[] = {0.4, 0, 1.25};
@@ -166,7 +173,9 @@ void test_several_lambdas(DType dtype, int64_t n_x, int64_t k_x, int64_t n_y, in
   auto run = [&](int64_t count, const double* lam, ResultBuffers& forward, ResultBuffers& backward) {
     Adapters left = x.view(), right = y.view();
     left.seed = x_seed.data(), right.seed = y_seed.data();
-    pairwise({dtype, batch, m, n, left, right, false, forward.view(), backward.view(), Precision::highest, 3, count, lam, solver}, threads);
+    pairwise({dtype, batch, m, n, left, right, false, forward.view(), backward.view(), Precision::highest, 3, count,
+              lam, solver},
+             threads);
   };
   ResultBuffers forward(f64, 3 * pairs, k_x), backward(f64, 3 * pairs, k_y);
   run(3, lams, forward, backward);
@@ -177,7 +186,8 @@ void test_several_lambdas(DType dtype, int64_t n_x, int64_t k_x, int64_t n_y, in
       for (int name = 0; name < metric_count; ++name) {
         for (int64_t i = 0; i < pairs; ++i) CHECK(same(all.metrics[name][l * pairs + i], one.metrics[name][i]));
       }
-      for (int64_t i = 0; i < pairs * k; ++i) CHECK(same(all.spectra[l * pairs * k + i], one.spectra[i]) && all.d[i] == one.d[i]);
+      for (int64_t i = 0; i < pairs * k; ++i)
+        CHECK(same(all.spectra[l * pairs * k + i], one.spectra[i]) && all.d[i] == one.d[i]);
     };
     compare(forward, one_forward, k_x), compare(backward, one_backward, k_y);
     if (solver.method == Method::adam) continue;
@@ -190,8 +200,11 @@ void test_several_lambdas(DType dtype, int64_t n_x, int64_t k_x, int64_t n_y, in
       for (int64_t q = 0; q < k_y; ++q) square += y.s[target * k_y + q] * y.s[target * k_y + q];
       tau_norm.d[i] = std::sqrt(square);
     }
-    sparsify({true, pairs, k_x, solver, d.data(), tau_norm.data(), lam.data(), nullptr, s.data(), nullptr, nullptr, nullptr}, 1);
-    for (int64_t i = 0; i < pairs * k_x; ++i) CHECK(near(forward.spectra[l * pairs * k_x + i], s[i], 1e-6 * (1 + tau_norm[i / k_x])));
+    sparsify(
+        {true, pairs, k_x, solver, d.data(), tau_norm.data(), lam.data(), nullptr, s.data(), nullptr, nullptr, nullptr},
+        1);
+    for (int64_t i = 0; i < pairs * k_x; ++i)
+      CHECK(near(forward.spectra[l * pairs * k_x + i], s[i], 1e-6 * (1 + tau_norm[i / k_x])));
   }
 }
 
@@ -208,8 +221,8 @@ std::vector<double> norms(const TestAdapters& x, int64_t adapters, double longer
 
 // Task vectors 1.5 times as long as their S: cosine, energy and excess are 2.25 times smaller, and λ sees the length.
 void check_longer(const ResultBuffers& with, const ResultBuffers& without, const std::vector<double>& source,
-                  const std::vector<double>& target, int64_t sources, int64_t targets, int64_t k, double lam, double unit,
-                  const Solver& solver) {
+                  const std::vector<double>& target, int64_t sources, int64_t targets, int64_t k, double lam,
+                  double unit, const Solver& solver) {
   const int64_t pairs = int64_t(source.size()) * targets;
   for (int64_t at = 0; at < pairs; ++at) {
     const int64_t i = at / targets, j = i / sources * targets + at % targets;
@@ -220,7 +233,8 @@ void check_longer(const ResultBuffers& with, const ResultBuffers& without, const
     };
     smaller_by(Metric::energy, unit), smaller_by(Metric::excess, unit), smaller_by(Metric::cosine, unit);
     CHECK(near(std::pow(value(with, Metric::residual), 2), std::max(0.0, 1 - value(with, Metric::energy)), 10 * unit));
-    for (Metric metric : {Metric::l1, Metric::rec, Metric::overlap_u}) CHECK(same(value(with, metric), value(without, metric)));
+    for (Metric metric : {Metric::l1, Metric::rec, Metric::overlap_u})
+      CHECK(same(value(with, metric), value(without, metric)));
     Output d(true, k), tau_norm(true, 1), s(true, k);
     tau_norm.d[0] = 1.5 * target[j];
     for (int64_t q = 0; q < k; ++q) d.d[q] = with.d[at * k + q];
@@ -230,7 +244,8 @@ void check_longer(const ResultBuffers& with, const ResultBuffers& without, const
 }
 
 void test_norm(DType dtype, bool symmetric, const Solver& solver, int threads) {
-  context = std::string("norm ") + name_of(dtype) + (symmetric ? " symmetric" : "") + " method " + std::to_string(int(solver.method));
+  context = std::string("norm ") + name_of(dtype) + (symmetric ? " symmetric" : "") + " method " +
+            std::to_string(int(solver.method));
   const bool f64 = dtype == DType::f64;
   const int64_t batch = 2, m = 9, n = 7, k = 3, n_x = 19, n_y = symmetric ? n_x : 5, pairs = batch * n_x * n_y;
   const double lams[] = {0, 0.3};
@@ -245,13 +260,16 @@ void test_norm(DType dtype, bool symmetric, const Solver& solver, int threads) {
     Both out{{f64, 2 * pairs, k}, {f64, 2 * pairs, k}};
     Adapters left = x.view(), right = y.view();
     left.norm = of_x, right.norm = of_y;
-    pairwise({dtype, batch, m, n, left, right, symmetric, out.forward.view(), out.backward.view(), Precision::highest, 3, 2, lams, solver},
+    pairwise({dtype, batch, m, n, left, right, symmetric, out.forward.view(), out.backward.view(), Precision::highest,
+              3, 2, lams, solver},
              threads);
     return out;
   };
-  const Both none = run(nullptr, nullptr), equal = run(norm_x.data(), norm_y.data()), longer = run(longer_x.data(), longer_y.data());
+  const Both none = run(nullptr, nullptr), equal = run(norm_x.data(), norm_y.data()),
+             longer = run(longer_x.data(), longer_y.data());
   for (int name = 0; name < metric_count; ++name) {  // one that is as long as S changes no bit
-    for (int64_t at = 0; at < 2 * pairs; ++at) CHECK(same(equal.forward.metrics[name][at], none.forward.metrics[name][at]));
+    for (int64_t at = 0; at < 2 * pairs; ++at)
+      CHECK(same(equal.forward.metrics[name][at], none.forward.metrics[name][at]));
   }
   if (solver.method == Method::adam) return;
   const double unit = f64 ? 1e-13 : 2e-5;

@@ -16,7 +16,10 @@ struct Matrix {
   Stored stored;
 
   Matrix(DType dtype, int64_t batch, int64_t rows, int64_t columns, bool transposed)
-      : directions(rows), positions(columns), by_position(transposed), stored(random_stored(dtype, batch * rows * columns)) {}
+      : directions(rows),
+        positions(columns),
+        by_position(transposed),
+        stored(random_stored(dtype, batch * rows * columns)) {}
 
   Operand view() const {
     const Factor by_direction{stored.bytes.get(), positions, directions * positions, positions, 1};
@@ -46,14 +49,15 @@ double naive(const Matrix& u, const Matrix& v, int64_t index, int64_t k, double&
 
 }  // namespace
 
-void test_project(DType directions, DType target, int64_t batch, int64_t m, int64_t n, int64_t k, int64_t r, bool transposed, int threads) {
-  context = std::string("project ") + std::to_string(int(directions)) + " to " + std::to_string(int(target)) + " " + std::to_string(batch) +
-            "x" + std::to_string(m) + "x" + std::to_string(n) + " k " + std::to_string(k) + " r " + std::to_string(r) +
-            (transposed ? " transposed" : "");
+void test_project(DType directions, DType target, int64_t batch, int64_t m, int64_t n, int64_t k, int64_t r,
+                  bool transposed, int threads) {
+  context = std::string("project ") + std::to_string(int(directions)) + " to " + std::to_string(int(target)) + " " +
+            std::to_string(batch) + "x" + std::to_string(m) + "x" + std::to_string(n) + " k " + std::to_string(k) +
+            " r " + std::to_string(r) + (transposed ? " transposed" : "");
   const bool f64 = directions == DType::f64 || target == DType::f64;
   const double unit = f64 ? 1e-14 : 2e-6;
-  const Matrix u(directions, batch, k, m, transposed), v(directions, batch, k, n, transposed), b(target, batch, r, m, !transposed),
-      a(target, batch, r, n, transposed), tau(target, batch, m, n, transposed);
+  const Matrix u(directions, batch, k, m, transposed), v(directions, batch, k, n, transposed),
+      b(target, batch, r, m, !transposed), a(target, batch, r, n, transposed), tau(target, batch, m, n, transposed);
   std::vector<double> scale(batch);
   for (double& value : scale) value = random_normal();
   for (bool clip : {false, true}) {
@@ -100,7 +104,8 @@ void test_project_dense(DType dtype, int64_t k) {
   }
   // in one direction it is seen there alone, in τ in every direction of that matrix
   for (double bad : {quiet_nan, std::numeric_limits<double>::infinity()}) {
-    const int64_t direction = k - 1, u_at = (k + direction) * m + m - 1, v_at = (k + direction) * n + n - 1, tau_at = 2 * m * n - 1;
+    const int64_t direction = k - 1, u_at = (k + direction) * m + m - 1, v_at = (k + direction) * n + n - 1,
+                  tau_at = 2 * m * n - 1;
     for (auto [matrix, at] : {std::pair{&u, u_at}, std::pair{&v, v_at}, std::pair{&tau, tau_at}}) {
       const double before = matrix->stored.values[at];
       matrix->stored.set(at, bad);

@@ -5,7 +5,8 @@
 
 namespace taskvec::testing {
 
-void test_project(DType directions, DType target, int64_t batch, int64_t m, int64_t n, int64_t k, int64_t r, bool transposed, int threads);
+void test_project(DType directions, DType target, int64_t batch, int64_t m, int64_t n, int64_t k, int64_t r,
+                  bool transposed, int threads);
 // That bits depend neither on threads nor on the batch, and where NaN and infinities go.
 void test_project_dense(DType dtype, int64_t k);
 

@@ -60,7 +60,9 @@ std::vector<double> naive_adam(const Problem& p, const Solver& solver, int64_t& 
   const double unit = solver.relative ? p.tau_norm : 1;
   std::vector<double> s(k), mean(k, 0.0), variance(k, 0.0);
   for (size_t i = 0; i < k; ++i) {
-    const double start = solver.start == Start::zeros ? 0 : solver.start == Start::normal ? unit * draw(p.seed, int64_t(i)) : p.d[i];
+    const double start = solver.start == Start::zeros    ? 0
+                         : solver.start == Start::normal ? unit * draw(p.seed, int64_t(i))
+                                                         : p.d[i];
     s[i] = std::max(0.0, start);
   }
   double last = std::numeric_limits<double>::infinity();
@@ -79,22 +81,25 @@ std::vector<double> naive_adam(const Problem& p, const Solver& solver, int64_t& 
       mean[i] = solver.beta1 * mean[i] + (1 - solver.beta1) * g;
       variance[i] = solver.beta2 * variance[i] + (1 - solver.beta2) * g * g;
       const double root = std::sqrt(variance[i] / (1 - std::pow(solver.beta2, t)));
-      s[i] = std::max(0.0, s[i] - solver.lr * unit * decay / (1 - std::pow(solver.beta1, t)) * mean[i] / (root + solver.eps));
+      s[i] = std::max(
+          0.0, s[i] - solver.lr * unit * decay / (1 - std::pow(solver.beta1, t)) * mean[i] / (root + solver.eps));
     }
   }
   return s;
 }
 
 void test_case(bool f64, int64_t batch, int64_t k, const Solver& solver, bool info, int threads) {
-  context = std::string("sparsify ") + (f64 ? "f64 " : "f32 ") + std::to_string(batch) + "x" + std::to_string(k) + " method " +
-            std::to_string(int(solver.method)) + " norm " + std::to_string(int(solver.norm)) + " start " +
+  context = std::string("sparsify ") + (f64 ? "f64 " : "f32 ") + std::to_string(batch) + "x" + std::to_string(k) +
+            " method " + std::to_string(int(solver.method)) + " norm " + std::to_string(int(solver.norm)) + " start " +
             std::to_string(int(solver.start));
   const bool adam = solver.method == Method::adam;
   Output d(f64, batch * k), tau_norm(f64, batch), s(f64, batch * k), objective(f64, batch);
   std::vector<double> lam(batch);
   std::vector<int64_t> seed(batch), steps(batch, -1);
   std::unique_ptr<bool[]> converged(new bool[std::max<int64_t>(1, batch)]());
-  auto put = [&](Output& out, int64_t i, double value) { f64 ? void(out.d[i] = value) : void(out.f[i] = float(value)); };
+  auto put = [&](Output& out, int64_t i, double value) {
+    f64 ? void(out.d[i] = value) : void(out.f[i] = float(value));
+  };
   for (int64_t i = 0; i < batch; ++i) {
     double square = 0;
     for (int64_t q = 0; q < k; ++q) {
@@ -107,8 +112,8 @@ void test_case(bool f64, int64_t batch, int64_t k, const Solver& solver, bool in
   // poison: what is not a number spoils its own pair alone
   const int64_t bad = batch > 3 ? 2 : -1;
   if (bad >= 0) put(d, bad * k + k - 1, quiet_nan);
-  sparsify({f64, batch, k, solver, d.data(), tau_norm.data(), lam.data(), seed.data(), s.data(), info ? objective.data() : nullptr,
-            info ? steps.data() : nullptr, info ? converged.get() : nullptr},
+  sparsify({f64, batch, k, solver, d.data(), tau_norm.data(), lam.data(), seed.data(), s.data(),
+            info ? objective.data() : nullptr, info ? steps.data() : nullptr, info ? converged.get() : nullptr},
            threads);
   const double unit = f64 ? 1e-12 : 1e-5;
   for (int64_t i = 0; i < batch; ++i) {

@@ -92,7 +92,9 @@ void lowrank_svd(const LowRankSVDArgs& args, int64_t index, void* memory) {
   if (shape.streamed) finish_streaming();
 }
 
-int64_t lowrank_scratch_entry(const LowRankSVDArgs& args) { return LowRankScratch{}.layout(nullptr, LowRankShape(args)); }
+int64_t lowrank_scratch_entry(const LowRankSVDArgs& args) {
+  return LowRankScratch{}.layout(nullptr, LowRankShape(args));
+}
 
 void lowrank_svd_entry(const LowRankSVDArgs& args, int64_t index, void* scratch) {
   with_storage(args.dtype, [&](const auto* null) {

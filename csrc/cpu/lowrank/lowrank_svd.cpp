@@ -11,7 +11,8 @@ namespace taskvec {
 
 void lowrank_svd(const LowRankSVDArgs& args, int threads) {
   if (args.batch == 0) return;
-  const double r = double(args.r), products = double(args.batch) * r * r * (3 * (args.b.length + args.a.length) + 20 * r);
+  const double r = double(args.r),
+               products = double(args.batch) * r * r * (3 * (args.b.length + args.a.length) + 20 * r);
   const int workers = worth(threads, args.batch, products);
   const Scratch scratch(kernels().lowrank_scratch(args), workers);
   const std::int64_t k = std::min({args.r, args.b.length, args.a.length}), size = args.dtype == DType::f64 ? 8 : 4;

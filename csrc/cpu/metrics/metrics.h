@@ -99,7 +99,8 @@ inline Vec<T> normalised_entropy(const Compared<T>& c, const Vec<T>* s, Vec<T> t
     sum -= x * log<T>(x);
   }
   const Vec<T> h = c.rank == T(1) ? T(0) * sum : sum / log<T>(c.rank);
-  return ((total == T(0)) | (c.rank == T(0))) ? broadcast(T(__builtin_nan(""))) : h + T(0) * c.rank;  // no -0, and NaN of the rank
+  return ((total == T(0)) | (c.rank == T(0))) ? broadcast(T(__builtin_nan("")))
+                                              : h + T(0) * c.rank;  // no -0, and NaN of the rank
 }
 
 template <class T>

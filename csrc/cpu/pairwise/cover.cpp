@@ -38,7 +38,8 @@ std::vector<AdapterBlock> cover(const PairwiseArgs& args, const BlockSize& size)
 
 BlockSize block_size(const PairwiseArgs& args, int threads) {
   BlockSize size = adapters_of(args, block_rows, block_columns, 4);
-  for (std::int64_t columns = block_columns; columns > least_columns && 2 * std::int64_t(cover(args, size).size()) < 3 * threads;) {
+  for (std::int64_t columns = block_columns;
+       columns > least_columns && 2 * std::int64_t(cover(args, size).size()) < 3 * threads;) {
     columns /= 2;
     size = adapters_of(args, columns / 2, columns, 1);
   }

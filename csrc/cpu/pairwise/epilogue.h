@@ -47,7 +47,8 @@ class Epilogue {
         scratch_(scratch),
         x_{scratch.s_x, args_.x.k, broadcast(T(1)), broadcast(T(1)), broadcast(T(1)), {}, {}},
         y_{scratch.s_y, args_.y.k, broadcast(T(1)), broadcast(T(1)), broadcast(T(1)), {}, {}} {
-    overlaps_wanted_ = any_uses(MetricInputs::subspaces, args_.forward.metrics) || any_uses(MetricInputs::subspaces, backward().metrics);
+    overlaps_wanted_ = any_uses(MetricInputs::subspaces, args_.forward.metrics) ||
+                       any_uses(MetricInputs::subspaces, backward().metrics);
   }
 
   // Every pair of the block.
@@ -67,7 +68,8 @@ class Epilogue {
     const int64_t pairs = args_.batch * n_x * n_y, place = block_.module * n_x * n_y;
     load_y(j0, count);
     RowWriter<T> row{args_.forward, pairs, 0, 0, count};
-    ColumnWriter<T> column{backward(), pairs, place + j0 * n_x, n_x, count, block_.diagonal, j0, scratch_.backlog, block_.i0};
+    ColumnWriter<T> column{backward(),      pairs, place + j0 * n_x, n_x,      count,
+                           block_.diagonal, j0,    scratch_.backlog, block_.i0};
     const int64_t stop = block_.diagonal ? smaller(block_.i1, j0 + count) : block_.i1;
     for (int64_t i = block_.i0; i < stop; ++i) {
       load_x(i);
@@ -86,7 +88,8 @@ class Epilogue {
 
   void load_y(int64_t j0, int count) {
     for (int lane = 0; lane < lanes<T>; ++lane) {
-      const int64_t j = block_.module * args_.y.count + j0 + smaller(lane, count - 1);  // the last one again, where there are no more
+      const int64_t j =
+          block_.module * args_.y.count + j0 + smaller(lane, count - 1);  // the last one again, where there are no more
       for (int64_t l = 0; l < y_.k; ++l) y_.s[l][lane] = static_cast<const T*>(args_.y.s)[j * y_.k + l];
       y_.set(lane, args_.y, plan_.y, j);
     }
@@ -100,8 +103,8 @@ class Epilogue {
 
   Overlaps<T> project(const PairGrams<T>& grams) const {
     Overlaps<T> found;
-    (overlaps_wanted_ ? project_block<T, true> : project_block<T, false>)(grams, x_.k, y_.k, x_.s, y_.s, scratch_.forward,
-                                                                          scratch_.backward, found);
+    (overlaps_wanted_ ? project_block<T, true> : project_block<T, false>)(grams, x_.k, y_.k, x_.s, y_.s,
+                                                                          scratch_.forward, scratch_.backward, found);
     return found;
   }
 
@@ -122,7 +125,8 @@ class Epilogue {
                           source.norm,      target.norm, source.live,
                           target.live,      inner,       given.overlaps.u,
                           given.overlaps.v, T(args_.p),  T(args_.m) * T(args_.n)};
-      for (int i = 0; i < writer.out.metrics.count; ++i) writer.metric(l, i, metric(writer.out.metrics.list[i].metric, c));
+      for (int i = 0; i < writer.out.metrics.count; ++i)
+        writer.metric(l, i, metric(writer.out.metrics.list[i].metric, c));
       writer.spectra(l, s2, source.k);
     }
   }

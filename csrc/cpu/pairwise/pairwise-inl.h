@@ -21,13 +21,15 @@ void pair_block(const PairwisePlan& plan, const AdapterBlock& block, void* memor
   const Columns columns{block.j1 - block.j0, args.y.k, group_size<T>(block, args.y.k)};
   BlockScratch<T> scratch;
   char* base = static_cast<char*>(memory);
-  scratch.layout(base + (64 - reinterpret_cast<std::uintptr_t>(base) % 64) % 64, args, block.i1 - block.i0, columns.adapters);
+  scratch.layout(base + (64 - reinterpret_cast<std::uintptr_t>(base) % 64) % 64, args, block.i1 - block.i0,
+                 columns.adapters);
   for (int64_t c = 0; c < columns.count(); ++c) scratch.packing.source[c] = columns.source(c);
   auto gram = [&](Route route, const void* of_x, const void* of_y, int64_t length, T* to) {
     const Src* x = static_cast<const Src*>(of_x) + (block.module * args.x.count + block.i0) * args.x.k * length;
     const Src* y = static_cast<const Src*>(of_y) + (block.module * args.y.count + block.j0) * args.y.k * length;
     const int64_t rows = (block.i1 - block.i0) * args.x.k;
-    multiply(route, GramBlock<Src>{x, y, length, rows, args.x.k, columns, block.diagonal, scratch.ld}, scratch.packing, to);
+    multiply(route, GramBlock<Src>{x, y, length, rows, args.x.k, columns, block.diagonal, scratch.ld}, scratch.packing,
+             to);
   };
   gram(plan.routes.u, args.x.u_t, args.y.u_t, args.m, scratch.gram_u);
   gram(plan.routes.v, args.x.vh, args.y.vh, args.n, scratch.gram_v);

@@ -58,7 +58,8 @@ void pairwise(const PairwiseArgs& given, int threads) {
   workers = int(std::min<std::int64_t>(workers, std::int64_t(blocks.size())));
   const Stats x(args, args.x), y(args, args.y);
   const PairwisePlan plan{args, x.view(), y.view(), kernels().pairwise_routes(args)};
-  const std::int64_t rows = args.symmetric ? std::max(size.rows, size.columns) : size.rows;  // diagonal blocks are square
+  const std::int64_t rows =
+      args.symmetric ? std::max(size.rows, size.columns) : size.rows;  // diagonal blocks are square
   const Scratch scratch(kernels().pair_block_scratch(args, rows, size.columns), workers);
   parallel_for(std::int64_t(blocks.size()), workers,
                [&](std::int64_t item, int worker) { kernels().pair_block(plan, blocks[item], scratch.of(worker)); });

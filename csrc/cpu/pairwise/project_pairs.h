@@ -20,8 +20,8 @@ struct Overlaps {
 };
 
 template <class T, bool WithOverlaps>
-inline void project_block(const PairGrams<T>& grams, int64_t k_x, int64_t k_y, const Vec<T>* s_x, const Vec<T>* s_y, Vec<T>* forward,
-                          Vec<T>* backward, Overlaps<T>& overlaps) {
+inline void project_block(const PairGrams<T>& grams, int64_t k_x, int64_t k_y, const Vec<T>* s_x, const Vec<T>* s_y,
+                          Vec<T>* forward, Vec<T>* backward, Overlaps<T>& overlaps) {
   const T *gram_u = grams.u, *gram_v = grams.v;
   const int64_t ld = grams.ld, step = grams.step;
   Vec<T> cross_u{}, cross_v{};

@@ -1,5 +1,5 @@
-// Results of a vector of pairs, one x_i with as many y_j as there are lanes, to where the caller wants them. Part of one
-// SIMD level, see vec.h.
+// Results of a vector of pairs, one x_i with as many y_j as there are lanes, to where the caller wants them. Part of
+// one SIMD level, see vec.h.
 #pragma once
 
 #include "simd/vec.h"

@@ -46,8 +46,8 @@ struct DotProducts {
   }
 
   // to[row][place of the column] (+)= x_row · y_column over whole vectors.
-  static void multiply(const Rows<T>& x, int64_t n_rows, const Rows<T>& y, int64_t n_columns, int64_t count, bool accumulate, T* to,
-                       int64_t ld, int64_t step) {
+  static void multiply(const Rows<T>& x, int64_t n_rows, const Rows<T>& y, int64_t n_columns, int64_t count,
+                       bool accumulate, T* to, int64_t ld, int64_t step) {
     dots(x, n_rows, y, n_columns, count, [&](int64_t i, auto sums) {
       constexpr int C = int(sizeof(sums) / sizeof(T));
       for (int c = 0; c < C && c < n_columns; ++c) {

@@ -58,7 +58,8 @@ inline void pack_rows(const Src* x, int64_t ldx, int64_t rows, Span span, typena
 
 // B panels: dst[panel][q][panel_columns]; column c is row source[c] of y. Missing columns are zero.
 template <class Words, class Src>
-inline void pack_columns(const Src* y, int64_t ldy, const int64_t* source, int64_t columns, Span span, typename Words::Word* dst) {
+inline void pack_columns(const Src* y, int64_t ldy, const int64_t* source, int64_t columns, Span span,
+                         typename Words::Word* dst) {
   using Word = typename Words::Word;
   constexpr int N = lanes<Word>;
   constexpr int64_t step = N * Words::positions, width = panel_columns<Word>;
@@ -74,7 +75,8 @@ inline void pack_columns(const Src* y, int64_t ldy, const int64_t* source, int64
         for (int lane = 0; lane < N; ++lane) block[lane] = load_words<Words>(rows[lane] + p, step);
       } else {
         alignas(64) Word values[N * N] = {};
-        for (int lane = 0; lane < present; ++lane) store(values + lane * N, load_words<Words>(rows[lane] + p, span.count - p));
+        for (int lane = 0; lane < present; ++lane)
+          store(values + lane * N, load_words<Words>(rows[lane] + p, span.count - p));
         std::memcpy(block, values, sizeof block);
       }
       transpose_stage<N / 2, N>(block);

@@ -1,4 +1,5 @@
-// The products of a block by packed panels, the loops that every packed product shares. Part of one SIMD level, see vec.h.
+// The products of a block by packed panels, the loops that every packed product shares. Part of one SIMD level, see
+// vec.h.
 #pragma once
 
 #include "cpu/products/packing.h"
@@ -66,7 +67,8 @@ class PanelGram {
 
   // Adapters after the panel's last group pair with it only below the diagonal.
   int64_t wanted_rows(const Panel& panel) const {
-    return block_.diagonal ? block_.columns.end(block_.columns.group_of_column(panel.c1 - 1)) * block_.k_x : block_.rows;
+    return block_.diagonal ? block_.columns.end(block_.columns.group_of_column(panel.c1 - 1)) * block_.k_x
+                           : block_.rows;
   }
 
   Upcoming upcoming(const Panel& panel, int64_t rows) const {
@@ -75,7 +77,8 @@ class PanelGram {
     next.packed = last_panel ? !last_rows : panel.r0 > 0;
     next.first = last_panel && last_rows ? panel.span.first + Product::positions : panel.span.first;
     next.column = last_panel ? 0 : panel.c1;
-    next.end = next.first < block_.length ? smaller(next.column + Product::columns, block_.columns.count()) : next.column;
+    next.end =
+        next.first < block_.length ? smaller(next.column + Product::columns, block_.columns.count()) : next.column;
     next.a_product = smaller(Product::rows, Product::columns * Product::rows / larger<int64_t>(rows, 1) + 1);
     return next;
   }
@@ -114,8 +117,8 @@ class PanelGram {
       if (row >= packed) packed = pack_rows(panel, row, ahead);
       fetch(next, ahead);
       const RegisterTile<Word> tile = rows == Product::rows ? full : Product::multiply(rows, vectors);
-      tile(rows_ + (row - panel.r0) * Product::depth, B, gram_ + row * block_.ld + panel.c0, block_.ld, Product::words(panel.span.count),
-           panel.span.first > 0, ahead);
+      tile(rows_ + (row - panel.r0) * Product::depth, B, gram_ + row * block_.ld + panel.c0, block_.ld,
+           Product::words(panel.span.count), panel.span.first > 0, ahead);
     }
     return packed;
   }

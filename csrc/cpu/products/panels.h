@@ -19,7 +19,8 @@ struct PanelProducts : PackedPanels<Numbers<T>> {
 
   // Columns [first, last), whole panels or the last one, to dst[panel][depth][columns].
   template <class Src>
-  static void pack_y(const GramBlock<Src>& block, const Packing<T>& packing, int64_t first, int64_t last, Span span, T* dst) {
+  static void pack_y(const GramBlock<Src>& block, const Packing<T>& packing, int64_t first, int64_t last, Span span,
+                     T* dst) {
     pack_columns<Numbers<T>>(block.y, block.length, packing.source + first, last - first, span, dst);
   }
 

@@ -5,7 +5,8 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-// A register tile is `register_rows` × (`register_vectors` vectors); the depth of a panel keeps it in the L1 and L2 caches.
+// A register tile is `register_rows` × (`register_vectors` vectors); the depth of a panel keeps it in the L1 and L2
+// caches.
 constexpr int register_rows = TASKVEC_REGISTER_ROWS;
 constexpr int register_vectors = TASKVEC_REGISTER_VECTORS;
 template <class Word>
@@ -25,7 +26,8 @@ struct Ahead {
 };
 
 template <class Word>
-using RegisterTile = void (*)(const Word* A, const Word* B, Word* C, int64_t ldc, int64_t count, bool accumulate, const Ahead&);
+using RegisterTile = void (*)(const Word* A, const Word* B, Word* C, int64_t ldc, int64_t count, bool accumulate,
+                              const Ahead&);
 
 // C[R rows][V vectors] (+)= A · B over `count` words. A: rows `panel_depth` apart; B: [depth][panel_columns].
 template <class Words, int R, int V, class T = typename Words::Word>
@@ -41,7 +43,8 @@ __attribute__((noinline)) void register_tile(const T* A, const T* B, T* C, int64
   }
   for (int64_t q0 = 0; q0 < count; q0 += line) {
     // a few lines at a time: the core waits for no more than a dozen
-    for (int piece = 0; piece < ahead.count; ++piece) __builtin_prefetch(static_cast<const T*>(ahead.piece[piece]) + q0);
+    for (int piece = 0; piece < ahead.count; ++piece)
+      __builtin_prefetch(static_cast<const T*>(ahead.piece[piece]) + q0);
     const int64_t stop = smaller(q0 + line, count), row = q0 / line;
     for (int v = 0; v < V && row < R; ++v) __builtin_prefetch(C + row * ldc + v * L, 1);
     for (int64_t q = q0; q < stop; ++q) {

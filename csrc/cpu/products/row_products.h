@@ -40,7 +40,8 @@ inline Vec<T> sums(const Vec<T> (&v)[C]) {
     Vec<T> half[C / 2];
     // lanes without bit H keep the first of two vectors, lanes with it the second
 #pragma GCC unroll 8
-    for (int c = 0; c < C / 2; ++c) half[c] = take_low<H>(v[2 * c], v[2 * c + 1], Lanes{}) + take_high<H>(v[2 * c], v[2 * c + 1], Lanes{});
+    for (int c = 0; c < C / 2; ++c)
+      half[c] = take_low<H>(v[2 * c], v[2 * c + 1], Lanes{}) + take_high<H>(v[2 * c], v[2 * c + 1], Lanes{});
     return sums<T, C / 2, 2 * H>(half);
   }
 }
@@ -160,13 +161,16 @@ constexpr int outer_columns = TASKVEC_VECTOR_BYTES > 16 ? lanes<T> / 2 : lanes<T
 
 // The same for `columns` columns, a multiple of outer_columns.
 template <class T>
-inline void outer_products(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t columns, int64_t count, T* to, int64_t ld) {
+inline void outer_products(const Rows<T>& x, int64_t rows, const Rows<T>& y, int64_t columns, int64_t count, T* to,
+                           int64_t ld) {
   constexpr int V = TASKVEC_REGISTER_VECTORS, L = lanes<T>;
   auto strip = [&](auto tile, int64_t c0, int64_t R) {
-    for (int64_t i = 0; i < rows; i += R) tile(Rows<T>{x[i], x.ld}, rows - i, Rows<T>{y.data + c0, y.ld}, count, to + i * ld + c0, ld);
+    for (int64_t i = 0; i < rows; i += R)
+      tile(Rows<T>{x[i], x.ld}, rows - i, Rows<T>{y.data + c0, y.ld}, count, to + i * ld + c0, ld);
   };
   int64_t c0 = 0;
-  for (; columns - c0 >= V * L; c0 += V * L) strip(outer_tile<T, Vec<T>, TASKVEC_REGISTER_ROWS, V>, c0, TASKVEC_REGISTER_ROWS);
+  for (; columns - c0 >= V * L; c0 += V * L)
+    strip(outer_tile<T, Vec<T>, TASKVEC_REGISTER_ROWS, V>, c0, TASKVEC_REGISTER_ROWS);
   // eight rows, for as many sums as additions are under way
   for (; columns - c0 >= L; c0 += L) strip(outer_tile<T, Vec<T>, 8, 1>, c0, 8);
   if (c0 < columns) strip(outer_tile<T, Dots<T, outer_columns<T>>, 8, 1>, c0, 8);

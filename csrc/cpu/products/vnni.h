@@ -72,13 +72,16 @@ struct VnniProducts<float> : PackedPanels<FixedPairs> {
 
   // As PanelProducts, and adds to the squares of the norms.
   template <class Src>
-  static void pack_x(const GramBlock<Src>& block, const Packing<float>& packing, int64_t first, int64_t last, Span span, Word* dst) {
+  static void pack_x(const GramBlock<Src>& block, const Packing<float>& packing, int64_t first, int64_t last, Span span,
+                     Word* dst) {
     pack_rows<FixedPairs>(block.x + first * block.length, block.length, last - first, span, dst);
-    for (int64_t i = first; i < last; ++i) packing.squares_x[i] += sum_of_squares(block.x + i * block.length + span.first, span.count);
+    for (int64_t i = first; i < last; ++i)
+      packing.squares_x[i] += sum_of_squares(block.x + i * block.length + span.first, span.count);
   }
 
   template <class Src>
-  static void pack_y(const GramBlock<Src>& block, const Packing<float>& packing, int64_t first, int64_t last, Span span, Word* dst) {
+  static void pack_y(const GramBlock<Src>& block, const Packing<float>& packing, int64_t first, int64_t last, Span span,
+                     Word* dst) {
     pack_columns<FixedPairs>(block.y, block.length, packing.source + first, last - first, span, dst);
     for (int64_t c = first; c < last; ++c) {
       packing.squares_y[c] += sum_of_squares(block.y + packing.source[c] * block.length + span.first, span.count);

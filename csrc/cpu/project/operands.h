@@ -1,4 +1,5 @@
-// Directions of an operand of any strides and storage as rows that can be multiplied. Part of one SIMD level, see vec.h.
+// Directions of an operand of any strides and storage as rows that can be multiplied. Part of one SIMD level, see
+// vec.h.
 #pragma once
 
 #include "cpu/products/row_products.h"
@@ -9,10 +10,11 @@ namespace taskvec::TASKVEC_LEVEL {
 // dst[direction][ld] from directions [d0, d0 + directions) and positions [p0, p0 + positions) of a factor, zeros up to
 // a whole vector.
 template <class T, class Src>
-inline void pack_directions(const Factor& f, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst,
-                            int64_t ld) {
+inline void pack_directions(const Factor& f, int64_t index, int64_t d0, int64_t directions, int64_t p0,
+                            int64_t positions, T* dst, int64_t ld) {
   constexpr int N = lanes<double>;
-  const Src* from = static_cast<const Src*>(f.data) + index * f.batch_stride + d0 * f.direction_stride + p0 * f.position_stride;
+  const Src* from =
+      static_cast<const Src*>(f.data) + index * f.batch_stride + d0 * f.direction_stride + p0 * f.position_stride;
   const int64_t padded = round_up(positions, lanes<T>);
   for (int64_t d = 0; d < directions; ++d) {
     for (int64_t p = positions; p < padded; ++p) dst[d * ld + p] = T(0);
@@ -44,7 +46,8 @@ inline void pack_directions(const Factor& f, int64_t index, int64_t d0, int64_t 
 
 // The same for any storage type.
 template <class T>
-inline void pack(const Operand& x, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst, int64_t ld) {
+inline void pack(const Operand& x, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst,
+                 int64_t ld) {
   with_storage(x.dtype, [&](const auto* null) {
     using Src = std::remove_cv_t<std::remove_reference_t<decltype(*null)>>;
     pack_directions<T, Src>(x.factor, index, d0, directions, p0, positions, dst, ld);
@@ -53,7 +56,8 @@ inline void pack(const Operand& x, int64_t index, int64_t d0, int64_t directions
 
 // A block of dot_columns rows of y, [dot_columns][dot_depth]: those that are not there are zero.
 template <class T>
-inline Rows<T> pack_block(const Operand& y, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst) {
+inline Rows<T> pack_block(const Operand& y, int64_t index, int64_t d0, int64_t directions, int64_t p0,
+                          int64_t positions, T* dst) {
   pack(y, index, d0, directions, p0, positions, dst, dot_depth);
   for (int64_t at = directions * dot_depth; at < dot_columns * dot_depth; ++at) dst[at] = T(0);
   return {dst, dot_depth};
@@ -64,7 +68,8 @@ constexpr DType stored = sizeof(T) == 8 ? DType::f64 : DType::f32;
 
 // Rows of x where they lie if they can be multiplied there, else packed to `dst`, [directions][ld].
 template <class T>
-inline Rows<T> rows_of(const Operand& x, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions, T* dst, int64_t ld) {
+inline Rows<T> rows_of(const Operand& x, int64_t index, int64_t d0, int64_t directions, int64_t p0, int64_t positions,
+                       T* dst, int64_t ld) {
   const Factor& f = x.factor;
   if (x.dtype == stored<T> && f.position_stride == 1 && positions % lanes<T> == 0) {
     return {static_cast<const T*>(f.data) + index * f.batch_stride + d0 * f.direction_stride + p0, f.direction_stride};

@@ -9,7 +9,8 @@ inline int64_t project_scratch(const ProjectArgs& args) {
   return int64_t(sizeof(double)) * ((args.k + dot_columns) * dot_depth + 2 * args.k * padded_columns(args.r));
 }
 
-// Whether y's directions lie side by side in whole vectors or halves, as those of a row-major B do: they are multiplied there.
+// Whether y's directions lie side by side in whole vectors or halves, as those of a row-major B do: they are multiplied
+// there.
 template <class T>
 inline bool by_position(const Operand& y, int64_t r) {
   return y.dtype == stored<T> && y.factor.direction_stride == 1 && r % outer_columns<T> == 0;
@@ -26,7 +27,8 @@ void cross_gram(const Operand& x, int64_t k, const Operand& y, int64_t r, int64_
     const Rows<T> left = rows_of(x, index, 0, k, p0, positions, packed, dot_depth);
     if (by_position<T>(y, r)) {
       const Factor& f = y.factor;
-      const Rows<T> right{static_cast<const T*>(f.data) + index * f.batch_stride + p0 * f.position_stride, f.position_stride};
+      const Rows<T> right{static_cast<const T*>(f.data) + index * f.batch_stride + p0 * f.position_stride,
+                          f.position_stride};
       outer_products(left, k, right, r, positions, gram, ld);
       continue;
     }
@@ -42,8 +44,8 @@ void cross_gram(const Operand& x, int64_t k, const Operand& y, int64_t r, int64_
         so_far += sums;
         std::memcpy(to, &so_far, sizeof so_far);
       };
-      (r0 == 0 ? dots<T, true, decltype(add)&> : dots<T, false, decltype(add)&>)(left, k, right, columns, round_up(positions, lanes<T>),
-                                                                                 add);
+      (r0 == 0 ? dots<T, true, decltype(add)&> : dots<T, false, decltype(add)&>)(left, k, right, columns,
+                                                                                 round_up(positions, lanes<T>), add);
     }
   }
 }

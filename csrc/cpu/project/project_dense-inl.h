@@ -22,7 +22,8 @@ constexpr int64_t converted_rows = 2 * dot_rows;
 template <class T>
 struct DenseScratch {
   int64_t ld;      // dot_columns for few directions, else all of them to a whole vector
-  T* v;            // of few [n to whole blocks of dot_depth][direction][dot_depth], else a panel_width after the other, [n][width]
+  T* v;            // of few [n to whole blocks of dot_depth][direction][dot_depth], else a panel_width after the other,
+                   // [n][width]
   double* wide_u;  // of few [dense_rows][ld]
   T* u;            // else
   T* tau;          // rows that are converted
@@ -115,7 +116,8 @@ void add_few(const ProjectDenseArgs& args, int64_t index, int64_t row0, int64_t 
 // before they are widened; more than eight leave no registers for their addresses. `fetch`: the rows come from memory
 // and are fetched R ahead.
 template <class T, int V>
-void project_lanes(const Rows<T>& tau, int64_t rows, const Rows<T>& v, int64_t count, const Rows<T>& u, double* total, bool fetch) {
+void project_lanes(const Rows<T>& tau, int64_t rows, const Rows<T>& v, int64_t count, const Rows<T>& u, double* total,
+                   bool fetch) {
   constexpr int R = smaller(8, TASKVEC_REGISTER_ROWS * TASKVEC_REGISTER_VECTORS / V), L = lanes<T>;
   constexpr int64_t line = 64 / int64_t(sizeof(T));
   const int64_t ahead = fetch ? R * tau.ld : 0;
@@ -188,7 +190,8 @@ void pack_v_entry(const ProjectDenseArgs& args, int64_t index, void* scratch) {
   (args.f64 ? pack_v<double> : pack_v<float>)(args, index, scratch);
 }
 
-void project_rows_entry(const ProjectDenseArgs& args, int64_t index, int64_t row0, int64_t row1, double* sum, void* scratch) {
+void project_rows_entry(const ProjectDenseArgs& args, int64_t index, int64_t row0, int64_t row1, double* sum,
+                        void* scratch) {
   (args.f64 ? project_rows<double> : project_rows<float>)(args, index, row0, row1, sum, scratch);
 }
 

@@ -1,4 +1,5 @@
-// The metrics, and where a call writes their values. Enumeration, names and the kernels' switch are all made from one list.
+// The metrics, and where a call writes their values. Enumeration, names and the kernels' switch are all made from one
+// list.
 #pragma once
 
 namespace taskvec {
@@ -6,8 +7,8 @@ namespace taskvec {
 // What a metric is computed from: the two spectra, or also d and the norms, or also the subspaces.
 enum class MetricInputs : int { spectra, projection, subspaces };
 
-// X(name, inputs); cpu/metrics/metrics.h has a function of each name. The numbers are part of the interface: new metrics
-// go to the end.
+// X(name, inputs); cpu/metrics/metrics.h has a function of each name. The numbers are part of the interface: new
+// metrics go to the end.
 #define TASKVEC_METRICS(X)      \
   X(l1, spectra)                \
   X(l2, spectra)                \

@@ -13,10 +13,10 @@ namespace taskvec {
 // The canonical form of `count` adapters of k directions, for each module of the batch.
 struct Adapters {
   std::int64_t count, k;
-  const void* u_t;                     // [batch, count, k, m]
-  const void* vh;                      // [batch, count, k, n]
-  const void* s;                       // [batch, count, k] of the output type
-  const double* norm = nullptr;        // [batch, count], ‖τ‖ where it is longer than S, as of a truncated update; null: ‖S‖₂
+  const void* u_t;               // [batch, count, k, m]
+  const void* vh;                // [batch, count, k, n]
+  const void* s;                 // [batch, count, k] of the output type
+  const double* norm = nullptr;  // [batch, count], ‖τ‖ where it is longer than S, as of a truncated update; null: ‖S‖₂
   const std::int64_t* seed = nullptr;  // [batch, count], of Adam's random starts; or null
 };
 
