@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def wide(t: Tensor) -> Tensor:
-    """``t`` in fp32, or fp64 where it is: half precision is exact in fp32, and products of entries then round by 6e-8."""
+    """``t`` in fp32, or fp64 where it is: half precision is exact there, and products of entries round by 6e-8."""
     return t if t.dtype in (torch.float32, torch.float64) else t.float()
 
 

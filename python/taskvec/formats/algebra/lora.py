@@ -16,7 +16,7 @@ def linear(b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def with_mid(up: Tensor, mid: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
-    """LoCon's Tucker form: A_i = Σ_j mid[i, j] ⊗ down[j], for up (out, r, 1, 1), mid (r, r, k, k), down (r, in, 1, 1)."""
+    """LoCon's Tucker form, A_i = Σ_j mid[i, j] ⊗ down[j]: up (out, r, 1, 1), mid (r, r, k, k), down (r, in, 1, 1)."""
     a = torch.einsum("ij...,jn->in...", wide(mid), wide(as_matrix(down)))  # [r, in, k, k]
     return as_matrix(up), as_matrix(a)
 
