@@ -35,7 +35,7 @@ NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), (
 # packages of other people, and ours below: who may import them
 OTHERS = {
     "matplotlib": {"reports"},
-    "numpy": {"chance", "sweeps", "queries", "reports"},
+    "numpy": {"chance", "formats", "sweeps", "queries", "reports"},
     "pandas": {"queries", "reports"},
     "rich": {"progress", "reports", "cli"},
     "safetensors": {"formats"},

@@ -20,9 +20,9 @@ class LowRank(NamedTuple):
 
 
 class Dense(NamedTuple):
-    """τ = tuned − base, both (m, n): the update of a full fine-tune."""
+    """τ = tuned − base, both (m, n): the update of a full fine-tune. Without a base, ``tuned`` is τ itself."""
 
-    base: Tensor
+    base: Tensor | None
     tuned: Tensor
 
 

@@ -209,11 +209,17 @@ CASES: dict[str, tuple[Break, str, str]] = {
     "alpha_pattern of words": (changed(alpha_pattern={"q": "x"}), JSON, r"alpha_pattern\['q'\].*a number.*restore"),
     "target_parameters a word": (changed(target_parameters="up"), JSON, "target_parameters.*a list of names.*restore"),
     "alpha_pattern no expression": (changed(alpha_pattern={"(": 1}), JSON, "not a regular expression.*plain"),
-    "prompt tuning": (changed(peft_type="PROMPT_TUNING"), JSON, "got 'PROMPT_TUNING', expected 'LORA'.*leave"),
-    "LoHa": (changed(peft_type="LOHA"), JSON, "'LOHA', expected 'LORA'.*leave"),
-    "AdaLoRA": (changed(peft_type="ADALORA"), JSON, "'ADALORA', expected 'LORA'.*leave"),
+    "prompt tuning": (changed(peft_type="PROMPT_TUNING"), JSON, "peft_type PROMPT_TUNING: .*no weight.*leave"),
+    "IA3": (changed(peft_type="IA3"), JSON, "IA3 multiplies the base weight.*needs the base weights.*leave"),
+    "unknown method": (changed(peft_type="MAGIC"), JSON, "method that is not known: peft_type, got 'MAGIC'.*leave"),
+    "peft_type a list": (changed(peft_type=["LORA"]), JSON, "peft_type, got .'LORA'.*restore"),
     "no peft_type": (changed(peft_type=...), JSON, "peft_type, got None.*restore"),
-    "QALoRA": (changed(use_qalora=True), JSON, "use_qalora.*not B·A.*merge"),
+    "QALoRA without end": (
+        changed(use_qalora=True, qalora_group_size=1 << 30), WEIGHTS, "out of all proportion.*at most.*leave"
+    ),
+    "BD-LoRA of blocks that do not fit": (
+        changed(use_bdlora={"nblocks": 5, "target_modules_bd_a": ["q"]}), WEIGHTS, "do not fit.*save"
+    ),
     "DoRA": (changed(use_dora=True), WEIGHTS, "DoRA.*--dora low-rank"),
     "no LoRA tensors": (tensors({"head.weight": torch.ones(2)}), WEIGHTS, "no lora_A.*1 other tensors.*check"),
     "diffusers tensors": (tensors({"unet.q.lora.up.weight": torch.ones(2)}), WEIGHTS, "diffusers format.*convert"),

@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from make_adapters import pair, pairs, write_adapter
+from make_adapters import PREFIX, pair, pairs, write_adapter
 from taskvec import TaskvecError, load_adapter
 from taskvec.adapters import Module
 
@@ -106,7 +106,7 @@ def test_tau_is_what_peft_computes(tmp_path: Path, config: dict[str, object]) ->
     assert modules.keys() == expected.keys()
     for path, module in modules.items():
         torch.testing.assert_close(tau(module), expected[path], rtol=1e-6, atol=1e-6)
-        assert module.warnings == ()
+        assert bool(module.warnings) == path.endswith("out_proj")  # PEFT applies that one twice
 
 
 def test_scale_source_says_where_the_scale_is_from(tmp_path: Path) -> None:
@@ -116,12 +116,15 @@ def test_scale_source_says_where_the_scale_is_from(tmp_path: Path) -> None:
     assert sources["layers.1.q"] == (8, "alpha_pattern/sqrt(r)")
 
 
-def test_grouped_convolutions_are_left_out_with_the_reason(tmp_path: Path) -> None:
-    save(tmp_path, r=2, target_modules=["grouped", "q"])
-    adapter = load_adapter(tmp_path)
-    assert set(adapter.modules) == {f"layers.{i}.q" for i in range(3)}
-    assert {item.reason.split(":")[0] for item in adapter.left_out} == {"grouped convolution"}
-    assert [warning for warning in adapter.warnings if "2 tensors left out: grouped convolution" in warning]
+def test_a_grouped_convolution_is_the_update_of_all_inputs(tmp_path: Path) -> None:
+    """PEFT's B is grouped, its A is not: the update is a kernel over all inputs."""
+    model = save(tmp_path, r=2, lora_alpha=6, target_modules=["grouped"])
+    module = load_adapter(tmp_path).modules["grouped"]
+    x = torch.randn(1, 4, 7, 7)
+    layer = model.base_model.model.grouped
+    expected = 3.0 * layer.lora_B["default"](layer.lora_A["default"](x))
+    found = nn.functional.conv2d(x, tau(module).view(8, 4, 3, 3))
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-5, atol=1e-5)
 
 
 def test_heads_and_biases_are_left_out(tmp_path: Path) -> None:
@@ -155,28 +158,128 @@ def test_dora_is_seen_in_the_config_or_in_the_tensors(tmp_path: Path, config: di
         load_adapter(tmp_path)
 
 
-def test_experts_are_left_out(tmp_path: Path) -> None:
+def expert_truth(b: Tensor, a: Tensor, rank: int, count: int, e: int) -> Tensor:
+    """Sum over the rank: row s of A's block e, column s·E + e of B."""
+    terms = (torch.outer(b[:, s * count + e], a[e * rank + s]) for s in range(rank))
+    return torch.stack(list(terms)).sum(0)
+
+
+def test_experts_are_modules_one_by_one(tmp_path: Path) -> None:
+    inner = pair("mlp.experts.base_layer", m=12, n=5, r=6, seed=1)  # gate and up, from 5 to 2 · 6
+    outer = pair("mlp.experts", m=5, n=6, r=6, seed=2)
+    write_adapter(tmp_path, inner | outer | pair("q"), target_parameters=["experts.down_proj", "experts.gate_up_proj"])
+    modules = load_adapter(tmp_path).modules
+    both = {f"mlp.experts.{name}[{e}]" for name in ("down_proj", "gate_up_proj") for e in range(3)}
+    assert set(modules) == {"q"} | both
+    for name, tensors in (("gate_up_proj", inner), ("down_proj", outer)):
+        a, b = tensors.values()
+        for e in range(3):
+            expected = 2 * expert_truth(b, a, 2, 3, e)
+            torch.testing.assert_close(tau(modules[f"mlp.experts.{name}[{e}]"]), expected)
+
+
+def test_factors_of_parameters_without_a_name_are_left_out(tmp_path: Path) -> None:
     tensors = pairs("mlp.experts", "mlp.experts.base_layer", "q")
     write_adapter(tmp_path, tensors, target_parameters=["experts.up", "experts.down"])
     adapter = load_adapter(tmp_path)
     assert set(adapter.modules) == {"q"}
-    assert {item.reason.split(":")[0] for item in adapter.left_out} == {
-        "factors of bare parameters (target_parameters)"
-    }
+    assert len(adapter.left_out) == 4 and "which one cannot be told" in adapter.warnings[0]
 
 
-def test_merged_linear_of_peft_0_2_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_merged_linear_of_peft_0_2(tmp_path: Path) -> None:
+    name = "base_model.model.h.0.c_attn.lora_"
+    a, b = torch.randn(4, 5), torch.randn(8, 2, 1)
+    write_adapter(tmp_path, {f"{name}A.weight": a, f"{name}B.weight": b}, enable_lora=[True, False, True])
+    module = load_adapter(tmp_path).modules["h.0.c_attn"]
+    first, last = b[:4, :, 0] @ a[:2], b[4:, :, 0] @ a[2:]
+    torch.testing.assert_close(tau(module), 2 * torch.cat([first, torch.zeros(4, 5), last]))
+
+
+def test_merged_linear_without_its_parts_is_refused(tmp_path: Path) -> None:
     name = "base_model.model.h.0.c_attn.lora_"
     write_adapter(tmp_path, {f"{name}A.weight": torch.ones(4, 5), f"{name}B.weight": torch.ones(8, 2, 1)})
     with pytest.raises(TaskvecError, match="MergedLinear"):
         load_adapter(tmp_path)
 
 
-def test_a_variant_with_tensors_of_its_own_is_left_out(tmp_path: Path) -> None:
-    write_adapter(tmp_path, pairs() | {"base_model.model.h.0.q.lora_diag": torch.ones(2)})
+def test_block_diagonal_factors(tmp_path: Path) -> None:
+    tensors = pair("h.q", m=6, n=5, r=4) | pair("h.o", m=6, n=3, r=4)
+    tensors[f"{PREFIX}h.q.lora_B.weight"] = tensors[f"{PREFIX}h.q.lora_B.weight"][:, :2].contiguous()
+    setting = {"nblocks": 2, "target_modules_bd_a": ["o"], "target_modules_bd_b": ["q"]}
+    modules = load_adapter(write_adapter(tmp_path, tensors, r=4, use_bdlora=setting)).modules
+    a, b = tensors[f"{PREFIX}h.q.lora_A.weight"], tensors[f"{PREFIX}h.q.lora_B.weight"]
+    torch.testing.assert_close(tau(modules["h.q"]), torch.block_diag(b[:3], b[3:]) @ a)
+    a, b = tensors[f"{PREFIX}h.o.lora_A.weight"], tensors[f"{PREFIX}h.o.lora_B.weight"]
+    torch.testing.assert_close(tau(modules["h.o"]), b @ torch.block_diag(a[:2], a[2:]))
+
+
+def test_qalora_acts_on_groups_of_inputs_where_the_sizes_say_so(tmp_path: Path) -> None:
+    tensors = pair("o", m=8, n=6) | pair("q", m=6, n=4)  # o takes 6 inputs, q 8 in groups of 2
+    modules = load_adapter(write_adapter(tmp_path, tensors, use_qalora=True, qalora_group_size=2)).modules
+    assert modules["o"].shape == (8, 6) and modules["q"].shape == (6, 8)
+    assert modules["q"].warnings == ()
+    a, b = tensors[f"{PREFIX}q.lora_A.weight"], tensors[f"{PREFIX}q.lora_B.weight"]
+    torch.testing.assert_close(tau(modules["q"]), 2 * b @ a[:, [0, 0, 1, 1, 2, 2, 3, 3]] * 4 / 2)
+
+
+def test_qalora_that_no_size_confirms_is_named(tmp_path: Path) -> None:
+    module = load_adapter(write_adapter(tmp_path, pair("q"), use_qalora=True, qalora_group_size=2)).modules["q"]
+    assert module.shape == (6, 10) and "assumed that lora_A acts on groups of 2" in module.warnings[0]
+
+
+def test_an_alpha_tensor_overrules_the_config(tmp_path: Path) -> None:
+    write_adapter(tmp_path, pairs() | {f"{PREFIX}h.0.q.alpha": torch.tensor(7.0)})
+    modules = load_adapter(tmp_path).modules
+    assert (modules["h.0.q"].scale, modules["h.0.q"].scale_source) == (3.5, "alpha tensor/r")
+    assert modules["h.1.q"].scale == 2
+
+
+def test_a_dora_scale_beside_the_factors_is_dora(tmp_path: Path) -> None:
+    write_adapter(tmp_path, pairs() | {f"{PREFIX}h.0.q.dora_scale": torch.ones(6, 1)})
+    with pytest.raises(TaskvecError, match="DoRA"):
+        load_adapter(tmp_path)
+
+
+def test_tensors_of_training_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    sampler = {f"{PREFIX}h.0.q.lora_monteclora_sampler.{name}": torch.ones(2) for name in ("std_prior", "weights")}
+    write_adapter(tmp_path, pairs() | sampler, monteclora_config={"num_samples": 8})
     adapter = load_adapter(tmp_path)
-    assert set(adapter.modules) == {"h.1.q"}
-    assert len(adapter.left_out) == 3
+    assert len(adapter.modules) == 2 and adapter.warnings == ()
+    assert ["training only" in item.reason for item in adapter.left_out] == [True, True]
+
+
+def test_kasa_is_refused(tmp_path: Path) -> None:
+    write_adapter(tmp_path, pairs() | {f"{PREFIX}h.0.q.lora_diag": torch.ones(2)})
+    with pytest.raises(TaskvecError, match=r"KaSA.*needs the base weights"):
+        load_adapter(tmp_path)
+
+
+def test_an_unknown_tensor_of_the_method_is_refused(tmp_path: Path) -> None:
+    write_adapter(tmp_path, pairs() | {f"{PREFIX}h.0.q.lora_gate": torch.ones(2)})
+    with pytest.raises(TaskvecError, match=r"h\.0\.q\.lora_gate.*not known.*may change"):
+        load_adapter(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["use_magic", "magic_config"])
+def test_an_unknown_variant_that_is_on_is_refused(tmp_path: Path, field: str) -> None:
+    with pytest.raises(TaskvecError, match=f"switches on {field}"):
+        load_adapter(write_adapter(tmp_path / "on", **{field: {"a": 1}}))
+    assert load_adapter(write_adapter(tmp_path / "off", **{field: None})).warnings == ()
+
+
+def test_other_unknown_fields_are_said_in_one_line(tmp_path: Path) -> None:
+    (warning,) = load_adapter(write_adapter(tmp_path, colour="red", size=3)).warnings
+    assert warning == "config fields that are not known, and not used: colour, size"
+
+
+def test_layer_replication_is_named(tmp_path: Path) -> None:
+    (warning,) = load_adapter(write_adapter(tmp_path, layer_replication=[[0, 2]])).warnings
+    assert "those of the replicated model" in warning
+
+
+def test_arrow_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TaskvecError, match=r"Arrow.*no single update"):
+        load_adapter(write_adapter(tmp_path, arrow_config={"top_k": 2}))
 
 
 def test_rank_of_the_tensors_decides_and_the_difference_is_named(tmp_path: Path) -> None:
@@ -189,12 +292,18 @@ def test_rank_of_the_tensors_decides_and_the_difference_is_named(tmp_path: Path)
 
 
 @pytest.mark.parametrize("start", ["pissa", "pissa_niter_16", "olora", "corda", "loftq"])
-def test_a_start_off_zero_is_named(tmp_path: Path, start: str) -> None:
+def test_a_start_off_zero_is_refused(tmp_path: Path, start: str) -> None:
     write_adapter(tmp_path, init_lora_weights=start)
-    assert f"initialised by {start}" in load_adapter(tmp_path).warnings[0]
+    with pytest.raises(TaskvecError, match=f"initialised by {start}.*needs the base weights.*convert"):
+        load_adapter(tmp_path)
 
 
-@pytest.mark.parametrize("start", [True, "gaussian", "eva", "orthogonal"])
+def test_an_unknown_start_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TaskvecError, match=r"'magic', which is not known"):
+        load_adapter(write_adapter(tmp_path, init_lora_weights="magic"))
+
+
+@pytest.mark.parametrize("start", [True, "gaussian", "eva", "orthogonal", "mica"])
 def test_a_start_at_zero_is_not(tmp_path: Path, start: object) -> None:
     write_adapter(tmp_path, init_lora_weights=start)
     assert load_adapter(tmp_path).warnings == ()
@@ -207,9 +316,10 @@ def test_any_number_of_prefixes_is_removed(tmp_path: Path, count: int) -> None:
     assert (module.layer, module.kind) == (0, "q")
 
 
-def test_names_with_the_adapter_in_them(tmp_path: Path) -> None:
-    tensors = {name.replace(".weight", ".default.weight"): tensor for name, tensor in pairs().items()}
-    tensors |= {"words.lora_embedding_A.default": torch.ones(2, 11), "words.lora_embedding_B.default": torch.ones(3, 2)}
+@pytest.mark.parametrize("name", ["default", "lora_x", "lora_B", "v1.2"])
+def test_names_with_the_adapter_in_them(tmp_path: Path, name: str) -> None:
+    tensors = {key.replace(".weight", f".{name}.weight"): tensor for key, tensor in pairs().items()}
+    tensors |= {f"words.lora_embedding_A.{name}": torch.ones(2, 11), f"words.lora_embedding_B.{name}": torch.ones(3, 2)}
     write_adapter(tmp_path, tensors)
     modules = load_adapter(tmp_path).modules
     assert {path: module.shape for path, module in modules.items()} == {
@@ -217,6 +327,22 @@ def test_names_with_the_adapter_in_them(tmp_path: Path) -> None:
         "h.1.q": (6, 5),
         "words": (3, 11),
     }
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "module.base_model.model.", "base_model.model.module.", "base_model.model._orig_mod.", "_orig_mod.",
+        "_fsdp_wrapped_module.base_model.model._checkpoint_wrapped_module.",
+    ],
+)  # fmt: skip
+def test_wrappers_of_other_libraries_are_removed(tmp_path: Path, prefix: str) -> None:
+    tensors = pair("h.0.q", prefix=prefix) | pair("h.1._checkpoint_wrapped_module.q", prefix=prefix)
+    assert set(load_adapter(write_adapter(tmp_path, tensors)).modules) == {"h.0.q", "h.1.q"}
+
+
+def test_peft_type_in_lower_case(tmp_path: Path) -> None:
+    assert len(load_adapter(write_adapter(tmp_path, peft_type="lora")).modules) == 2
 
 
 def test_fan_in_fan_out_changes_nothing(tmp_path: Path) -> None:

@@ -119,7 +119,9 @@ def factors(update: Update) -> tuple[Tensor, Tensor, float]:
     """B (m, r), A (r, n) and the scale; a dense τ is τ · I or I · τ, r = min(m, n), its difference taken in fp64."""
     if not isinstance(update, Dense):
         return update.b, update.a, update.scale
-    tau = update.tuned.double() - update.base.double()
+    tau = update.tuned.double()
+    if update.base is not None:
+        tau = tau - update.base.double()
     m, n = tau.shape
     eye = torch.eye(min(m, n), dtype=tau.dtype, device=tau.device)
     return (tau, eye, 1.0) if n <= m else (eye, tau, 1.0)

@@ -17,23 +17,24 @@ def gralora(b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
     a, b = wide(a).reshape(k, part, k, rank // k), wide(b).reshape(k, k, rank // k, b.shape[2])  # [n,i,m,s] [m,n,s,o]
     left = a.new_zeros(k, b.shape[3], k, k, rank // k)  # [m, o, m', n, s]
     right = a.new_zeros(k, k, rank // k, k, part)  # [m', n, s, n', i]
-    for m in range(k):
-        left[m, :, m] = b[m].permute(2, 0, 1)
-        right[:, m, :, m] = a[m].permute(1, 2, 0)
+    left.diagonal(0, 0, 2).copy_(b.permute(3, 1, 2, 0))  # [o, n, s, m]
+    right.diagonal(0, 1, 3).copy_(a.permute(2, 3, 1, 0))  # [m, s, i, n]
     return left.reshape(k * b.shape[3], -1), right.reshape(-1, k * part)
 
 
 def miss(block: Tensor, inputs: int, repeats: int = 1) -> tuple[Tensor, Tensor]:
     """MiSS: column j of τ is row j mod r of the block (r, out); "mini" repeats a short block along out."""
     block = wide(block).repeat(1, repeats)
-    choice = torch.arange(inputs) % block.shape[0]
-    return block.mT, torch.nn.functional.one_hot(choice, block.shape[0]).mT.to(block.dtype)
+    rank = block.shape[0]
+    rows, columns = torch.arange(rank, device=block.device), torch.arange(inputs, device=block.device)
+    return block.mT, (columns % rank == rows[:, None]).to(block.dtype)  # [r, in]
 
 
 def c3a(kernel: Tensor) -> Tensor:
     """C3A's τ, dense: blocks (out/b, in/b, b) that are circulant, τ[o, i] = kernel[(i − o) mod b] / in."""
     rows, columns, size = kernel.shape
-    place = (torch.arange(size)[None, :] - torch.arange(size)[:, None]) % size  # [o, i]
+    step = torch.arange(size, device=kernel.device)
+    place = (step[None, :] - step[:, None]) % size  # [o, i]
     blocks = wide(kernel)[:, :, place] / (columns * size)  # [rows, columns, o, i]
     return blocks.transpose(1, 2).reshape(rows * size, columns * size)
 

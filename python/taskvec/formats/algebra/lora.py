@@ -58,11 +58,9 @@ def merged_parts(b: Tensor, a: Tensor, enabled: Sequence[bool]) -> tuple[Tensor,
     return whole, a
 
 
-def experts(b: Tensor, a: Tensor, count: int) -> list[tuple[Tensor, Tensor]]:
-    """Factors of each expert of a 3-D parameter: A (r·E, in) is expert-major, B (out, r·E) rank-major."""
-    rank = a.shape[0] // count
-    of_a, of_b = a.reshape(count, rank, -1), b.reshape(b.shape[0], rank, count)
-    return [(of_b[:, :, e].contiguous(), of_a[e]) for e in range(count)]
+def expert(b: Tensor, a: Tensor, count: int, e: int) -> tuple[Tensor, Tensor]:
+    """Factors of one of ``count`` experts of a 3-D parameter: A (r·E, in) is expert-major, B (out, r·E) rank-major."""
+    return b.reshape(b.shape[0], -1, count)[:, :, e], a.reshape(count, -1, a.shape[1])[e]
 
 
 def loralib_convolution(b: Tensor, a: Tensor, kernel: tuple[int, ...]) -> tuple[Tensor, Tensor]:

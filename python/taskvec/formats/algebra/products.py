@@ -34,8 +34,8 @@ def smallest_factors(whole: Tensor) -> tuple[Tensor, Tensor]:
     """A matrix as factors through its shorter side."""
     whole = wide(as_matrix(whole))
     if whole.shape[0] <= whole.shape[1]:
-        return torch.eye(whole.shape[0], dtype=whole.dtype), whole
-    return whole, torch.eye(whole.shape[1], dtype=whole.dtype)
+        return torch.eye(whole.shape[0], dtype=whole.dtype, device=whole.device), whole
+    return whole, torch.eye(whole.shape[1], dtype=whole.dtype, device=whole.device)
 
 
 def tucker_factors(t: Tensor, wa: Tensor, wb: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,10 @@
-"""PEFT's LoRA: adapter_config.json next to adapter_model.safetensors or .bin."""
+"""What the peft package saves: adapter_config.json next to adapter_model.safetensors or .bin."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 from ...adapters import Adapter, LeftOut, Module
@@ -15,9 +14,12 @@ from ..format import Location, ReadOptions
 from ..reading.files import digest, member, regular
 from ..reading.tensors import TensorFile, open_tensors
 from .config import PeftConfig, read_config
-from .factors import Factors, factors
-from .keys import MAGNITUDE, LoraTensors, lora_tensors
-from .scale import scales
+from .fields import unknown_fields
+from .keys import ModuleTensors, Sorted, plain_path, sort_tensors
+from .lora import MAGNITUDE
+from .method import Contents, Found, Method
+from .methods import METHODS
+from .refused import NEEDS_BASE, refusal
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # in PEFT's own order of preference
@@ -43,24 +45,30 @@ class Peft:
         """The one adapter there: a folder, or a weights file with its config next to it."""
         weights, config_path = _files(location.path)
         config = read_config(config_path)
+        method = METHODS.get(config.type)
+        if method is None:
+            raise refusal(config.type, config_path)
+        warnings = unknown_fields(config, method)
         file = open_tensors(weights)
-        tensors, left_out = lora_tensors(file.shapes, weights)
-        notes = (*config.warnings, *_dora(config, tensors, weights, options))
+        found_tensors = sort_tensors(file.shapes, method, weights)
+        left_out = found_tensors.left_out
+        notes = _dora(config, found_tensors, weights, options)
+        left_out += [LeftOut(module.names[MAGNITUDE], DORA) for module in _with_magnitude(found_tensors)]
+        if not found_tensors.modules:
+            raise _empty(file, method)
 
-        found: dict[str, Factors] = {}
-        dropped = []
-        for lora in tensors:
-            result = factors(lora, file, config)
-            if isinstance(result, str):
-                dropped += [LeftOut(name, result) for name in lora.names.values()]
-                continue
-            if MAGNITUDE in lora.names:
-                left_out.append(LeftOut(lora.names[MAGNITUDE], DORA))
-            found[lora.path] = result
+        found: list[Found] = []
+        dropped: list[LeftOut] = []
+        for item in method.read(Contents(config, file, found_tensors.modules, found_tensors.shared)):
+            if isinstance(item, list):
+                dropped += item
+            else:
+                found.append(item)
         if not found:
-            raise _empty(file, dropped)
+            what = f"has no module that can be compared: {dropped[0].reason}"
+            raise TaskvecError(what, where=weights, fix="leave this adapter out")
 
-        modules = _modules(found, config, notes)
+        modules = _modules(found, notes)
         adapter = Adapter(
             name=location.name,
             path=location.path,
@@ -69,7 +77,7 @@ class Peft:
             modules=modules,
             digest=digest(weights, config_path),
             left_out=tuple(sorted((*left_out, *dropped), key=lambda item: item.tensor)),
-            warnings=_warnings(modules, dropped),
+            warnings=(*warnings, *_warnings(modules, dropped)),
         )
         return [adapter]
 
@@ -90,35 +98,40 @@ def _files(path: Path) -> tuple[Path, Path]:
     return weights, config
 
 
-def _dora(config: PeftConfig, tensors: list[LoraTensors], where: Path, options: ReadOptions) -> tuple[str, ...]:
+def _with_magnitude(tensors: Sorted) -> list[ModuleTensors]:
+    return [module for module in tensors.modules if MAGNITUDE in module.names]
+
+
+def _dora(config: PeftConfig, tensors: Sorted, where: Path, options: ReadOptions) -> tuple[str, ...]:
     """The note for every module of a DoRA adapter of which the low-rank part is taken; none for plain LoRA."""
-    if not config.use_dora and not any(MAGNITUDE in lora.names for lora in tensors):
+    if not config.flag("use_dora") and not _with_magnitude(tensors):
         return ()
     if options.dora == "refuse":
+        what = "is a DoRA adapter: its update is more than B·A, and"
         fix = 'take the low-rank part with --dora low-rank (in Python dora="low-rank")'
-        raise TaskvecError("is a DoRA adapter: its update is more than B·A", where=where, fix=fix)
+        raise TaskvecError(f"{what} {NEEDS_BASE}", where=where, fix=fix)
     return (DORA,)
 
 
-def _modules(found: dict[str, Factors], config: PeftConfig, notes: tuple[str, ...]) -> dict[str, Module]:
+def _modules(found: list[Found], notes: tuple[str, ...]) -> dict[str, Module]:
     """The modules by path, without the wrappers inside it (.base_layer), which PEFT's patterns have to see."""
-    scale_of = scales(config, {path: item.shapes[1][0] for path, item in found.items()})
     modules: dict[str, Module] = {}
-    for wrapped, item in found.items():
-        item.check_values()
-        path, scale, (b, a) = wrapped.replace(".base_layer", ""), scale_of[wrapped], item.shapes
+    for item in found:
+        path, scale = plain_path(item.path), item.scale
         if path in modules:
             fix = "save the adapter again, unwrapped"
-            raise TaskvecError(f"has two pairs of factors for {path}", where=item.file.path, fix=fix)
+            raise TaskvecError(f"has two updates of {path}", where=item.recipe.file.path, fix=fix)
+        recipe = replace(item.recipe, scale=scale.value)
+        shape, rank = recipe.outline()
         modules[path] = Module(
             path=path,
-            shape=(b[0], math.prod(a[1:])),
-            rank=a[0],
+            shape=shape,
+            rank=rank,
             alpha=scale.alpha,
             scale=scale.value,
             scale_source=scale.source,
-            update=partial(item.update, scale.value),
-            warnings=(*scale.warnings, *notes),
+            update=recipe,
+            warnings=(*scale.warnings, *item.warnings, *notes),
         )
     return modules
 
@@ -131,11 +144,9 @@ def _warnings(modules: dict[str, Module], dropped: list[LeftOut]) -> tuple[str, 
     return (*lines, *(f"{count} tensors left out: {reason}" for reason, count in reasons.items()))
 
 
-def _empty(file: TensorFile, dropped: list[LeftOut]) -> TaskvecError:
-    if dropped:
-        what, fix = f"has no module that can be compared: {dropped[0].reason}", "leave this adapter out"
-        return TaskvecError(what, where=file.path, fix=fix)
+def _empty(file: TensorFile, method: Method) -> TaskvecError:
     style = style_of(file.shapes)
     got = f"tensors in {style}" if style else f"{len(file.shapes)} other tensors"
     fix = "convert it to PEFT" if style else "check that this is the adapter's weights file"
-    return TaskvecError("has no lora_A and lora_B", where=file.path, got=got, fix=fix)
+    wanted = "lora_A and lora_B" if method.prefix == "lora_" else f"{method.prefix}… tensors of {method.title}"
+    return TaskvecError(f"has no {wanted}", where=file.path, got=got, fix=fix)

@@ -1,4 +1,4 @@
-"""adapter_config.json: the few fields that decide what B·A means, checked; every other field is ignored."""
+"""adapter_config.json: the fields that decide an update, checked when they are asked for."""
 
 from __future__ import annotations
 
@@ -11,105 +11,91 @@ from typing import Any, TypeVar
 from ...errors import TaskvecError, printable
 from ..reading.files import read_json
 
-T = TypeVar("T", int, float)
+T = TypeVar("T")
 
 RESTORE = "restore the adapter_config.json that the adapter was saved with"
-# variants of LoRA whose update is not scale · B · A of the tensors in the file
-VARIANTS = ("use_qalora", "use_bdlora", "kasa_config", "monteclora_config")
-# initialisations that start from B·A ≠ 0 and take it off the base weight
-SHIFTED_STARTS = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 @dataclass(frozen=True)
 class PeftConfig:
-    """What an adapter's config says of its scale and of the meaning of its factors."""
+    """A config; every accessor raises ``TaskvecError`` for a field that is not what it has to be."""
 
     path: Path
-    rank: int
-    alpha: float
-    use_rslora: bool
-    use_dora: bool
-    rank_pattern: Mapping[str, int]
-    alpha_pattern: Mapping[str, float]
-    base_model: str | None
-    target_parameters: tuple[str, ...]
-    warnings: tuple[str, ...]  # true of every module
+    type: str  # peft_type in upper case
+    document: Mapping[str, Any]
+
+    @property
+    def base_model(self) -> str | None:
+        """What the config calls the base model."""
+        name = self.document.get("base_model_name_or_path")
+        return printable(name) if isinstance(name, str) and name else None
+
+    def rank(self, field: str) -> int:
+        """A positive integer."""
+        return self._rank(field, self.document.get(field))
+
+    def count(self, field: str) -> int:
+        """An integer from 0 on; 0 without the field."""
+        value = self.document.get(field)
+        return 0 if value in (None, 0) else self._rank(field, value)
+
+    def number(self, field: str) -> float:
+        """A finite number."""
+        return self._number(field, self.document.get(field))
+
+    def flag(self, field: str) -> bool:
+        """True or false; false without the field."""
+        value = self.document.get(field)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise self.wrong(field, value, "true or false")
+
+    def ranks(self, field: str) -> dict[str, int]:
+        """Positive integers by name; none without the field."""
+        return self._table(field, self._rank)
+
+    def numbers(self, field: str) -> dict[str, float]:
+        """Finite numbers by name; none without the field."""
+        return self._table(field, self._number)
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """A list of names; none without the field."""
+        value = self.document.get(field)
+        if value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+            return tuple(value or ())
+        raise self.wrong(field, value, "a list of names")
+
+    def wrong(self, field: str, value: Any, expected: str) -> TaskvecError:
+        """The error for a field of another kind."""
+        got = "nothing" if value is None else repr(value)[:60]
+        return TaskvecError(f"{field} is not usable", where=self.path, got=got, expected=expected, fix=RESTORE)
+
+    def _rank(self, field: str, value: Any) -> int:
+        if type(value) is int and 0 < value < 1 << 31:
+            return value
+        raise self.wrong(field, value, "a positive integer")
+
+    def _number(self, field: str, value: Any) -> float:
+        if type(value) in (int, float) and abs(value) < 1e300 and math.isfinite(value):
+            return float(value)
+        raise self.wrong(field, value, "a number")
+
+    def _table(self, field: str, check: Callable[[str, Any], T]) -> dict[str, T]:
+        value = self.document.get(field)
+        if value is None or isinstance(value, dict):
+            return {key: check(f"{field}[{key!r}]", item) for key, item in (value or {}).items()}
+        raise self.wrong(field, value, "an object")
 
 
 def read_config(path: Path) -> PeftConfig:
-    """Read and check ``adapter_config.json``.
+    """Read ``adapter_config.json``.
 
     Raises:
-        TaskvecError: not LoRA, a variant whose update is not B·A, r or lora_alpha missing, a field of the wrong type.
+        TaskvecError: no JSON object, or no peft_type in it.
     """
-    config = read_json(path)
-    peft_type = config.get("peft_type")
-    if peft_type != "LORA":
-        what, got = "is not the config of a LoRA adapter: peft_type", repr(peft_type)[:60]
-        fix = "leave it out: only LoRA has factors to compare" if peft_type else RESTORE
-        raise TaskvecError(what, where=path, got=got, expected="'LORA'", fix=fix)
-    for variant in VARIANTS:
-        if config.get(variant):
-            what = f"describes a LoRA variant ({variant}) whose update is not B·A"
-            raise TaskvecError(what, where=path, fix="merge it into its base and extract a plain LoRA")
-    base_model = config.get("base_model_name_or_path")
-    return PeftConfig(
-        path=path,
-        rank=_rank(path, "r", config.get("r")),
-        alpha=_alpha(path, "lora_alpha", config.get("lora_alpha")),
-        use_rslora=_flag(path, "use_rslora", config),
-        use_dora=_flag(path, "use_dora", config),
-        rank_pattern=_table(path, "rank_pattern", config, _rank),
-        alpha_pattern=_table(path, "alpha_pattern", config, _alpha),
-        base_model=printable(base_model) if isinstance(base_model, str) and base_model else None,
-        target_parameters=_names(path, "target_parameters", config),
-        warnings=tuple(_warnings(config)),
-    )
-
-
-def _warnings(config: dict[str, Any]) -> list[str]:
-    warnings = []
-    start = config.get("init_lora_weights")
-    if isinstance(start, str) and start.lower().startswith(SHIFTED_STARTS):
-        warnings.append(f"initialised by {printable(start)}: B·A also holds what was taken off the base weight")
-    if config.get("alora_invocation_tokens"):
-        warnings.append("activated LoRA: the update applies only after its invocation tokens")
-    return warnings
-
-
-def _rank(path: Path, field: str, value: Any) -> int:
-    if type(value) is int and value > 0:
-        return value
-    raise _wrong(path, field, value, "a positive integer")
-
-
-def _alpha(path: Path, field: str, value: Any) -> float:
-    if type(value) in (int, float) and math.isfinite(value):
-        return float(value)
-    raise _wrong(path, field, value, "a number")
-
-
-def _flag(path: Path, field: str, config: dict[str, Any]) -> bool:
-    value = config.get(field)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise _wrong(path, field, value, "true or false")
-
-
-def _table(path: Path, field: str, config: dict[str, Any], check: Callable[[Path, str, Any], T]) -> dict[str, T]:
-    value = config.get(field)
-    if value is None or isinstance(value, dict):
-        return {key: check(path, f"{field}[{key!r}]", item) for key, item in (value or {}).items()}
-    raise _wrong(path, field, value, "an object")
-
-
-def _names(path: Path, field: str, config: dict[str, Any]) -> tuple[str, ...]:
-    value = config.get(field)
-    if value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
-        return tuple(value or ())
-    raise _wrong(path, field, value, "a list of names")
-
-
-def _wrong(path: Path, field: str, value: Any, expected: str) -> TaskvecError:
-    got = "nothing" if value is None else repr(value)[:60]
-    return TaskvecError(f"{field} is not usable", where=path, got=got, expected=expected, fix=RESTORE)
+    document = read_json(path)
+    peft_type = document.get("peft_type")
+    if not isinstance(peft_type, str) or not peft_type:
+        what, got = "is not the config of a PEFT adapter: peft_type", repr(peft_type)[:60]
+        raise TaskvecError(what, where=path, got=got, expected="'LORA' or another method", fix=RESTORE)
+    return PeftConfig(path, peft_type.upper(), document)

@@ -1,4 +1,4 @@
-"""Tensor names of a PEFT file, sorted into the factors of modules and what is no factor."""
+"""Tensor names of a PEFT file, sorted into the tensors of modules, those of the whole file, and what is neither."""
 
 from __future__ import annotations
 
@@ -8,45 +8,79 @@ from pathlib import Path
 
 from ...adapters import LeftOut
 from ...errors import TaskvecError
+from .method import Method
 
-WRAPPER = "base_model.model."
-FACTORS = ("lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B")
-MAGNITUDE = "lora_magnitude_vector"
+# parts of a path that other libraries put around modules
+WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+# tensors that other tools put beside PEFT's factors
+BESIDE = {"alpha": "alpha", "dora_scale": "lora_magnitude_vector"}
 
 
 @dataclass
-class LoraTensors:
-    """The LoRA tensors of one module: their names in the file by role (lora_A, lora_magnitude_vector, ...)."""
+class ModuleTensors:
+    """The tensors of one module: their names in the file by role (lora_A, lora_magnitude_vector, ...)."""
 
     path: str  # with .base_layer, as the file has it
     names: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def variant(self) -> str | None:
-        """A role that plain LoRA does not have: the update is not B·A."""
-        return next((role for role in self.names if role not in (*FACTORS, MAGNITUDE)), None)
+
+@dataclass(frozen=True)
+class Sorted:
+    """The tensors of a file."""
+
+    modules: list[ModuleTensors]  # by path
+    shared: dict[str, str]  # role → name of what all modules use
+    left_out: list[LeftOut]
 
 
-def lora_tensors(names: Iterable[str], where: Path) -> tuple[list[LoraTensors], list[LeftOut]]:
-    """The tensors of a file by module, sorted by path; the rest is left out with a reason.
+def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
+    """The tensors of a file by module, and the rest with a reason.
 
     Raises:
-        TaskvecError: two tensors for the same factor, which is what two adapters in one file look like.
+        TaskvecError: two tensors for the same role, which is what two adapters in one file look like, or a tensor
+            that may belong to the update and that no rule knows.
     """
-    modules: dict[str, LoraTensors] = {}
-    left_out = []
+    modules: dict[str, ModuleTensors] = {}
+    shared: dict[str, str] = {}
+    left_out, beside = [], []
     for name in sorted(names):
-        key = _split(name)
-        if key is None or key.is_bias:
-            left_out.append(LeftOut(name, _reason(name, key is not None)))
-            continue
-        names_of = modules.setdefault(key.path, LoraTensors(key.path)).names
-        if key.role in names_of:
-            got = f"{names_of[key.role]!r} and {name!r}"
-            fix = "save each adapter to a file of its own"
-            raise TaskvecError(f"has two {key.role} for one module", where=where, got=got, fix=fix)
-        names_of[key.role] = name
-    return [modules[path] for path in sorted(modules)], left_out
+        key = _split(name, method)
+        if key is None:
+            beside.append(name)
+        elif key.role in method.training_only:
+            left_out.append(LeftOut(name, "used in training only: the client's update does not contain it"))
+        elif key.is_bias:
+            left_out.append(LeftOut(name, "bias of a factor (lora_bias): changes the module's bias, not its weight"))
+        elif key.role.partition(".")[0] in method.shared and key.path in ("", "base_model"):
+            _put(shared, key.role, name, where)
+        elif key.role in method.roles:
+            _put(modules.setdefault(key.path, ModuleTensors(key.path)).names, key.role, name, where)
+        elif key.role in method.shared:
+            left_out.append(LeftOut(name, "a copy of what all modules share"))
+        else:
+            what = f"has {name}, a tensor that is not known: it may change what the update is"
+            raise TaskvecError(what, where=where, fix="merge it into its base and extract a plain LoRA")
+    for name in beside:
+        path, _, last = name.removesuffix(".weight").rpartition(".")
+        module = modules.get(module_path(path))
+        if module is not None and last in BESIDE and BESIDE[last] in method.roles:
+            _put(module.names, BESIDE[last], name, where)
+        else:
+            left_out.append(LeftOut(name, _reason(name)))
+    return Sorted([modules[path] for path in sorted(modules)], shared, left_out)
+
+
+def module_path(path: str) -> str:
+    """The path without what PEFT, torch.compile, DDP, FSDP and checkpointing put around modules; with .base_layer."""
+    text = ".".join(part for part in path.split(".") if part not in WRAPPERS)
+    while (stripped := text.removeprefix("base_model.model.").removeprefix("module.")) != text:
+        text = stripped
+    return text.replace(".base_model.model.", ".")
+
+
+def plain_path(path: str) -> str:
+    """The path of the module itself, without the layers of .base_layer that PEFT wraps it in."""
+    return path.replace(".base_layer", "")
 
 
 @dataclass(frozen=True)
@@ -56,21 +90,34 @@ class _Key:
     is_bias: bool
 
 
-def _split(name: str) -> _Key | None:
-    """PATH.ROLE[.ADAPTER][.weight|.bias], None for a tensor that is not LoRA's."""
+def _split(name: str, method: Method) -> _Key | None:
+    """PATH.ROLE[.ADAPTER][.weight|.bias], None for a tensor that is not of the method."""
     parts = name.split(".")
-    at = next((i for i in range(len(parts) - 1, 0, -1) if parts[i].startswith("lora_")), None)
+    at = max((i for i, part in enumerate(parts) if part in method.known), default=None)
+    while at and parts[at - 1] in method.known:  # an adapter may have the name of a role
+        at -= 1
     if at is None:
-        return None
-    path = ".".join(parts[:at])
-    while path.startswith(WRAPPER):
-        path = path[len(WRAPPER) :]
-    return _Key(path, parts[at], is_bias=parts[-1] == "bias" and at < len(parts) - 1)
+        strange = next((part for part in parts[1:] if part.startswith(method.prefix)), None)
+        if strange is None:
+            return None
+        return _Key(module_path(".".join(parts[: parts.index(strange)])), strange, is_bias=False)
+    role = parts[at]
+    if role in method.numbered:
+        role = f"{role}.{parts[-1]}"
+    return _Key(module_path(".".join(parts[:at])), role, is_bias=parts[-1] == "bias" and at < len(parts) - 1)
 
 
-def _reason(name: str, lora: bool) -> str:
-    if lora:
-        return "bias of a factor (lora_bias): changes the module's bias, not its weight"
+def _put(names: dict[str, str], role: str, name: str, where: Path) -> None:
+    if role in names:
+        got = f"{names[role]!r} and {name!r}"
+        fix = "save each adapter to a file of its own"
+        raise TaskvecError(f"has two {role} for one module", where=where, got=got, fix=fix)
+    names[role] = name
+
+
+def _reason(name: str) -> str:
     if name.endswith(".bias"):
         return "bias: trained or saved beside the factors, not low-rank"
+    if "trainable_tokens_delta" in name:
+        return "rows that replace those of the embedding (trainable tokens): no update without the base weights"
     return "not a LoRA factor: a whole tensor, as modules_to_save and resized embeddings give"

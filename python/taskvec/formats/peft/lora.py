@@ -1,0 +1,196 @@
+"""peft_type LORA in every variant whose update the files determine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from ...adapters import LeftOut
+from ...errors import TaskvecError, printable
+from ..algebra import lora
+from ..recipe import SAVE_AGAIN, Recipe, by, check_values
+from .config import PeftConfig
+from .experts import expert_modules, is_parameter
+from .keys import ModuleTensors, plain_path
+from .method import Contents, Found, Method, names
+from .refused import NEEDS_BASE
+from .scale import scales
+
+EXPECTED = "A (r, n) and B (m, r) of one rank r"
+MAGNITUDE = "lora_magnitude_vector"
+MERGE = "merge it into its base and extract a plain LoRA"
+# starts of training from B·A = 0, and those that take a first B·A off the base weight
+PLAIN_STARTS = ("gaussian", "eva", "orthogonal", "mica")
+SHIFTED_STARTS = ("pissa", "olora", "corda", "loftq", "lora_ga")
+TWICE = "PEFT applies the update of an attention's out_proj twice; it is taken once, as the file has it"
+
+
+def read(contents: Contents) -> Iterator[Found | list[LeftOut]]:
+    """Every module's update; experts one by one."""
+    config, file = contents.config, contents.file
+    notes = _check(contents)
+    pairs = {module.path: _pair(contents, module) for module in contents.modules}
+    paths = [module.path for module in contents.modules]
+    parameters = [path for path in paths if is_parameter(path, config.names("target_parameters"))]
+    recipes = {path: _recipe(contents, path, *pairs[path]) for path in paths if path not in parameters}
+    alphas = {module.path: _alpha(contents, module) for module in contents.modules if "alpha" in module.names}
+    ranks = {path: _rank(contents, recipe) for path, recipe in recipes.items()}
+    scale_of = scales(config, ranks, "lora_alpha", root=config.flag("use_rslora"), tensors=alphas)
+    for path in paths:
+        for name in reversed(pairs[path]):
+            check_values(file, name)
+        if path in recipes:
+            recipe, scale, warnings = recipes[path], scale_of[path], notes
+            if path.endswith(".base_layer.out_proj") and path.removesuffix(".base_layer.out_proj") in pairs:
+                warnings = (*warnings, TWICE)
+            if isinstance(recipe.combine, partial) and recipe.combine.func is lora.repeated_inputs:
+                warnings = (*warnings, *_grouped_warning(contents, path, pairs))
+            yield Found(path, recipe, scale, warnings)
+    yield from expert_modules(contents, {path: pairs[path] for path in parameters}, notes)
+
+
+def _check(contents: Contents) -> tuple[str, ...]:
+    """Warnings of every module; an error for a variant whose update needs more than the file."""
+    config, document = contents.config, contents.config.document
+    config.flag("use_rslora")
+    start = document.get("init_lora_weights")
+    if isinstance(start, str) and start.lower() not in PLAIN_STARTS:
+        shown = printable(start)[:40]
+        if start.lower().startswith(SHIFTED_STARTS):
+            what = f"was initialised by {shown}: B·A also holds what was taken off the base weight, so its update"
+            fix = "convert it with PEFT's path_initial_model_for_weight_conversion"
+            raise TaskvecError(f"{what} {NEEDS_BASE}", where=config.path, fix=fix)
+        what = f"was initialised by {shown!r}, which is not known: B·A may not be the update"
+        raise TaskvecError(what, where=config.path, fix=MERGE)
+    if document.get("arrow_config"):
+        what = "is an Arrow router (arrow_config): it mixes adapters by the input, there is no single update"
+        raise TaskvecError(what, where=config.path, fix="give the adapters that it mixes")
+    if document.get("kasa_config") or any("lora_diag" in module.names for module in contents.modules):
+        what = "is a KaSA adapter: it also takes components off the base weight, so its update"
+        raise TaskvecError(f"{what} {NEEDS_BASE}", where=config.path, fix=MERGE)
+    warnings = []
+    if document.get("alora_invocation_tokens"):
+        warnings.append("activated LoRA: the update applies only after its invocation tokens")
+    if document.get("layer_replication"):
+        warnings.append("layer_replication: layer numbers are those of the replicated model, not of its base")
+    return tuple(warnings)
+
+
+def _pair(contents: Contents, module: ModuleTensors) -> tuple[str, str]:
+    """Names of B and A."""
+    for kind in ("lora_", "lora_embedding_"):
+        b, a = module.names.get(f"{kind}B"), module.names.get(f"{kind}A")
+        if b is not None and a is not None:
+            return b, a
+    role, name = next(iter(module.names.items()))
+    missing = {"A": f"{role[:-1]}B", "B": f"{role[:-1]}A"}.get(role[-1], "lora_A and lora_B")
+    what = f"has {name} but no {missing} of that module"
+    raise TaskvecError(what, where=contents.file.path, fix=SAVE_AGAIN)
+
+
+def _recipe(contents: Contents, path: str, b_name: str, a_name: str) -> Recipe:
+    """How B and A of one module become factors, by their shapes and the config."""
+    combine = _combine(contents, path, contents.shape(b_name), contents.shape(a_name))
+    return Recipe(contents.file, (b_name, a_name), combine, expected=EXPECTED)
+
+
+def _combine(
+    contents: Contents, path: str, b: tuple[int, ...], a: tuple[int, ...]
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    config = contents.config
+    if len(a) == 2 and len(b) == 3:
+        return partial(lora.merged_parts, enabled=_enabled(config))
+    kernels = len(a) == len(b) > 2 and all(size == 1 for size in b[2:])
+    if kernels and 0 < b[1] < a[0] and a[0] % b[1] == 0 and b[0] % (a[0] // b[1]) == 0:
+        return lora.grouped_convolution
+    if len(a) == len(b) == 2:
+        blocks = _block_factor(config, path)
+        if blocks:
+            return blocks
+        if config.flag("use_qalora") and _is_grouped(contents, a[1]):
+            return partial(lora.repeated_inputs, group=config.rank("qalora_group_size"))
+        return lora.linear
+    return lora.linear if kernels else _no_pair
+
+
+def _no_pair(b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+    raise ValueError("neither matrices nor kernels")
+
+
+def _enabled(config: PeftConfig) -> tuple[bool, ...]:
+    """Which parts of a fused projection PEFT 0.2 trained."""
+    value: Any = config.document.get("enable_lora")
+    if isinstance(value, list) and any(value) and len(value) < 100 and all(isinstance(on, bool) for on in value):
+        return tuple(value)
+    raise config.wrong("enable_lora", value, "true or false for every part of a fused projection (MergedLinear)")
+
+
+def _block_factor(config: PeftConfig, path: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
+    """BD-LoRA's compact factor, which PEFT chooses by words in the module's name."""
+    settings = config.document.get("use_bdlora")
+    if not settings:
+        return None
+    if not isinstance(settings, dict):
+        raise config.wrong("use_bdlora", settings, "an object")
+    inner = PeftConfig(config.path, config.type, settings)
+    name, blocks = plain_path(path).rpartition(".")[2], inner.rank("nblocks")
+    if any(word in name for word in inner.names("target_modules_bd_a")):
+        return partial(lora.block_diagonal_a, blocks=blocks)
+    if any(word in name for word in inner.names("target_modules_bd_b")):
+        return partial(lora.block_diagonal_b, blocks=blocks)
+    return None
+
+
+def _outputs(contents: Contents) -> set[int]:
+    return {contents.shape(module.names["lora_B"])[0] for module in contents.modules if "lora_B" in module.names}
+
+
+def _is_grouped(contents: Contents, columns: int) -> bool:
+    """Whether A acts on groups of inputs, as PEFT has it for GPTQ layers only: by the sizes of the model's layers."""
+    group, sizes = contents.config.rank("qalora_group_size"), _outputs(contents)
+    return columns * group in sizes or columns not in sizes
+
+
+def _grouped_warning(contents: Contents, path: str, pairs: dict[str, tuple[str, str]]) -> list[str]:
+    """A warning where no layer's size shows that A acts on groups of inputs."""
+    group = contents.config.rank("qalora_group_size")
+    inputs = contents.shape(pairs[path][1])[1] * group
+    if inputs in _outputs(contents):
+        return []
+    return [f"QALoRA: assumed that lora_A acts on groups of {group} inputs, as it does on GPTQ layers"]
+
+
+def _rank(contents: Contents, recipe: Recipe) -> int | None:
+    """The r that alpha is divided by, of MergedLinear that of one part; None for rows that no A has."""
+    rows = next(iter(contents.shape(recipe.names[1])), 0)
+    if isinstance(recipe.combine, partial) and recipe.combine.func is lora.merged_parts:
+        rows //= sum(_enabled(contents.config))
+    return rows or None
+
+
+def _alpha(contents: Contents, module: ModuleTensors) -> float:
+    """The number in an .alpha tensor beside the factors."""
+    name = module.names["alpha"]
+    check_values(contents.file, name)
+    if math.prod(contents.shape(name)) != 1:
+        got = by(contents.shape(name))
+        raise TaskvecError(f"has {name}", where=contents.file.path, got=got, expected="one number", fix=SAVE_AGAIN)
+    return float(contents.file.tensor(name))
+
+
+LORA = Method(
+    title="LoRA",
+    prefix="lora_",
+    roles=names("lora_A lora_B lora_embedding_A lora_embedding_B lora_magnitude_vector lora_diag alpha"),
+    read=read,
+    training_only=names("lora_monteclora_sampler lora_velora_embed"),
+    fields=names("""
+        lora_alpha lora_dropout init_lora_weights use_rslora use_dora use_qalora use_bdlora lora_bias target_parameters
+        alora_invocation_tokens layer_replication enable_lora merge_weights arrow_config kasa_config monteclora_config
+        velora_config loftq_config eva_config corda_config lora_ga_config lora_dtype lorap_lr_ratio lorap_emb_lr
+    """),
+)

@@ -1,0 +1,104 @@
+"""An update that is made of a file's tensors when it is asked for; its size is known, and bounded, before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..adapters import Dense, LowRank, Update
+from ..errors import TaskvecError
+from .reading.tensors import TensorFile
+
+SAVE_AGAIN = "save the adapter again from the model it was trained in"
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+# numbers that one update may have: for each number of its tensors, and in all
+GROWTH, MOST = 4096, 1 << 30
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one module's update comes from tensors of a file.
+
+    Args:
+        file: the weights file.
+        names: its tensors, in the order that ``combine`` takes them.
+        combine: gives factors B (m, r) and A (r, n) or a dense τ (m, n), also of tensors on torch's meta device; a
+            function of a module or a partial of one, so that other processes can unpickle it.
+        scale: what the product is multiplied with.
+        expected: the shapes that fit, for the error that says that others do not.
+    """
+
+    file: TensorFile
+    names: tuple[str, ...]
+    combine: Callable[..., tuple[Tensor, Tensor] | Tensor]
+    scale: float = 1.0
+    expected: str | None = None
+
+    def __call__(self) -> Update:
+        """The update; plain factors are views of the file."""
+        made = self.combine(*(self.file.tensor(name) for name in self.names))
+        if isinstance(made, Tensor):
+            return Dense(None, made * self.scale)
+        return LowRank(*made, self.scale)
+
+    def outline(self) -> tuple[tuple[int, int], int]:
+        """Shape (m, n) and rank of the update, from the tensors' shapes alone.
+
+        Raises:
+            TaskvecError: shapes that do not fit together, or an update far larger than what the file holds.
+        """
+        shapes = [self.file.shapes[name] for name in self.names]
+        try:
+            made = self.combine(*(torch.empty(shape, device="meta") for shape in shapes))
+        except (RuntimeError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+            raise self._misfit(shapes) from error
+        sizes = [made.shape] if isinstance(made, Tensor) else [factor.shape for factor in made]
+        joined = sizes[0][-1] == sizes[1][0] if len(sizes) == 2 and sizes[1] else len(sizes) == 1
+        if not joined or any(len(size) != 2 or 0 in size for size in sizes):
+            raise self._misfit(shapes)
+        self._bound(sum(map(math.prod, sizes)), sum(map(math.prod, shapes)))
+        m, n = sizes[0][0], sizes[-1][1]
+        return (m, n), min(m, n) if isinstance(made, Tensor) else sizes[0][1]
+
+    def _bound(self, made: int, held: int) -> None:
+        if made > min(GROWTH * held, MOST):
+            what = f"describes an update out of all proportion with {self.names[0]}"
+            got, expected = f"{made:,} numbers from {held:,}", f"at most {GROWTH:,} from each and {MOST:,} in all"
+            raise TaskvecError(what, where=self.file.path, got=got, expected=expected, fix="leave this adapter out")
+
+    def _misfit(self, shapes: list[tuple[int, ...]]) -> TaskvecError:
+        got = " and ".join(f"{name} {by(shape)}" for name, shape in sorted(zip(self.names, shapes, strict=True)))
+        what = "has tensors of one module that do not fit"
+        return TaskvecError(what, where=self.file.path, got=got, expected=self.expected, fix=SAVE_AGAIN)
+
+
+def check_values(file: TensorFile, name: str) -> None:
+    """Raise unless the tensor is of floats, every one finite. Reads it once."""
+    tensor = file.tensor(name)
+    if tensor.dtype not in FLOATS:
+        got, expected = str(tensor.dtype), "float64, float32, float16 or bfloat16"
+        raise TaskvecError(f"has {name}", where=file.path, got=got, expected=expected, fix=SAVE_AGAIN)
+    # the extremes pass NaN on and need no temporary
+    if tensor.numel() and not torch.isfinite(torch.stack(tensor.aminmax())).all():
+        fix = "train it again, or use an earlier checkpoint"
+        raise TaskvecError(f"has NaN or Inf in {name}", where=file.path, fix=fix)
+
+
+def check_indices(file: TensorFile, name: str, size: int) -> None:
+    """Raise unless the tensor is of integers from 0 to ``size`` − 1. Reads it once."""
+    tensor = file.tensor(name)
+    low, high = tensor.aminmax() if tensor.dtype in INTEGERS and tensor.numel() else (tensor.new_tensor(-1),) * 2
+    if low < 0 or high >= size:
+        got = f"{low} to {high}" if tensor.dtype in INTEGERS else str(tensor.dtype)
+        expected = f"integers from 0 to {size - 1}"
+        raise TaskvecError(f"has indices {name}", where=file.path, got=got, expected=expected, fix=SAVE_AGAIN)
+
+
+def by(shape: tuple[int, ...]) -> str:
+    """2×3 for (2, 3)."""
+    return "×".join(map(str, shape)) or "scalar"
