@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .dispatch.arguments import Array, broadcast, check_factors, common_dtype, give_back, scale_tensor, to_tensors
+from .dispatch.arguments import broadcast, check_factors, common_dtype, give_back, scale_tensor, to_tensors
 from .dispatch.operators import call
-from .types import LowRankSVD
+from .types import ArrayT, LowRankSVD
 
 
-def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str | None = None) -> LowRankSVD:
+def lowrank_svd(b: ArrayT, a: ArrayT, scale: float | ArrayT = 1.0, *, backend: str | None = None) -> LowRankSVD[ArrayT]:
     """Thin SVD of τ = scale · b · a without forming the m × n matrix (docs/METHOD.md §1).
 
     fp64 Gram of each factor, Cholesky-QR, SVD of the r × r core by one-sided Jacobi, rotation back. Singular values
@@ -38,9 +38,9 @@ def lowrank_svd(b: Array, a: Array, scale: float | Array = 1.0, *, backend: str 
         inputs + outputs + 256 MiB of working memory at most (more only where one matrix needs it: r of about 1,000,
         or r (m + n) above 8 million), and no wait for the stream.
     """
-    (b, a), home = to_tensors("lowrank_svd", b=b, a=a)
-    check_factors("lowrank_svd", b.shape, a.shape)
-    batch, factors = broadcast("lowrank_svd", 2, b=b, a=a)
-    b, a = common_dtype(*factors)
-    Ut, S, Vh = call("lowrank_svd", b, a, scale_tensor("lowrank_svd", scale, batch, b), backend)
+    (left, right), home = to_tensors("lowrank_svd", b=b, a=a)
+    check_factors("lowrank_svd", left.shape, right.shape)
+    batch, factors = broadcast("lowrank_svd", 2, b=left, a=right)
+    left, right = common_dtype(*factors)
+    Ut, S, Vh = call("lowrank_svd", left, right, scale_tensor("lowrank_svd", scale, batch, left), backend)
     return LowRankSVD(give_back(Ut.mT, home), give_back(S, home), give_back(Vh, home))

@@ -23,7 +23,7 @@ from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics, documents
 from .seeding import seeds
 from .solver import Solver
 from .sparse import seed_tensor
-from .types import Adapters, LowRankSVD, Pairwise
+from .types import Adapters, ArrayT, DLPackArray, LowRankSVD, Pairwise
 
 PRECISIONS = ("highest", "high", "medium")
 PARTS = {"U": 3, "S": 2, "Vh": 3}  # and their dimensions without the batch
@@ -31,19 +31,19 @@ PARTS = {"U": 3, "S": 2, "Vh": 3}  # and their dimensions without the batch
 
 @documents(PAIRWISE)
 def pairwise(
-    x: LowRankSVD,
-    y: LowRankSVD | None = None,
+    x: LowRankSVD[ArrayT],
+    y: LowRankSVD[ArrayT] | None = None,
     *,
     metrics: Sequence[str] = DEFAULT_PAIRWISE,
     spectra: bool = False,
     precision: str = "highest",
     p: float | None = None,
-    norm: Array | tuple[Array, Array] | None = None,
-    lam: float | Sequence[float] | Array = 0.0,
+    norm: ArrayT | tuple[ArrayT, ArrayT] | None = None,
+    lam: float | Sequence[float] | DLPackArray = 0.0,
     solver: Solver | None = None,
-    seed: Array | tuple[Array, Array] | None = None,
+    seed: DLPackArray | tuple[DLPackArray, DLPackArray] | None = None,
     backend: str | None = None,
-) -> Pairwise:
+) -> Pairwise[ArrayT]:
     """Project every task vector of x on the directions of every other, and compare the spectra (docs/METHOD.md §5).
 
     With P = (U_iᵀU_j) ∘ (V_iᵀV_j) both directions of a pair come from one block: d_{i→j} = P S_j, d_{j→i} = Pᵀ S_i.

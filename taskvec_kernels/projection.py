@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .dispatch.arguments import Array, broadcast, check_factors, give_back, scale_tensor, shape, to_tensors
+from .dispatch.arguments import broadcast, check_factors, give_back, scale_tensor, to_tensors
 from .dispatch.operators import call
+from .types import ArrayT
 
 
 def project(
-    U: Array,
-    Vh: Array,
-    b: Array,
-    a: Array,
-    scale: float | Array = 1.0,
+    U: ArrayT,
+    Vh: ArrayT,
+    b: ArrayT,
+    a: ArrayT,
+    scale: float | ArrayT = 1.0,
     *,
     clip: bool = True,
     backend: str | None = None,
-) -> Array:
+) -> ArrayT:
     """S₂ = max(0, d), d = diag(Uᴴ · scale·b·a · V), for a batch of pairs of raw factors (docs/METHOD.md §2).
 
     Args:
@@ -41,17 +42,18 @@ def project(
     Cost:
         2 k r (m + n) flop a pair; two (..., k, r) products besides inputs and output.
     """
-    (U, Vh, b, a), home = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
-    u, vh, left, right = U.shape, Vh.shape, b.shape, a.shape
+    operands, home = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
+    u, vh, left, right = (t.shape for t in operands)
     check_directions("project", u, vh)
     check_factors("project", left, right)
     check_size("project", u, vh, left[-2], right[-1], "b·a")
-    batch, (U, Vh, b, a) = broadcast("project", 2, U=U, Vh=Vh, b=b, a=a)
-    scales = scale_tensor("project", scale, batch, b)
-    return give_back(call("project", U, Vh, b, a, scales, clip, backend), home)
+    batch, operands = broadcast("project", 2, **dict(zip(("U", "Vh", "b", "a"), operands, strict=True)))
+    scales = scale_tensor("project", scale, batch, operands[2])
+    d: ArrayT = give_back(call("project", *operands, scales, clip, backend), home)
+    return d
 
 
-def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend: str | None = None) -> Array:
+def project_dense(U: ArrayT, Vh: ArrayT, tau: ArrayT, *, clip: bool = True, backend: str | None = None) -> ArrayT:
     """S₂ = max(0, d), d = diag(Uᴴ τ V), for a dense τ, which is read once (docs/METHOD.md §2).
 
     Args:
@@ -73,13 +75,15 @@ def project_dense(U: Array, Vh: Array, tau: Array, *, clip: bool = True, backend
     Cost:
         2 k m n flop a matrix; besides inputs and output a few MiB of working rows.
     """
-    (U, Vh, tau), home = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
-    check_directions("project_dense", U.shape, Vh.shape)
-    if tau.dim() < 2:
-        raise ValueError(f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(tau)}")
-    check_size("project_dense", U.shape, Vh.shape, tau.shape[-2], tau.shape[-1], "tau")
-    _, (U, Vh, tau) = broadcast("project_dense", 2, U=U, Vh=Vh, tau=tau)
-    return give_back(call("project_dense", U, Vh, tau, clip, backend), home)
+    operands, home = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
+    u, vh, target = (t.shape for t in operands)
+    check_directions("project_dense", u, vh)
+    if len(target) < 2:
+        raise ValueError(f"project_dense: tau (..., m, n) needs 2 dimensions, got {list(target)}")
+    check_size("project_dense", u, vh, target[-2], target[-1], "tau")
+    _, operands = broadcast("project_dense", 2, **dict(zip(("U", "Vh", "tau"), operands, strict=True)))
+    d: ArrayT = give_back(call("project_dense", *operands, clip, backend), home)
+    return d
 
 
 def check_directions(function: str, U: Sequence[int], Vh: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 import torch
 from torch import Tensor
@@ -13,35 +13,35 @@ from .dispatch.operators import call, flat
 from .dispatch.values import slack
 from .seeding import seeds
 from .solver import Solver, SolverSettings
-from .types import SparseInfo
+from .types import ArrayT, DLPackArray, SparseInfo
 
-Lambda = float | Sequence[float] | Array
+Lambda = float | Sequence[float] | DLPackArray
 
 
 @overload
 def sparsify(
-    d: Array, tau_norm: Array, lam: Lambda | None = ..., *, solver: Solver | None = ...,
-    return_info: Literal[False] = ..., seed: int | Array | None = ..., check: bool | None = ...,
+    d: ArrayT, tau_norm: ArrayT, lam: Lambda | None = ..., *, solver: Solver | None = ...,
+    return_info: Literal[False] = ..., seed: int | DLPackArray | None = ..., check: bool | None = ...,
     backend: str | None = ..., **settings: Unpack[SolverSettings],
-) -> Array: ...  # fmt: skip
+) -> ArrayT: ...  # fmt: skip
 @overload
 def sparsify(
-    d: Array, tau_norm: Array, lam: Lambda | None = ..., *, solver: Solver | None = ...,
-    return_info: Literal[True], seed: int | Array | None = ..., check: bool | None = ...,
+    d: ArrayT, tau_norm: ArrayT, lam: Lambda | None = ..., *, solver: Solver | None = ...,
+    return_info: Literal[True], seed: int | DLPackArray | None = ..., check: bool | None = ...,
     backend: str | None = ..., **settings: Unpack[SolverSettings],
-) -> tuple[Array, SparseInfo]: ...  # fmt: skip
+) -> tuple[ArrayT, SparseInfo[ArrayT]]: ...  # fmt: skip
 def sparsify(
-    d: Array,
-    tau_norm: Array,
+    d: ArrayT,
+    tau_norm: ArrayT,
     lam: Lambda | None = None,
     *,
     solver: Solver | None = None,
     return_info: bool = False,
-    seed: int | Array | None = None,
+    seed: int | DLPackArray | None = None,
     check: bool | None = None,
     backend: str | None = None,
     **settings: Unpack[SolverSettings],
-) -> Array | tuple[Array, SparseInfo]:
+) -> ArrayT | tuple[ArrayT, SparseInfo[ArrayT]]:
     """S₂ = argmin over S ≥ 0 of ‖U S Vᴴ − τ₂‖_F + λ ΣS, from d and ‖τ₂‖_F alone (docs/METHOD.md §3).
 
     Args:
@@ -72,40 +72,39 @@ def sparsify(
     Cost:
         exact: a few passes over r numbers in fp64; adam: some 30 flop an element and step, all steps in one kernel.
     """
-    (d, tau_norm), home = to_tensors("sparsify", d=d, tau_norm=tau_norm)
-    expect(d.dim() >= 1 and d.shape[-1] >= 1, lambda: f"sparsify: d must be (..., r) with r ≥ 1, got {shape(d)}")
+    (target, length), home = to_tensors("sparsify", d=d, tau_norm=tau_norm)
+    r = target.shape[-1] if target.dim() else 0
+    expect(r >= 1, lambda: f"sparsify: d must be (..., r) with r ≥ 1, got {shape(target)}")
     expect(
         (lam is None) != (solver is None) and not (solver and (settings or isinstance(seed, int))),
         lambda: "sparsify: give lam and its settings, or a solver that holds them",
     )
     each = lam if hasattr(lam, "__dlpack__") else None  # one λ a pair
     if solver is None:
-        number = 0.0 if lam is None or each is not None else lam
+        number: Any = 0.0 if lam is None or each is not None else lam
         solver = Solver(number, seed=seed if isinstance(seed, int) else 0, **settings)
-    batch = batch_shape("sparsify", d=d.shape[:-1], tau_norm=tau_norm.shape)
-    lams, several, batch = lambdas(solver if each is None else each, batch, d.device)
-    dtype = result_dtype(d, tau_norm)
-    look = d.device.type == "cpu" if check is None else check
-    room = slack(d.dtype, tau_norm.dtype) if look else None
-    d, tau_norm = d.to(dtype).expand(*batch, d.shape[-1]), tau_norm.to(dtype).expand(batch)
+    batch = batch_shape("sparsify", d=target.shape[:-1], tau_norm=length.shape)
+    lams, several, batch = lambdas(solver if each is None else each, batch, target.device)
+    dtype = result_dtype(target, length)
+    look = target.device.type == "cpu" if check is None else check
+    room = slack(target.dtype, length.dtype) if look else None
+    target, length = target.to(dtype).expand(*batch, r), length.to(dtype).expand(batch)
     draws = None
     if solver.random:
-        draws = pair_seeds(solver.seed if seed is None or isinstance(seed, int) else seed, batch, d.device)
-    S, *info = call("sparsify", d, tau_norm, lams, draws, *flat(solver), return_info, room, backend)
+        draws = pair_seeds(solver.seed if seed is None or isinstance(seed, int) else seed, batch, target.device)
+    S, *info = call("sparsify", target, length, lams, draws, *flat(solver), return_info, room, backend)
     S, info = (S, info) if several else (S[0], [t[0] for t in info if return_info])
-    if not return_info:
-        return give_back(S, home)
-    return give_back(S, home), SparseInfo(*(give_back(t, home) for t in info))
+    solution: ArrayT = give_back(S, home)
+    return (solution, SparseInfo(*(give_back(t, home) for t in info))) if return_info else solution
 
 
 def lambdas(lam: Solver | Array, batch: tuple[int, ...], device: torch.device) -> tuple[Tensor, bool, tuple[int, ...]]:
     """λ as fp64 (L, ...), whether L is an axis of the result, and the batch, which λ may broaden."""
     if isinstance(lam, Solver):
         several = lam.several
-        values = torch.empty(len(lam.lams), dtype=torch.float64, device=device)
-        for place, value in zip(values, lam.lams, strict=True):
-            place.fill_(value)  # on the device: a copy from the host would wait for it
-        values = values if several else values[0]
+        # made on the device: a copy from the host would wait for it
+        parts = [torch.full((1,), value, dtype=torch.float64, device=device) for value in lam.lams]
+        values = torch.cat(parts) if several else parts[0][0]
     else:
         values = one_tensor("sparsify", "lam", lam)
         if values.is_complex():

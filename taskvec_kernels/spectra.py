@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .dispatch.arguments import Array, broadcast, common_dtype, expect, give_back, shape, to_tensors
+from .dispatch.arguments import broadcast, common_dtype, expect, give_back, shape, to_tensors
 from .dispatch.operators import call
 from .metrics import DEFAULT_SPECTRAL, SPECTRAL, check_metrics, documents
+from .types import ArrayT
 
 
 @documents(SPECTRAL)
 def compare_spectra(
-    s1: Array,
-    s2: Array,
+    s1: ArrayT,
+    s2: ArrayT,
     *,
     metrics: Sequence[str] = DEFAULT_SPECTRAL,
     p: float | None = None,
     backend: str | None = None,
-) -> dict[str, Array]:
+) -> dict[str, ArrayT]:
     """Compare a source's spectrum S₁ with a projected one S₂ (docs/METHOD.md §4).
 
     Args:
@@ -44,13 +45,12 @@ def compare_spectra(
     Cost:
         One pass over the spectra.
     """
-    (s1, s2), home = to_tensors("compare_spectra", s1=s1, s2=s2)
+    (one, two), home = to_tensors("compare_spectra", s1=s1, s2=s2)
     names = check_metrics("compare_spectra", metrics, SPECTRAL, p)
     expect(
-        s1.dim() >= 1 and s2.dim() >= 1 and s1.shape[-1] == s2.shape[-1] and s1.shape[-1] >= 1,
-        lambda: f"compare_spectra: s1 and s2 must be (..., k) with the same k ≥ 1, got {shape(s1)} and {shape(s2)}",
+        one.dim() >= 1 and two.dim() >= 1 and one.shape[-1] == two.shape[-1] and one.shape[-1] >= 1,
+        lambda: f"compare_spectra: s1 and s2 must be (..., k) with the same k ≥ 1, got {shape(one)} and {shape(two)}",
     )
-    _, spectra = broadcast("compare_spectra", 1, s1=s1, s2=s2)
-    s1, s2 = common_dtype(*spectra)
-    values = call("compare_spectra", s1, s2, list(names), p, backend)
+    _, spectra = broadcast("compare_spectra", 1, s1=one, s2=two)
+    values = call("compare_spectra", *common_dtype(*spectra), list(names), p, backend)
     return {name: give_back(value, home) for name, value in zip(names, values, strict=True)}

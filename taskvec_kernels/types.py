@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
+
+
+class DLPackArray(Protocol):
+    """An array that others can read in place: a torch.Tensor, a numpy.ndarray, one of JAX or CuPy."""
+
+    def __dlpack__(self, *args: Any, **options: Any) -> Any: ...
+
+
+ArrayT = TypeVar("ArrayT", bound=DLPackArray)  # what went in comes out; types.pyi has the records generic in it
 
 
 class LowRankSVD(NamedTuple):

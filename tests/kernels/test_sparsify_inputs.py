@@ -75,7 +75,6 @@ def test_strides_and_mixed_dtypes() -> None:
         assert_same_bits(sparsify(layout, tau_norm, 0.3), want)
     assert_same_bits(sparsify(d, tau_norm.repeat_interleave(2)[::2], 0.3), want)
     assert sparsify(d, tau_norm.double(), 0.3).dtype == sparsify(d.double(), tau_norm, 0.3).dtype == torch.float64
-    assert not sparsify(d.requires_grad_(), tau_norm, 0.3).requires_grad
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=name_of)

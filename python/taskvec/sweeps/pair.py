@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taskvec_kernels import Solver, compare_spectra
 from taskvec_kernels.metrics import METRICS, PAIRWISE
@@ -132,7 +133,7 @@ def of_modules(
     chance, sd = rec_chance(s1)
     # draws of a target that is zero are all clipped to nothing; with λ > 0 there is no chance value
     live = (of_target > 0).any(-1) if lam == 0 else np.nan
-    of_source = {
+    of_source: dict[str, NDArray[np.floating]] = {
         "entropy": compare_spectra(s1, s1, metrics=["entropy"])["entropy"],
         "rec_chance": chance * live,
         SPREAD: sd * live,
