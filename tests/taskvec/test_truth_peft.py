@@ -18,7 +18,7 @@ TWICE = {("peft-lora-mha", "mha.out_proj")}
 # named in left_out, not compared: vectors, and rows that replace those of the base
 NOT_COMPARED = ("bias", "embed_tokens")
 # words of the reason for which a folder of another kind than "exact" is refused
-REASONS = {"needs-base": "needs the base weights", "refuse": "is an adapter of peft_type|vera_A"}
+REASONS = {"needs-base": "needs the base weights", "refuse": "is an adapter of peft_type|saved without vera_"}
 
 
 def cases() -> dict[str, str]:
@@ -27,7 +27,7 @@ def cases() -> dict[str, str]:
     if not folder:
         return {}
     known = json.loads((Path(folder) / "CASES.json").read_text())["cases"]
-    return {name: kind for name, kind in sorted(known.items()) if name.startswith(("peft-lora", "peft02"))}
+    return {name: kind for name, kind in sorted(known.items()) if name.startswith("peft")}
 
 
 def truth(folder: Path) -> dict[str, np.ndarray]:

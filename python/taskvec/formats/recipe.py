@@ -16,8 +16,9 @@ from .reading.tensors import TensorFile
 SAVE_AGAIN = "save the adapter again from the model it was trained in"
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-# numbers that one update may have: for each number of its tensors, and in all
-GROWTH, MOST = 4096, 1 << 30
+# numbers that an update may have if it has more than its tensors: for each of theirs, and in all
+GROWTH, MOST = 4096, 1 << 28
+ALWAYS = 1 << 20  # numbers that any update may have
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,21 @@ class Recipe:
             TaskvecError: shapes that do not fit together, or an update far larger than what the file holds.
         """
         shapes = [self.file.shapes[name] for name in self.names]
+        if () in shapes:
+            raise self._misfit(shapes)
         try:
             made = self.combine(*(torch.empty(shape, device="meta") for shape in shapes))
         except (RuntimeError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise self._misfit(shapes) from error
         sizes = [made.shape] if isinstance(made, Tensor) else [factor.shape for factor in made]
-        joined = sizes[0][-1] == sizes[1][0] if len(sizes) == 2 and sizes[1] else len(sizes) == 1
-        if not joined or any(len(size) != 2 or 0 in size for size in sizes):
+        if any(len(size) != 2 or 0 in size for size in sizes) or (len(sizes) == 2 and sizes[0][1] != sizes[1][0]):
             raise self._misfit(shapes)
         self._bound(sum(map(math.prod, sizes)), sum(map(math.prod, shapes)))
         m, n = sizes[0][0], sizes[-1][1]
         return (m, n), min(m, n) if isinstance(made, Tensor) else sizes[0][1]
 
     def _bound(self, made: int, held: int) -> None:
-        if made > min(GROWTH * held, MOST):
+        if made > max(ALWAYS, held, min(GROWTH * held, MOST)):
             what = f"describes an update out of all proportion with {self.names[0]}"
             got, expected = f"{made:,} numbers from {held:,}", f"at most {GROWTH:,} from each and {MOST:,} in all"
             raise TaskvecError(what, where=self.file.path, got=got, expected=expected, fix="leave this adapter out")
@@ -92,9 +94,10 @@ def check_values(file: TensorFile, name: str) -> None:
 def check_indices(file: TensorFile, name: str, size: int) -> None:
     """Raise unless the tensor is of integers from 0 to ``size`` − 1. Reads it once."""
     tensor = file.tensor(name)
-    low, high = tensor.aminmax() if tensor.dtype in INTEGERS and tensor.numel() else (tensor.new_tensor(-1),) * 2
+    known = tensor.dtype in INTEGERS and tensor.numel() > 0
+    low, high = map(int, tensor.aminmax()) if known else (-1, -1)
     if low < 0 or high >= size:
-        got = f"{low} to {high}" if tensor.dtype in INTEGERS else str(tensor.dtype)
+        got = f"{low} to {high}" if known else f"{tensor.dtype} {by(tuple(tensor.shape))}"
         expected = f"integers from 0 to {size - 1}"
         raise TaskvecError(f"has indices {name}", where=file.path, got=got, expected=expected, fix=SAVE_AGAIN)
 

@@ -14,7 +14,8 @@ def dora(weight: Tensor, low_rank: Tensor, magnitude: Tensor) -> Tensor:
     moved = weight + low_rank
     by_row = magnitude.numel() == weight.shape[0] and not (magnitude.dim() > 1 and magnitude.shape[0] == 1)
     size = moved.norm(dim=1, keepdim=True) if by_row else moved.norm(dim=0, keepdim=True)
-    return wide(magnitude).reshape(size.shape) / size * moved - weight
+    update: Tensor = wide(magnitude).reshape(size.shape) / size * moved - weight
+    return update
 
 
 def scaled_rows(weight: Tensor, factor: Tensor) -> Tensor:

@@ -53,17 +53,18 @@ def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
             left_out.append(LeftOut(name, "bias of a factor (lora_bias): changes the module's bias, not its weight"))
         elif key.role.partition(".")[0] in method.shared and key.path in ("", "base_model"):
             _put(shared, key.role, name, where)
-        elif key.role in method.roles:
+        elif key.role in method.roles and key.path:
             _put(modules.setdefault(key.path, ModuleTensors(key.path)).names, key.role, name, where)
         elif key.role in method.shared:
             left_out.append(LeftOut(name, "a copy of what all modules share"))
         else:
-            what = f"has {name}, a tensor that is not known: it may change what the update is"
-            raise TaskvecError(what, where=where, fix="merge it into its base and extract a plain LoRA")
+            raise _unknown(name, where)
     for name in beside:
         path, _, last = name.removesuffix(".weight").rpartition(".")
         module = modules.get(module_path(path))
-        if module is not None and last in BESIDE and BESIDE[last] in method.roles:
+        if module is not None and last in BESIDE:
+            if BESIDE[last] not in method.roles:
+                raise _unknown(name, where)
             _put(module.names, BESIDE[last], name, where)
         else:
             left_out.append(LeftOut(name, _reason(name)))
@@ -113,6 +114,11 @@ def _put(names: dict[str, str], role: str, name: str, where: Path) -> None:
         fix = "save each adapter to a file of its own"
         raise TaskvecError(f"has two {role} for one module", where=where, got=got, fix=fix)
     names[role] = name
+
+
+def _unknown(name: str, where: Path) -> TaskvecError:
+    what = f"has {name}, a tensor that is not known: it may change what the update is"
+    return TaskvecError(what, where=where, fix="merge it into its base and extract a plain LoRA")
 
 
 def _reason(name: str) -> str:

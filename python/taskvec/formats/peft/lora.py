@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor
 from ...adapters import LeftOut
 from ...errors import TaskvecError, printable
 from ..algebra import lora
-from ..recipe import SAVE_AGAIN, Recipe, by, check_values
+from ..recipe import SAVE_AGAIN, Recipe, check_values
 from .config import PeftConfig
 from .experts import expert_modules, is_parameter
 from .keys import ModuleTensors, plain_path
@@ -37,9 +36,8 @@ def read(contents: Contents) -> Iterator[Found | list[LeftOut]]:
     paths = [module.path for module in contents.modules]
     parameters = [path for path in paths if is_parameter(path, config.names("target_parameters"))]
     recipes = {path: _recipe(contents, path, *pairs[path]) for path in paths if path not in parameters}
-    alphas = {module.path: _alpha(contents, module) for module in contents.modules if "alpha" in module.names}
     ranks = {path: _rank(contents, recipe) for path, recipe in recipes.items()}
-    scale_of = scales(config, ranks, "lora_alpha", root=config.flag("use_rslora"), tensors=alphas)
+    scale_of = scales(config, ranks, "lora_alpha", root=config.flag("use_rslora"), tensors=contents.alphas())
     for path in paths:
         for name in reversed(pairs[path]):
             check_values(file, name)
@@ -170,16 +168,6 @@ def _rank(contents: Contents, recipe: Recipe) -> int | None:
     if isinstance(recipe.combine, partial) and recipe.combine.func is lora.merged_parts:
         rows //= sum(_enabled(contents.config))
     return rows or None
-
-
-def _alpha(contents: Contents, module: ModuleTensors) -> float:
-    """The number in an .alpha tensor beside the factors."""
-    name = module.names["alpha"]
-    check_values(contents.file, name)
-    if math.prod(contents.shape(name)) != 1:
-        got = by(contents.shape(name))
-        raise TaskvecError(f"has {name}", where=contents.file.path, got=got, expected="one number", fix=SAVE_AGAIN)
-    return float(contents.file.tensor(name))
 
 
 LORA = Method(

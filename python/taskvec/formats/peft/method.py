@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING
 from ...adapters import LeftOut
 from ...errors import TaskvecError
 from ..reading.tensors import TensorFile
-from ..recipe import SAVE_AGAIN, Recipe
+from ..recipe import SAVE_AGAIN, Recipe, by, check_indices, check_values
 from .scale import Scale
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .config import PeftConfig
     from .keys import ModuleTensors
+
+    Factors = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,21 @@ class Contents:
     def shape(self, name: str) -> tuple[int, ...]:
         return self.file.shapes[name]
 
+    def alphas(self) -> dict[str, float]:
+        """The numbers in .alpha tensors that other tools put beside PEFT's, by path."""
+        found = {}
+        for module in self.modules:
+            if "alpha" in module.names:
+                name = module.names["alpha"]
+                check_values(self.file, name)
+                if math.prod(self.shape(name)) != 1:
+                    got = by(self.shape(name))
+                    raise TaskvecError(
+                        f"has {name}", where=self.file.path, got=got, expected="one number", fix=SAVE_AGAIN
+                    )
+                found[module.path] = float(self.file.tensor(name))
+        return found
+
     def needed(self, module: ModuleTensors, *roles: str) -> tuple[str, ...]:
         """Names of the tensors of a module by role; an error that names the missing one."""
         for role in roles:
@@ -38,20 +58,36 @@ class Contents:
                 raise TaskvecError(what, where=self.file.path, fix=SAVE_AGAIN)
         return tuple(module.names[role] for role in roles)
 
-    def shared_needed(self, *roles: str, reason: str) -> tuple[str, ...]:
-        """Names of the tensors that all modules share; an error with the reason why there is no update without."""
+    def needed_of_file(self, *roles: str, reason: str) -> tuple[str, ...]:
+        """Names of the tensors that all modules share, checked; an error with the reason why they are missing."""
         for role in roles:
             if role not in self.shared:
-                what = f"has no {role}: {reason}"
+                what = f"is saved without {role}: {reason}"
                 raise TaskvecError(what, where=self.file.path, fix="leave it out, or save it with its projections")
+            check_values(self.file, self.shared[role])
         return tuple(self.shared[role] for role in roles)
+
+    def recipe(
+        self,
+        names: tuple[str, ...],
+        combine: Callable[..., Factors | Tensor],
+        *,
+        indices: Mapping[str, int] | None = None,
+    ) -> Recipe:
+        """How named tensors make an update, their values checked: floats, or indices below a size."""
+        for name in names:
+            if indices and name in indices:
+                check_indices(self.file, name, indices[name])
+            elif name not in self.shared.values():
+                check_values(self.file, name)
+        return Recipe(self.file, names, combine)
 
 
 @dataclass(frozen=True)
 class Found:
     """One module's update."""
 
-    path: str  # as the file has it, or what it is called if ``named``
+    path: str  # as the file has it; of a bare parameter what it is called
     recipe: Recipe
     scale: Scale
     warnings: tuple[str, ...] = ()

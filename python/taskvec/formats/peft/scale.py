@@ -30,6 +30,7 @@ def scales(
     *,
     root: bool = False,
     tensors: Mapping[str, float] | None = None,
+    beside: str | None = None,
 ) -> dict[str, Scale]:
     """The scale of every module from its path and the rank of its tensors, or the config's where that is None.
 
@@ -42,6 +43,7 @@ def scales(
         alpha: the config's field.
         root: alpha / √r.
         tensors: alphas that are in the file.
+        beside: a field whose rank counts too.
     """
     paths = list(ranks)
     # PEFT asks with the path of the module it wrapped: the parent, for a layer inside it
@@ -56,6 +58,7 @@ def scales(
         value, source = (all_alpha, "alpha") if alpha_key is None else (alpha_pattern[alpha_key], "alpha_pattern")
         if tensors and path in tensors:
             value, source = tensors[path], "alpha tensor"
+        expected += config.count(beside) if beside else 0
         found[path] = _scale(value, source, ranks[path], expected, root, config.path.name)
     return found
 
