@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .dispatch.arguments import broadcast, check_factors, give_back, scale_tensor, to_tensors
+from .dispatch.arguments import broadcast, check_factors, give_back, scale_tensor, shape, to_tensors
 from .dispatch.operators import call
 from .types import ArrayT
 
@@ -42,14 +42,13 @@ def project(
     Cost:
         2 k r (m + n) flop a pair; two (..., k, r) products besides inputs and output.
     """
-    operands, home = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
-    u, vh, left, right = (t.shape for t in operands)
-    check_directions("project", u, vh)
-    check_factors("project", left, right)
-    check_size("project", u, vh, left[-2], right[-1], "b·a")
-    batch, operands = broadcast("project", 2, **dict(zip(("U", "Vh", "b", "a"), operands, strict=True)))
-    scales = scale_tensor("project", scale, batch, operands[2])
-    d: ArrayT = give_back(call("project", *operands, scales, clip, backend), home)
+    (u, vh, left, right), home = to_tensors("project", U=U, Vh=Vh, b=b, a=a)
+    check_directions("project", u.shape, vh.shape)
+    check_factors("project", left.shape, right.shape)
+    check_size("project", u.shape, vh.shape, left.shape[-2], right.shape[-1], "b·a")
+    batch, (u, vh, left, right) = broadcast("project", 2, U=u, Vh=vh, b=left, a=right)
+    scales = scale_tensor("project", scale, batch, left)
+    d: ArrayT = give_back(call("project", u, vh, left, right, scales, clip, backend), home)
     return d
 
 
@@ -75,14 +74,13 @@ def project_dense(U: ArrayT, Vh: ArrayT, tau: ArrayT, *, clip: bool = True, back
     Cost:
         2 k m n flop a matrix; besides inputs and output a few MiB of working rows.
     """
-    operands, home = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
-    u, vh, target = (t.shape for t in operands)
-    check_directions("project_dense", u, vh)
-    if len(target) < 2:
-        raise ValueError(f"project_dense: tau (..., m, n) needs 2 dimensions, got {list(target)}")
-    check_size("project_dense", u, vh, target[-2], target[-1], "tau")
-    _, operands = broadcast("project_dense", 2, **dict(zip(("U", "Vh", "tau"), operands, strict=True)))
-    d: ArrayT = give_back(call("project_dense", *operands, clip, backend), home)
+    (u, vh, target), home = to_tensors("project_dense", U=U, Vh=Vh, tau=tau)
+    check_directions("project_dense", u.shape, vh.shape)
+    if target.dim() < 2:
+        raise ValueError(f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(target)}")
+    check_size("project_dense", u.shape, vh.shape, target.shape[-2], target.shape[-1], "tau")
+    _, (u, vh, target) = broadcast("project_dense", 2, U=u, Vh=vh, tau=target)
+    d: ArrayT = give_back(call("project_dense", u, vh, target, clip, backend), home)
     return d
 
 

@@ -27,6 +27,7 @@ def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], Home]:
     """
     tensors: list[Tensor] = []
     home: Home = None
+    compiling = torch.compiler.is_compiling()
     for name, value in arrays.items():
         own: Home = None
         if not isinstance(value, Tensor):
@@ -41,7 +42,8 @@ def to_tensors(function: str, **arrays: Array) -> tuple[list[Tensor], Home]:
                 f"{function}: {name} has dtype {value.dtype}, expected float64, float32, float16 or bfloat16; "
                 f"convert it, e.g. {name}.{'dequantize' if value.is_quantized else 'float'}()"
             )
-        tensors.append(dense(function, name, value))
+        plain = value.layout is torch.strided and not value.is_nested and (compiling or not value.is_neg())
+        tensors.append(value if plain else dense(function, name, value))
     device = tensors[0].device
     for t in tensors:
         if t.device != device:

@@ -6,11 +6,14 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
+from numpy.lib import format as numpy_format
 from torch import Tensor
+
+npy: Any = numpy_format  # whose types numpy does not give in full
 
 MAX_ARRAYS = 100_000
 # what compression of numbers can reach in earnest; a bomb is a thousand times denser
