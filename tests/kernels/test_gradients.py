@@ -116,6 +116,7 @@ def assert_close(got: Any, want: Any, rtol: float = 1e-9) -> None:
         torch.testing.assert_close(one, other, rtol=rtol, atol=rtol * float(other.nan_to_num().abs().max()))
 
 
+@pytest.mark.slow
 @cases
 def test_finite_differences(name: str) -> None:
     function, tensors = CASES[name]

@@ -24,6 +24,7 @@ def assert_rank(b: Tensor, a: Tensor, rank: int) -> None:
     assert not out.U[..., rank:].any() and not out.Vh[..., rank:, :].any()
 
 
+@pytest.mark.slow
 @FLOATS
 @pytest.mark.parametrize("shape", [(9, 7, 4), (40, 30, 8), (64, 66, 33), (150, 140, 128)], ids=name_of)
 def test_duplicated_directions(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
@@ -51,6 +52,7 @@ def test_zero_factors_and_columns(dtype: torch.dtype) -> None:
     assert_rank(b * only_first, a * only_last[:, None], 0)
 
 
+@pytest.mark.slow
 @FLOATS
 @pytest.mark.parametrize("rank", [1, 7, 33, 100])
 def test_padding_with_zero_directions(rank: int, dtype: torch.dtype) -> None:

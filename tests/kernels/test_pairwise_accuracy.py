@@ -23,12 +23,14 @@ SHAPES = [
 LONE = [(513, 3, 4, 1), (1030, 3, 3, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=name_of)
 def test_all_against_all(shape: tuple[int, int, int, int]) -> None:
     x = zoo(*shape)
     assert_pairs(pairwise(x, metrics=ALL_PAIRWISE, spectra=True, p=3.0), x, p=3.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", LONE, ids=name_of)
 def test_many_adapters_of_one_direction(shape: tuple[int, int, int, int]) -> None:
     x = zoo(*shape)

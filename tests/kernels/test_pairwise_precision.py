@@ -24,6 +24,7 @@ def test_precisions(precision: str) -> None:
 
 
 # round the 32 positions of a vector of pairs and the 1024 of a panel
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [8, 31, 32, 33, 63, 64, 65, 1023, 1024, 1025, 1057, 2100])
 def test_lengths(length: int) -> None:
     x, y = zoo(9, length, 40, 8), zoo(5, length, 40, 3, seed=10)

@@ -143,6 +143,7 @@ def test_the_default_settings_reach_the_optimum(k: int, dtype: torch.dtype) -> N
         assert_within(f"{start}, reported", info.objective, actual, rounding)
 
 
+@pytest.mark.slow
 def test_the_oracle_reaches_the_optimum() -> None:
     d, tau_norm = pairs(9, 8)
     lam = torch.tensor([0.05, 0.9, 1.0], dtype=torch.float64)[:, None]

@@ -45,6 +45,7 @@ def solved(d: Tensor, tau_norm: Tensor, lam: Any, **options: Any) -> tuple[Tenso
 # --- the oracle itself
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_oracle_against_scipy(norm: str) -> None:
     """A solver that knows nothing of active sets: L-BFGS-B on the objective, from two starts."""
@@ -93,6 +94,7 @@ def test_oracle_against_a_root_of_the_fixed_point() -> None:
             assert np.abs(S[i] - np.maximum(0, one - weight * f)).max() <= 1e-6 * length, (k, i)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 2, 5, 17, 64])
 def test_conditions_of_a_minimum(k: int) -> None:
     """Karush–Kuhn–Tucker: d_k − S_k = λ f where S_k > 0, d_k ≤ λ f where S_k = 0; the problem is convex."""

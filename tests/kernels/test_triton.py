@@ -30,6 +30,7 @@ def test_one_function_a_metric() -> None:
     assert set(re.findall(r'NAME == "(\w+)"', source)) == names
 
 
+@pytest.mark.slow
 @COMPILED
 def test_a_metric_without_a_function_does_not_compile() -> None:
     from triton.compiler.errors import CompilationError

@@ -323,6 +323,7 @@ def test_header_of_any_bytes(header: bytes, size: int) -> None:
     _parses_or_refuses(header, size)
 
 
+@pytest.mark.slow
 @given(document=st.dictionaries(st.text(), ENTRY | JSON_VALUES, max_size=4) | JSON_VALUES, size=st.integers(0, 64))
 def test_header_of_any_json(document: object, size: int) -> None:
     _parses_or_refuses(json.dumps(document).encode(), size)

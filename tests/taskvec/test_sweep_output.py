@@ -193,6 +193,7 @@ def peak(call) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_modules(adapter, tmp_path, monkeypatch) -> None:
     """One module of 100 × 100 pairs and 4 metrics is 160 kB: 20 more would show as 3.2 MB."""
     monkeypatch.setattr(taskvec.queries.ranking, "BLOCK_BYTES", 1)
