@@ -437,3 +437,10 @@ def test_a_dora_scale_of_another_method_is_refused(tmp_path: Path) -> None:
     case.tensors["dora_scale"] = torch.ones(OUT, 1)
     with pytest.raises(TaskvecError, match=r"dora_scale, a tensor that is not known"):
         load_adapter(case.write(tmp_path))
+
+
+def test_places_and_values_of_different_number_are_an_error(tmp_path: Path) -> None:
+    case = shira()
+    case.tensors["shira_weight"] = random(len(case.tensors["shira_weight"]), 1)
+    with pytest.raises(TaskvecError, match="do not fit"):
+        load_adapter(case.write(tmp_path))

@@ -41,5 +41,7 @@ def c3a(kernel: Tensor) -> Tensor:
 
 def scattered(indices: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     """SHiRA's τ, dense: values at (row, column) indices (2, count); repeated places add up."""
+    if values.shape != indices.shape[1:]:
+        raise ValueError("one value for each place")
     tau = wide(values).new_zeros(shape)
     return tau.index_put_((indices[0].long(), indices[1].long()), wide(values), accumulate=True)
