@@ -32,9 +32,12 @@ def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "ref
     """
     path = Path(path)
     options = ReadOptions(dora)
-    found = discover(existing(path))
+    found, passed_over = discover(existing(path))
     if not found:
-        raise no_adapter(path)
+        raise _nothing(path, passed_over) if passed_over else no_adapter(path)
+    if len(found) > 1:
+        got = _some([at.file for at in found])
+        raise TaskvecError(f"holds {len(found)} adapters", where=path, got=got, fix="give the file of one of them")
     (adapter,) = read(replace(found[0], name=printable(str(path) if name is None else name)), options)
     return adapter
 
@@ -43,7 +46,8 @@ def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Lo
     """The adapters at and below ``paths``, in the order given and by name within a folder, and warnings.
 
     A path is an adapter's folder, its weights file, or a folder of them. A folder that is an adapter is that adapter
-    only, unless ``recursive``. Hidden folders are not searched and symbolic links to folders not followed.
+    only, unless ``recursive``; files in a folder that are one adapter each are all found, and others named. Hidden
+    folders are not searched and symbolic links to folders not followed.
 
     Raises:
         TaskvecError: a path with no adapter, one adapter reached twice, a folder of more than 100,000 entries.
@@ -51,11 +55,12 @@ def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Lo
     locations: list[Location] = []
     warnings: list[str] = []
     for given in map(Path, paths):
-        found, links = _search(given, recursive)
-        locations += [replace(at, name=_proposed(given, at.path)) for at in found]
+        found, passed_over, links = _search(given, recursive)
+        locations += [replace(at, name=_proposed(given, at)) for at in found]
+        if passed_over:
+            warnings.append(f"{_some(passed_over)}: passed over, no adapter that can be told from its tensors' names")
         if links:
-            which = f"{links[0]} and {len(links) - 1} more" if len(links) > 1 else str(links[0])
-            warnings.append(f"{which}: symbolic links to folders are not followed; give their targets")
+            warnings.append(f"{_some(links)}: symbolic links to folders are not followed; give their targets")
     if not locations:
         raise TaskvecError("no path given", fix="give an adapter's folder or a folder of adapters")
     _refuse_twice(locations)
@@ -70,11 +75,22 @@ def existing(path: Path) -> Path:
     return path
 
 
-def _search(path: Path, recursive: bool) -> tuple[list[Location], list[Path]]:
-    """Adapters at or below ``path``, and the links that were not followed."""
+def _some(paths: list[Path]) -> str:
+    return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
+
+
+def _nothing(path: Path, passed_over: list[Path]) -> TaskvecError:
+    """The error for a folder with weights files none of which is an adapter's."""
+    what = f"holds no adapter; {_some(passed_over)} passed over"
+    return TaskvecError(what, where=path, fix="give one of these files itself to see why")
+
+
+def _search(path: Path, recursive: bool) -> tuple[list[Location], list[Path], list[Path]]:
+    """Adapters at or below ``path``, weights files that are none, and the links that were not followed."""
     if not existing(path).is_dir():
-        return discover(path), []
+        return discover(path)[0], [], []
     found: list[Location] = []
+    passed_over: list[Path] = []
     links: list[Path] = []
     entries = 0
     waiting = [path]
@@ -86,23 +102,29 @@ def _search(path: Path, recursive: bool) -> tuple[list[Location], list[Path]]:
         if entries > MAX_ENTRIES:
             fix = "give narrower folders, or the adapters themselves"
             raise TaskvecError(f"holds more than {MAX_ENTRIES:,} entries", where=path, fix=fix)
-        here = discover(folder)
+        here, others = discover(folder)
         found += here
-        if here and not recursive:
+        passed_over += others
+        if not recursive and any(at.path == folder for at in here):
             continue
         visible = [entry for entry in content if not entry.name.startswith(".")]
         waiting += [Path(entry.path) for entry in visible if entry.is_dir(follow_symlinks=False)]
         links += [Path(entry.path) for entry in visible if entry.is_symlink() and os.path.isdir(entry.path)]
+    if not found and passed_over:
+        raise _nothing(path, passed_over)
     if not found:
         what = "holds no adapter" + (" (symbolic links to folders are not followed)" if links else "")
         fix = "give a folder with adapter_config.json and adapter_model.safetensors in or below it"
         raise TaskvecError(what, where=path, fix=fix)
-    return found, sorted(links)
+    return found, passed_over, sorted(links)
 
 
-def _proposed(given: Path, path: Path) -> str:
-    """The name of an adapter: its path below the folder that was given, or the path as given."""
-    return str(given) if path == given else path.relative_to(given).as_posix()
+def _proposed(given: Path, at: Location) -> str:
+    """The name of an adapter: its path below the folder that was given, a file's without suffix, or as given."""
+    if at.path == given:
+        return str(given)
+    below = at.path.relative_to(given)
+    return (below.with_suffix("") if at.path == at.file else below).as_posix()
 
 
 def _refuse_twice(locations: list[Location]) -> None:

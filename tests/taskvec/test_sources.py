@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from make_adapters import safetensors_bytes, write_adapter
-from taskvec import TaskvecError, load_zoo
+from taskvec import TaskvecError, load_adapter, load_zoo
 from taskvec.sources import find
 
 
@@ -119,24 +119,43 @@ def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "names", "format"),
+    ("file", "names", "words"),
     [
-        ("0000100_adapters.safetensors", ["model.layers.0.q_proj.lora_a", "model.layers.0.q_proj.lora_b"], "MLX"),
-        ("adapters.npz", None, "MLX"),
-        ("pytorch_lora_weights.safetensors", ["down.0.attn1.processor.to_k_lora.down.weight"], "attention processors"),
-        ("pytorch_lora_weights.safetensors", ["unet.down.0.to_k.lora.up.weight"], "diffusers"),
-        ("my_lora.safetensors", ["lora_unet_down_0.lora_down.weight"], "kohya-ss"),
-        ("lora_rank2.safetensors", ["w_a_000", "w_b_000"], "SAM/ViT"),
-        ("flux-lora.safetensors", ["transformer.single.0.lora_A.weight"], "diffusers"),
-        ("lora.safetensors", ["base_model.model.q.lora_A.weight"], "PEFT format without the adapter_config.json"),
-        ("lora_weight.pt", None, "unknown LoRA format"),
+        ("0000100_adapters.safetensors", ["model.layers.0.q_proj.lora_a"], "MLX format: its scale is in no file"),
+        (
+            "lora_rank2.safetensors",
+            ["w_a_000", "w_b_000"],
+            "SAM/ViT format.*does not read yet: its alpha",
+        ),
+        ("a.safetensors", ["base_model.model.q.lora_A.weight"], "PEFT format without the adapter_config.json"),
+        ("a.safetensors", ["unet:0:up"], "cloneofsimo format, which taskvec does not read yet"),
+        ("a.safetensors", ["h.0.mlp.adapter.linear_in.weight"], "NeMo format, which taskvec does not read yet"),
     ],
 )
-def test_other_formats_are_named(file: str, names: list[str] | None, format: str) -> None:
-    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
-    Path("zoo").mkdir()
-    Path("zoo", file).write_bytes(safetensors_bytes(dict.fromkeys(names, entry)) if names else b"anything")
-    with pytest.raises(
-        TaskvecError, match=f"zoo/{file}: is an adapter in .*{format}.*, which is not read; convert it to PEFT"
-    ):
+def test_other_formats_are_named(file: str, names: list[str], words: str) -> None:
+    write_named(Path("zoo", file), names)
+    with pytest.raises(TaskvecError, match=f"zoo/{file}: is an adapter in .*{words}.*; "):
         load_zoo("zoo")
+
+
+def test_files_that_are_no_adapter_are_passed_over_and_named() -> None:
+    write_all("zoo/a")
+    write_named(Path("zoo/exploration.safetensors"), ["model.weight"])
+    Path("zoo/lora_weight.pt").write_bytes(b"anything")
+    zoo = load_zoo("zoo")
+    assert [adapter.name for adapter in zoo.adapters] == ["a"]
+    assert zoo.warnings[0].startswith("zoo/exploration.safetensors and 1 more: passed over")
+
+
+def test_a_folder_of_nothing_else_says_what_was_passed_over() -> None:
+    write_named(Path("zoo/model.safetensors"), ["model.weight"])
+    for load in (load_zoo, load_adapter):
+        with pytest.raises(TaskvecError, match=r"zoo: holds no adapter; zoo/model.safetensors passed over; give"):
+            load("zoo")
+
+
+def write_named(file: Path, names: list[str]) -> None:
+    """A safetensors file of empty tensors."""
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(safetensors_bytes(dict.fromkeys(names, entry)))

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Set
 from pathlib import Path
 
 from ..adapters import Adapter
-from .foreign import DIFFUSERS, MLX, UNKNOWN, NoFormat, no_adapter
+from ..errors import TaskvecError
+from .diffusers import DIFFUSERS
+from .foreign import FOREIGN, Foreign, NoFormat, no_adapter
 from .format import Dora, Format, Location, ReadOptions
-from .peft import Peft
-from .reading.files import file_errors
+from .gguf import GGUF
+from .kohya import KOHYA
+from .mlx import MLX
+from .peft import CONFIG, WEIGHTS, Peft
+from .reading.files import file_errors, member, read_json
+from .reading.names import WEIGHTS as SUFFIXES
+from .reading.names import tensor_names
+from .single import SingleFile
+from .torchtune import TORCHTUNE
 
-__all__ = ["FORMATS", "Dora", "Format", "Location", "ReadOptions", "discover", "no_adapter", "read"]
+__all__ = ["SINGLE", "Dora", "Format", "Location", "ReadOptions", "discover", "no_adapter", "read"]
 
-# asked in this order: the narrower answer comes first
-FORMATS: tuple[Format, ...] = (MLX, Peft(), DIFFUSERS, UNKNOWN, NoFormat())
+PEFT = Peft()
+# formats of one file, asked in this order; the last names what is not read
+SINGLE: tuple[SingleFile | Foreign, ...] = (KOHYA, DIFFUSERS, GGUF, TORCHTUNE, MLX, FOREIGN)
+CHECKPOINT = re.compile(r"\d+_(adapters\.safetensors)$")  # mlx-lm's, beside the last one
 
 
-def discover(path: Path) -> list[Location]:
-    """The adapters at ``path``, a folder or a file, by the first format that knows any."""
+def discover(path: Path) -> tuple[list[Location], list[Path]]:
+    """The adapters at ``path``, a folder or a file, and weights files in the folder that are none.
+
+    A folder of PEFT is one adapter; in any other each file whose tensors' names a format knows is one. A file given
+    is read whatever its name.
+    """
     with file_errors(path):
-        return next((found for format in FORMATS if (found := format.discover(path))), [])
+        if path.is_dir():
+            return _in_folder(path)
+        if path.name in WEIGHTS:
+            return PEFT.discover(path), []
+        return _in_file(path), []
 
 
 def read(location: Location, options: ReadOptions) -> list[Adapter]:
@@ -29,3 +51,52 @@ def read(location: Location, options: ReadOptions) -> list[Adapter]:
         TaskvecError: anything that is wrong with the files, in one line with the fix.
     """
     return location.format.read(location, options)
+
+
+def _in_file(path: Path) -> list[Location]:
+    try:
+        format = _format_of(tensor_names(path), _beside_peft(path.parent))
+    except TaskvecError:
+        format = None  # reading it says what is wrong
+    if (format is None or format is FOREIGN) and (found := PEFT.discover(path)):
+        return found
+    return [Location(str(path), path, path, format or NoFormat())]
+
+
+def _in_folder(folder: Path) -> tuple[list[Location], list[Path]]:
+    if any(os.path.lexists(folder / name) for name in WEIGHTS):
+        return PEFT.discover(folder), []
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
+    files = [Path(entry.path) for entry in entries if entry.name.endswith(SUFFIXES) and not entry.name.startswith(".")]
+    beside_peft = bool(files) and _beside_peft(folder)
+    found: list[tuple[Path, SingleFile | Foreign]] = []
+    passed_over = []
+    for file in files:
+        try:
+            format = _format_of(tensor_names(member(folder, file.name) or file), beside_peft)
+        except TaskvecError:
+            format = None
+        earlier = CHECKPOINT.match(file.name)
+        if format is None or (earlier and os.path.lexists(folder / earlier[1])):
+            passed_over.append(file)
+        else:
+            found.append((file, format))
+    if not found and os.path.lexists(folder / CONFIG):
+        return PEFT.discover(folder), []
+    alone = len(found) == 1 and not any(entry.is_dir(follow_symlinks=False) for entry in entries)
+    places = [(folder if alone else file, file, format) for file, format in found]
+    return [Location(str(path), path, file, format) for path, file, format in places], passed_over
+
+
+def _format_of(names: Set[str], beside_peft: bool) -> SingleFile | Foreign | None:
+    return next((format for format in SINGLE if format.claims(names, beside_peft)), None)
+
+
+def _beside_peft(folder: Path) -> bool:
+    """Whether the folder has a config of PEFT; of one that cannot be read the reader will say so."""
+    try:
+        config = member(folder, CONFIG)
+        return config is not None and "peft_type" in read_json(config)
+    except TaskvecError:
+        return True

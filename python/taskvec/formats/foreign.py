@@ -1,78 +1,93 @@
-"""Adapters of formats that are known but not read: each is named, with what to do, instead of being misread."""
+"""Adapters of formats that are known but not read: each is named, with the reason, instead of being misread."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import NoReturn
 
 from ..errors import TaskvecError
 from .format import Location, ReadOptions
-from .reading.files import member, regular
-from .reading.header import read_header
+from .reading.files import regular
+from .reading.names import tensor_names
 
 FIX = "convert it to PEFT (adapter_config.json and adapter_model.safetensors)"
-# a tensor name of the style, the style
+PEFT = "PEFT format without the adapter_config.json that gives its scale"
+NO_ALPHA = ": its alpha is in no file"
+# a tensor name of the style, the style, why it is not read
 STYLES = (
-    (r"\.lora_[ab]$", "MLX format"),
-    (r"\.processor\.\w+_lora\.(up|down)\.", "diffusers format (attention processors)"),
-    (r"\.lora\.(up|down)\.|\.lora_linear_layer\.(up|down)\.", "diffusers format"),
-    (r"^lora_(unet|te\d?)_.*\.lora_(up|down)\.", "kohya-ss format"),
-    (r"^w_[ab]_\d+$", "SAM/ViT format (w_a, w_b)"),
-    (r"^(transformer|unet|text_encoder)\..*\.lora_[AB]\.", "diffusers format (PEFT keys)"),
-    (r"\.lora_(embedding_)?[AB](\.|$)", "PEFT format without the adapter_config.json that gives its scale"),
+    (r"\.loras\.[^.]+\.lora_[AB]$", "adapters format (adapter-hub)", ""),
+    (r"\.lora_[ab]\.weight$", "torchtune format", ""),
+    (r"\.weight\.lora_[ab]$", "GGUF format", ""),
+    (r"\.lora_[ab]$", "MLX format", ""),
+    (r"_blocks\.\d+\.processor\.(qkv|proj)_lora\d?\.(up|down)\.", "XLabs format", ""),
+    (r"\.processor\.\w+_lora\.(up|down)\.", "diffusers format (attention processors)", ""),
+    (r"\.lora\.(up|down)\.|\.lora_linear_layer\.(up|down)\.", "diffusers format", ""),
+    (r"^(unet|text_encoder[^:]*):\d+:(up|down)$", "cloneofsimo format", ""),
+    (r"\.lora_(up|down)\.|^lora_(unet|te\d?)_|^lycoris_", "kohya-ss format", ""),
+    (r"^w_[ab]_\d+$", "SAM/ViT format (w_a, w_b)", NO_ALPHA),
+    (r"\.adapter\.linear_(in|out)\.weight$|\.adapter\.adapter_\w+\.linear_(in|out)\.", "NeMo format", ""),
+    (r"^(transformer|unet|text_encoder)\..*\.lora_[AB]\.", "diffusers format (PEFT keys)", ""),
+    (r"\.lora_(embedding_)?[AB]\.", PEFT, ""),
+    (r"\.lora_[AB]$", "loralib format", NO_ALPHA),
 )
 
 
 def style_of(names: Iterable[str]) -> str | None:
     """The style of LoRA that these tensor names are written in, None if none is known."""
+    found = _style(names)
+    return found and found[0]
+
+
+def _style(names: Iterable[str]) -> tuple[str, str] | None:
     names = list(names)
-    return next((style for pattern, style in STYLES if any(re.search(pattern, name) for name in names)), None)
+    styles = ((style, why) for pattern, style, why in STYLES if any(re.search(pattern, name) for name in names))
+    return next(styles, None)
 
 
-@dataclass(frozen=True)
 class Foreign:
-    """A format recognised by the names of its files, and refused by name."""
+    """A style that is recognised by the names of its tensors, and refused by its own name."""
 
-    name: str
-    files: tuple[str, ...]
+    name = "foreign"
+
+    def claims(self, names: Set[str], beside_peft: bool) -> bool:
+        style = style_of(names)
+        return style is not None and not (beside_peft and style == PEFT)
 
     def discover(self, path: Path) -> list[Location]:
-        """The first file of this format in the folder, or the file itself."""
-        candidates = sorted(path.iterdir()) if path.is_dir() else [path]
-        known = (file for file in candidates if any(fnmatch(file.name, name) for name in self.files))
-        return [Location(str(path), path, file, self) for file in [next(known, None)] if file is not None]
+        """Nothing: the registry asks ``claims``."""
+        return []
 
     def read(self, location: Location, options: ReadOptions) -> NoReturn:
         """Raise, with the name of the format that the tensors' names show."""
-        path, file = location.path, location.file
-        file = (member(path, file.name) or file) if path.is_dir() else regular(file)
-        style = style_of(read_header(file)) if file.suffix == ".safetensors" else None
-        raise TaskvecError(f"is an adapter in {style or f'{self.name} format'}, which is not read", where=file, fix=FIX)
+        style, why = _style(tensor_names(location.file)) or ("another format", "")
+        reason = "" if style == PEFT else f", which taskvec does not read yet{why}"
+        what = f"is an adapter in {style}{reason}"
+        raise TaskvecError(what, where=location.file, fix=FIX)
 
 
+@dataclass(frozen=True)
 class NoFormat:
     """A file that someone gave and no format knows."""
 
-    name = "unknown"
+    name: str = "unknown"
 
     def discover(self, path: Path) -> list[Location]:
         """Any file, so that it is refused, or left out by name, like other bad ones; no folder."""
         return [] if path.is_dir() else [Location(str(path), path, path, self)]
 
     def read(self, location: Location, options: ReadOptions) -> NoReturn:
+        """Raise, with what is wrong with the file, or that nothing in it is an adapter's."""
+        tensor_names(regular(location.file))
         raise no_adapter(location.path)
 
 
 def no_adapter(path: Path) -> TaskvecError:
     """The error for a path at which no format finds anything."""
-    fix = "give a folder with adapter_config.json and adapter_model.safetensors, or the weights file in such a folder"
+    fix = "give a folder with adapter_config.json and adapter_model.safetensors, or the weights file of an adapter"
     return TaskvecError("no adapter found here", where=path, fix=fix)
 
 
-MLX = Foreign("MLX", ("adapters.safetensors", "[0-9]*_adapters.safetensors", "adapters.npz"))
-DIFFUSERS = Foreign("diffusers", ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"))
-UNKNOWN = Foreign("unknown LoRA", ("*[Ll]o[Rr]a*.safetensors", "*LORA*.safetensors", "*[Ll]o[Rr]a*.pt"))
+FOREIGN = Foreign()

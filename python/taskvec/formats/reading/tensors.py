@@ -16,6 +16,7 @@ from ...errors import TaskvecError
 from .files import file_errors, refuse_lfs_pointer
 from .header import read_header
 
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 CONVERT = "save the adapter again as safetensors, in float32 or a half precision"
 
 
@@ -34,11 +35,19 @@ def open_tensors(path: Path) -> TensorFile:
     Raises:
         TaskvecError: the file is unreadable, broken, too large for what it says it holds, or of another kind.
     """
-    file: TensorFile = _Safetensors(path) if path.suffix == ".safetensors" else _Pickle(path)
+    file: TensorFile = _Pickle(path) if _is_pickle(path) else _Safetensors(path)
     for name in file.shapes:
         if not _is_unicode(name):
             raise TaskvecError(f"has a tensor name that is not Unicode: {name!r}", where=path, fix=CONVERT)
     return file
+
+
+def _is_pickle(path: Path) -> bool:
+    """By the file's usual suffix; a file of another name by whether it starts as a zip archive."""
+    if path.suffix in (".safetensors", *PICKLES):
+        return path.suffix != ".safetensors"
+    with file_errors(path), open(path, "rb") as file:
+        return file.read(2) == b"PK"
 
 
 class _Safetensors:

@@ -1,0 +1,56 @@
+"""GGUF and npz files as files of tensors, whose errors name the file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ...errors import TaskvecError
+from .files import file_errors
+from .gguf import GgufError, GgufFile
+from .npz import NpzError, NpzFile
+from .tensors import TensorFile, open_tensors
+
+FIX = "download it again, or convert it to safetensors"
+
+
+class Archive:
+    """A GGUF or npz file; tensors are copies."""
+
+    def __init__(self, path: Path, kind: type[GgufFile] | type[NpzFile]) -> None:
+        self.path, self._kind = path, kind
+        try:
+            self._file = kind(path)
+        except (GgufError, NpzError) as error:
+            raise TaskvecError(str(error), where=path, fix=FIX) from error
+        self.shapes = self._file.shapes
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Scalars and strings that a GGUF file says of itself."""
+        return self._file.metadata if isinstance(self._file, GgufFile) else {}
+
+    def tensor(self, name: str) -> Tensor:
+        try:
+            return self._file.tensor(name)
+        except (GgufError, NpzError) as error:
+            raise TaskvecError(str(error), where=self.path, fix=FIX) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Archive, (Path(os.path.abspath(self.path)), self._kind)
+
+
+def open_weights(path: Path) -> TensorFile:
+    """A weights file of any kind, by its first bytes or its suffix.
+
+    Raises:
+        TaskvecError: the file is unreadable, broken, or not what it claims to be.
+    """
+    with file_errors(path), open(path, "rb") as file:
+        is_gguf = file.read(4) == b"GGUF"
+    if is_gguf or path.suffix == ".npz":
+        return Archive(path, GgufFile if is_gguf else NpzFile)
+    return open_tensors(path)

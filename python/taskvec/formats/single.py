@@ -1,0 +1,138 @@
+"""Adapters that are one file: recognised by the names of its tensors, never by its own."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..adapters import Adapter, LeftOut, Module
+from ..errors import TaskvecError
+from .format import Location, ReadOptions
+from .peft.refused import NEEDS_BASE
+from .reading.archives import open_weights
+from .reading.files import digest, member, regular
+from .reading.tensors import TensorFile
+from .recipe import SAVE_AGAIN, Recipe, by, check_values
+
+DORA = "DoRA: the low-rank part alone, without the magnitudes"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One module's update; its scale is the recipe's."""
+
+    path: str
+    recipe: Recipe
+    scale_source: str
+    alpha: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a format makes of a file."""
+
+    pieces: Sequence[Piece]
+    left_out: Sequence[LeftOut] = ()
+    base_model: str | None = None
+    configs: tuple[Path, ...] = ()  # files beside it that were read
+
+
+@dataclass(frozen=True)
+class SingleFile:
+    """A format of one file.
+
+    Args:
+        name: what ``inspect`` calls it.
+        claims: whether tensors of these names are of this format; the second argument says whether a config of PEFT
+            lies beside the file.
+        content: the updates in the opened file.
+        open: how the file is opened.
+    """
+
+    name: str
+    claims: Callable[[Set[str], bool], bool]
+    content: Callable[[TensorFile, ReadOptions], Content]
+    open: Callable[[Path], TensorFile] = open_weights
+
+    def discover(self, path: Path) -> list[Location]:
+        """Nothing: the registry asks ``claims``, so that a header is read once for all formats."""
+        return []
+
+    def read(self, location: Location, options: ReadOptions) -> list[Adapter]:
+        """The one adapter in the file."""
+        where = location.file
+        file = self.open((member(where.parent, where.name) or where) if location.path.is_dir() else regular(where))
+        content = self.content(file, options)
+        if not content.pieces:
+            reason = f": {content.left_out[0].reason}" if content.left_out else ""
+            raise TaskvecError(f"has no module that can be compared{reason}", where=where, fix="leave it out")
+        modules = _modules(content.pieces)
+        counts = Counter(warning for module in modules.values() for warning in module.warnings)
+        warnings = tuple(f"{count} of {len(modules)} modules: {warning}" for warning, count in counts.items())
+        left_out = tuple(sorted(content.left_out, key=lambda item: item.tensor))
+        made = digest(where, *content.configs)
+        return [Adapter(location.name, location.path, self.name, content.base_model, modules, made, left_out, warnings)]
+
+
+def _modules(pieces: Sequence[Piece]) -> dict[str, Module]:
+    checked: set[str] = set()
+    modules: dict[str, Module] = {}
+    for piece in sorted(pieces, key=lambda piece: piece.path):
+        recipe = piece.recipe
+        if piece.path in modules:
+            raise TaskvecError(f"has two updates of {piece.path}", where=recipe.file.path, fix=SAVE_AGAIN)
+        shape, rank = recipe.outline()
+        for name in set(recipe.names) - checked:
+            check_values(recipe.file, name)
+            checked.add(name)
+        scale, source = recipe.scale, piece.scale_source
+        modules[piece.path] = Module(piece.path, shape, rank, piece.alpha, scale, source, recipe, piece.warnings)
+    return modules
+
+
+def needed(file: TensorFile, names: Mapping[str, str], *roles: str) -> tuple[str, ...]:
+    """The names of a module's tensors by role; an error that names the missing one."""
+    for role in roles:
+        if role not in names:
+            what = f"has {next(iter(names.values()))} but no {role} of that module"
+            raise TaskvecError(what, where=file.path, fix=SAVE_AGAIN)
+    return tuple(names[role] for role in roles)
+
+
+def number(file: TensorFile, name: str) -> float:
+    """The one number in a tensor, an alpha."""
+    check_values(file, name)
+    if math.prod(file.shapes[name]) != 1:
+        got = by(file.shapes[name])
+        raise TaskvecError(f"has {name}", where=file.path, got=got, expected="one number", fix=SAVE_AGAIN)
+    return float(file.tensor(name))
+
+
+def over_rank(file: TensorFile, names: Mapping[str, str], down: str) -> tuple[float, float | None, str]:
+    """Scale, alpha and source: the tensor ``alpha`` by the rows of the factor ``down``; 1 without an alpha."""
+    if "alpha" not in names:
+        return 1.0, None, "1: no alpha in the file"
+    alpha, rows = number(file, names["alpha"]), next(iter(file.shapes[down]), 0)
+    return alpha / max(rows, 1), alpha, "alpha tensor/r"
+
+
+def put(names: dict[str, str], role: str, name: str, where: Path) -> None:
+    """Give a tensor its role in its module, which no other may have."""
+    if role in names:
+        got = f"{names[role]!r} and {name!r}"
+        raise TaskvecError(
+            f"has two {role} for one module", where=where, got=got, fix="save each adapter to its own file"
+        )
+    names[role] = name
+
+
+def dora_notes(is_dora: bool, where: Path, options: ReadOptions) -> tuple[str, ...]:
+    """The note for a DoRA module of which the low-rank part is taken; an error unless the options say so."""
+    if is_dora and options.dora == "refuse":
+        fix = 'take the low-rank part with --dora low-rank (in Python dora="low-rank")'
+        raise TaskvecError(f"is a DoRA adapter: its update is more than B·A, and {NEEDS_BASE}", where=where, fix=fix)
+    return (DORA,) if is_dora else ()
