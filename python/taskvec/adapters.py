@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,9 @@ class Module:
 
     @property
     def kind(self) -> str:
-        """Last part of the path: q_proj, c_attn, ..."""
-        return self.path.rsplit(".", 1)[-1]
+        """Last part of the path, without the number of an expert: q_proj, c_attn, ..."""
+        last = self.path.rsplit(".", 1)[-1]
+        return re.sub(r"\[[0-9]+\]$", "", last) or last
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,7 @@ def test_experts_are_modules_one_by_one(tmp_path: Path) -> None:
     modules = load_adapter(tmp_path).modules
     both = {f"mlp.experts.{name}[{e}]" for name in ("down_proj", "gate_up_proj") for e in range(3)}
     assert set(modules) == {"q"} | both
+    assert {module.kind for module in modules.values()} == {"q", "gate_up_proj", "down_proj"}
     for name, tensors in (("gate_up_proj", inner), ("down_proj", outer)):
         a, b = tensors.values()
         for e in range(3):
