@@ -439,8 +439,11 @@ def test_a_dora_scale_of_another_method_is_refused(tmp_path: Path) -> None:
         load_adapter(case.write(tmp_path))
 
 
-def test_places_and_values_of_different_number_are_an_error(tmp_path: Path) -> None:
-    case = shira()
-    case.tensors["shira_weight"] = random(len(case.tensors["shira_weight"]), 1)
+@pytest.mark.parametrize(("make", "role"), [(shira, "shira_weight"), (super_beside_lora, "supertuning_values")])
+def test_places_and_values_of_different_number_are_an_error(
+    tmp_path: Path, make: Callable[[], Case], role: str
+) -> None:
+    case = make()
+    case.tensors[role] = random(len(case.tensors[role]), 2)
     with pytest.raises(TaskvecError, match="do not fit"):
         load_adapter(case.write(tmp_path))

@@ -94,6 +94,8 @@ def read_super(contents: Contents) -> Iterator[Found | list[LeftOut]]:
 
 def super_update(places: Tensor, values: Tensor, b: Tensor, a: Tensor, scale: float) -> Tensor:
     """s · B · A with values added at places of the flattened weight."""
+    if values.shape != places.shape or places.dim() != 1:
+        raise ValueError("one value for each place")
     tau = scale * (wide(b) @ wide(a))
     return torch.index_add(tau.flatten(), 0, places.long(), values.to(tau.dtype)).view(tau.shape)
 
