@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,10 @@ class Model:
     m: int
     n: int
     modules: int
+
+    def shape(self, r: int, **counts: int) -> dict[str, Any]:
+        """A case's shape: ``counts`` are "modules" and "N"."""
+        return {"model": self.name, **counts, "m": self.m, "n": self.n, "r": r}
 
 
 MODELS = (
@@ -56,6 +61,5 @@ def scale(m: int, n: int) -> float:
 
 
 def random_zoo(modules: int, adapters: int, m: int, n: int, r: int, device: str = "cpu") -> tk.LowRankSVD:
-    """U (modules, adapters, m, r) and its like, of random adapters; without the first dimension for one module."""
-    count = (modules, adapters) if modules > 1 else (adapters,)
-    return tk.lowrank_svd(*factors(count, m, n, r, device), scale(m, n))
+    """U (modules, adapters, m, r) and its like, of random adapters."""
+    return tk.lowrank_svd(*factors((modules, adapters), m, n, r, device), scale(m, n))

@@ -55,7 +55,7 @@ def lowrank_case(
     return Case(
         function="lowrank_svd",
         variant="" if dtype == torch.float32 else str(dtype).removeprefix("torch."),
-        shape={"model": model.name, "N": count, "m": m, "n": n, "r": r},
+        shape=model.shape(r, N=count),
         # Gram matrix (half of it) and rotation of both factors; Jacobi on the core
         flop=count * (3 * r * r * (m + n) + 26 * r**3),
         bytes=count * ((dtype.itemsize + 4) * r * (m + n) + 4 * r),

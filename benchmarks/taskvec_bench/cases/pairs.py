@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import product
 from typing import Any
 
 import torch
@@ -44,7 +45,14 @@ def pairwise_case(
         )
     providers["torch/panels"] = Provider(each_module(row_panels))
     if device == "cpu":
-        providers["torch/loop"] = in_part(pair_loop, modules, adapters)
+        few = min(adapters, max(2, int(LOOP_PAIRS**0.5)))
+        few_modules = min(modules, max(1, LOOP_PAIRS // few**2))
+        part = few_modules * few**2 / ordered
+
+        def fewer(svd: tk.LowRankSVD) -> tk.LowRankSVD:
+            return tk.LowRankSVD(*(t[:few_modules, :few] for t in svd))
+
+        providers["torch/loop"] = Provider(pair_loop, prepare=fewer, part=part, truth=lambda svd: truth(fewer(svd)))
         if ordered * r * r <= BLOCKS:
             providers["torch/einsum"] = Provider(einsum)
             providers["torch/gemm"] = Provider(each_module(whole_product))
@@ -65,7 +73,7 @@ def workload(model: Model, modules: int, adapters: int, r: int, device: str = "c
     """What a case says of all pairs of a random zoo."""
     m, n, ordered = model.m, model.n, modules * adapters**2
     return {
-        "shape": {"model": model.name, "modules": modules, "N": adapters, "m": m, "n": n, "r": r},
+        "shape": model.shape(r, modules=modules, N=adapters),
         # the blocks of one unordered pair, 2 r² (m + n) flop, give both directions
         "flop": ordered * r * r * (m + n),
         "bytes": 4 * (modules * adapters * r * (m + n + 1) + len(METRICS) * ordered),
@@ -95,9 +103,7 @@ def truth(svd: tk.LowRankSVD, metrics: tuple[str, ...] = METRICS, **options: Any
     With Q an orthonormal basis of the columns of all U_i, QᵀU_i has the same inner products and but a few rows, so
     that the reference, which forms the task vectors, can be asked at any m × n.
     """
-    U, S, Vh = (t[[0, -1]] if svd.S.dim() == 3 else t[None] for t in svd)
-    chosen = picks(S.shape[-2])
-    U, S, Vh = (t[:, chosen].double().cpu() for t in (U, S, Vh))
+    U, S, Vh = (t[[0, -1]][:, picks(t.shape[1])].double().cpu() for t in svd)
     few = tk.LowRankSVD(in_span(U), S, in_span(Vh.mT).mT)
     return dict(reference.pairwise(few, metrics=metrics, **options).forward)
 
@@ -111,23 +117,9 @@ def in_span(bases: Tensor) -> Tensor:
 
 
 def picked(result: Mapping[str, Tensor]) -> Result:
-    """What of a result of all pairs, (…, N, N), ``truth`` speaks of."""
-    first = next(iter(result.values()))
-    chosen = picks(first.shape[-1])
-    modules = [0, -1] if first.dim() == 3 else slice(None)
-    return {name: (t[modules] if t.dim() == 3 else t[None])[:, chosen][:, :, chosen] for name, t in result.items()}
-
-
-def in_part(run: Callable[[tk.LowRankSVD], Result], modules: int, adapters: int) -> Provider:
-    """``run`` on as many modules and adapters as make some ``LOOP_PAIRS`` pairs, and on those compared alone."""
-    few = min(adapters, max(2, int(LOOP_PAIRS**0.5)))
-    few_modules = min(modules, max(1, LOOP_PAIRS // few**2))
-
-    def of(svd: tk.LowRankSVD) -> tk.LowRankSVD:
-        return tk.LowRankSVD(*(t[:few] if svd.S.dim() == 2 else t[:few_modules, :few] for t in svd))
-
-    part = few_modules * few**2 / (modules * adapters**2)
-    return Provider(run, prepare=of, part=part, truth=lambda svd: truth(of(svd)), agrees=agrees)
+    """What of a result of all pairs, (modules, N, N), ``truth`` speaks of."""
+    chosen = picks(next(iter(result.values())).shape[-1])
+    return {name: t[[0, -1]][:, chosen][:, :, chosen] for name, t in result.items()}
 
 
 def spectra_metrics(s1: Tensor, s_target: Tensor, d: Tensor) -> Result:
@@ -144,17 +136,14 @@ def spectra_metrics(s1: Tensor, s_target: Tensor, d: Tensor) -> Result:
 
 def pair_loop(svd: tk.LowRankSVD) -> Result:
     """What one writes first: one pair after the other, with every SVD cached."""
-    U, S, Vh = (t if svd.S.dim() == 3 else t[None] for t in svd)
+    U, S, Vh = svd
     modules, adapters = S.shape[:2]
     out = {name: torch.empty(modules, adapters, adapters) for name in METRICS}
-    for module in range(modules):
-        for i in range(adapters):
-            for j in range(adapters):
-                u, v = U[module, i].mT @ U[module, j], Vh[module, i] @ Vh[module, j].mT
-                d = (u * v) @ S[module, j]
-                for name, value in spectra_metrics(S[module, i], S[module, j], d).items():
-                    out[name][module, i, j] = value
-    return out if svd.S.dim() == 3 else {name: t[0] for name, t in out.items()}
+    for module, i, j in product(range(modules), range(adapters), range(adapters)):
+        d = ((U[module, i].mT @ U[module, j]) * (Vh[module, i] @ Vh[module, j].mT)) @ S[module, j]
+        for name, value in spectra_metrics(S[module, i], S[module, j], d).items():
+            out[name][module, i, j] = value
+    return out
 
 
 def einsum(svd: tk.LowRankSVD) -> Result:
@@ -172,8 +161,6 @@ def compiled_einsum() -> Callable[[tk.LowRankSVD], Result]:
 
 def each_module(run: Callable[[tk.LowRankSVD], Result]) -> Callable[[tk.LowRankSVD], Result]:
     def all_modules(svd: tk.LowRankSVD) -> Result:
-        if svd.S.dim() == 2:
-            return run(svd)
         parts = [run(tk.LowRankSVD(*(t[module] for t in svd))) for module in range(len(svd.S))]
         return {name: torch.stack([part[name] for part in parts]) for name in METRICS}
 

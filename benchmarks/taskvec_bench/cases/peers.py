@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations, permutations, product
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ class Peer:
     computes: str
     few: int | None = None
     whole: bool = False
+    threads: int | None = None
 
     def given(self, inputs: Factors) -> Factors:
         b, a, size = inputs
@@ -50,14 +52,17 @@ class Peer:
         # the pairs of an adapter with itself are nobody's work
         part = few * (few - 1) / (adapters * (adapters - 1)) / (1 if self.whole else modules)
         return Provider(
-            lambda job: job(),
+            self.run,
             part=part,
             computes=self.computes,
             truth=lambda inputs: self.truth(*self.given(inputs)),
-            agrees=agrees,
             prepare=lambda inputs: self.job(*self.given(inputs)),
             needs=self.needs,
         )
+
+    def run(self, job: Job) -> Result:
+        with threads(self.threads):
+            return {name: values[None] for name, values in job().items()}
 
 
 def gradience(b: Tensor, a: Tensor, size: float) -> Job:
@@ -69,26 +74,13 @@ def gradience(b: Tensor, a: Tensor, size: float) -> Job:
 
     def job() -> Result:
         out = {name: torch.eye(len(b), dtype=torch.float64) for name in ("directional_agreement", "mean_overlap")}
-        for i in range(len(b)):
-            for j in range(len(b)):
-                if i != j:
-                    found = compute_subspace_metrics(a[i], b[i], alpha, r, a[j], b[j], alpha, r)
-                    for name, values in out.items():
-                        values[i, j] = getattr(found, name)
+        for i, j in permutations(range(len(b)), 2):
+            found = compute_subspace_metrics(a[i], b[i], alpha, r, a[j], b[j], alpha, r)
+            for name, values in out.items():
+                values[i, j] = getattr(found, name)
         return out
 
     return job
-
-
-def gradience_on_one_thread(b: Tensor, a: Tensor, size: float) -> Job:
-    """Its matrices are small: on a busy machine a second thread costs it more than it brings."""
-    job = gradience(b, a, size)
-
-    def alone() -> Result:
-        with threads(1):
-            return job()
-
-    return alone
 
 
 def adaptersentry(b: Tensor, a: Tensor, size: float) -> Job:
@@ -116,9 +108,8 @@ def adaptersentry_cached(b: Tensor, a: Tensor, size: float) -> Job:
 
 def symmetric(adapters: int, one: Callable[[int, int], float]) -> Result:
     out = torch.eye(adapters, dtype=torch.float64)
-    for i in range(adapters):
-        for j in range(i + 1, adapters):
-            out[i, j] = out[j, i] = one(i, j)
+    for i, j in combinations(range(adapters), 2):
+        out[i, j] = out[j, i] = one(i, j)
     return {"cosine": out}
 
 
@@ -175,22 +166,22 @@ def metrics(b: Tensor, a: Tensor, size: float) -> Result:
 
 
 def cosine(b: Tensor, a: Tensor, size: float) -> Result:
-    """⟨τ_i, τ_j⟩ / (‖τ_i‖ ‖τ_j‖) of one module, (1, picked, picked)."""
+    """⟨τ_i, τ_j⟩ / (‖τ_i‖ ‖τ_j‖), (2, picked, picked)."""
     left, right = small(b, a)
-    tau = torch.nn.functional.normalize((size * left @ right)[:1].flatten(2), dim=-1)
+    tau = torch.nn.functional.normalize((size * left @ right).flatten(2), dim=-1)
     return {"cosine": tau @ tau.mT}
 
 
 def factor_cosine(b: Tensor, a: Tensor, size: float) -> Result:
-    """The cosine of the factors of all modules as one vector an adapter, (1, picked, picked)."""
+    """The cosine of the factors of all modules as one vector an adapter, (2, picked, picked), both the same."""
     chosen = picks(b.shape[1])
     parts = [t[:, chosen].double().transpose(0, 1).flatten(1) for t in (a, b)]
     vector = torch.nn.functional.normalize(torch.cat(parts, 1), dim=-1)
-    return {"cosine": (vector @ vector.mT)[None]}
+    return {"cosine": (vector @ vector.mT).expand(2, -1, -1)}
 
 
 def agreement_and_overlap(b: Tensor, a: Tensor, size: float) -> Result:
-    """gradience's two numbers of one module, (1, picked, picked), from dense SVDs.
+    """gradience's two numbers of one module, (2, picked, picked), both the same, from dense SVDs.
 
     k_i is the fewest directions with ``ENERGY`` of ‖τ_i‖². Agreement: the cosine of σ_i and diag(U_iᴴ τ_j V_i), both
     cut at k_i. Overlap: the mean cosine of the principal angles between U_i cut at k_i and U_j cut at k_j.
@@ -200,12 +191,11 @@ def agreement_and_overlap(b: Tensor, a: Tensor, size: float) -> Result:
     U, S, Vh = torch.linalg.svd(tau, full_matrices=False)
     energy = S.square().cumsum(-1) / S.square().sum(-1, keepdim=True)
     kept = [int((one < ENERGY).sum()) + 1 for one in energy]
-    agreement, overlap = torch.empty(2, 1, len(tau), len(tau)).double()
-    for i, k in enumerate(kept):
-        for j, k_other in enumerate(kept):
-            d = (U[i, :, :k].mT @ tau[j] @ Vh[i, :k].mT).diagonal()
-            agreement[0, i, j] = torch.nn.functional.cosine_similarity(d, S[i, :k], dim=0)
-            overlap[0, i, j] = torch.linalg.svdvals(U[i, :, :k].mT @ U[j, :, :k_other]).mean()
+    agreement, overlap = torch.empty(2, 2, len(tau), len(tau)).double()
+    for (i, k), (j, k_other) in product(enumerate(kept), repeat=2):
+        d = (U[i, :, :k].mT @ tau[j] @ Vh[i, :k].mT).diagonal()
+        agreement[:, i, j] = torch.nn.functional.cosine_similarity(d, S[i, :k], dim=0)
+        overlap[:, i, j] = torch.linalg.svdvals(U[i, :, :k].mT @ U[j, :, :k_other]).mean()
     return {"directional_agreement": agreement, "mean_overlap": overlap}
 
 
@@ -214,7 +204,8 @@ FACTORS = "one cosine of A‖B of all modules: depends on the gauge of the facto
 AGREEMENT = "cosine of σ and diag(UᴴτV), and the overlap of the U's, both cut at 90 % of the energy; no distances"
 PEERS = {
     "gradience": Peer("gradience", gradience, agreement_and_overlap, AGREEMENT, few=FEW),
-    "gradience, one thread": Peer("gradience", gradience_on_one_thread, agreement_and_overlap, AGREEMENT, few=FEW),
+    # its matrices are small: on a busy machine a second thread costs it more than it brings
+    "gradience, one thread": Peer("gradience", gradience, agreement_and_overlap, AGREEMENT, few=FEW, threads=1),
     "adaptersentry/delta_cosine": Peer("adaptersentry", adaptersentry, cosine, COSINE, few=FEW),
     "adaptersentry/norms kept": Peer(
         "adaptersentry", adaptersentry_cached, cosine, f"{COSINE}, norms computed once an adapter"
@@ -231,23 +222,23 @@ def ours(x: Factors) -> Any:
 def peer_case(model: Model, adapters: int, r: int, **also: Any) -> Case:
     """All ordered pairs of raw adapters of all modules of a model; see ``Case`` for ``also``."""
     m, n, modules = model.m, model.n, model.modules
-    providers = {
-        "ours/cpu": Provider(ours),
-        "torch/qr and panels": Provider(lambda x: each_module(row_panels)(tk.LowRankSVD(*qr_svd(*x)))),
-    }
-    for name, peer in PEERS.items():
-        if name != "peft/dense" or adapters * m * n <= DENSE:
-            providers[name] = peer.provider(modules, adapters)
+    providers = {name: peer.provider(modules, adapters) for name, peer in PEERS.items()}
+    if adapters * m * n > DENSE:
+        del providers["peft/dense"]
     return Case(
         function="pairwise",
         variant=WHOLE_JOB,
-        shape={"model": model.name, "modules": modules, "N": adapters, "m": m, "n": n, "r": r},
+        shape=model.shape(r, modules=modules, N=adapters),
         # pairs as in pairwise_case, and the SVDs as in lowrank_case; the share is of the fp32 rate, for both
         flop=modules * (adapters**2 * r * r * (m + n) + adapters * (3 * r * r * (m + n) + 26 * r**3)),
         bytes=4 * modules * (adapters * r * (m + n) + len(METRICS) * adapters**2),
         inputs=lambda: (*factors((modules, adapters), m, n, r), scale(m, n)),
         truth=lambda x: metrics(*x),
         agrees=agrees,
-        providers=providers,
+        providers={
+            "ours/cpu": Provider(ours),
+            "torch/qr and panels": Provider(lambda x: each_module(row_panels)(tk.LowRankSVD(*qr_svd(*x)))),
+            **providers,
+        },
         **also,
     )

@@ -39,7 +39,7 @@ def project_case(model: Model, count: int, r: int, *, device: str = "cpu", **als
         providers["torch/loop"] = Provider(looped)
     return Case(
         function="project",
-        shape={"model": model.name, "N": count, "m": m, "n": n, "r": r},
+        shape=model.shape(r, N=count),
         flop=count * (2 * r * r * (m + n) + 2 * r * r),
         bytes=4 * count * (2 * r * (m + n) + r),
         inputs=inputs,
@@ -87,7 +87,7 @@ def project_dense_case(
     return Case(
         function="project_dense",
         variant="" if dtype == torch.float32 else str(dtype).removeprefix("torch."),
-        shape={"model": model.name, "N": count, "m": m, "n": n, "r": r},
+        shape=model.shape(r, N=count),
         flop=count * 2 * r * n * (m + 1),
         bytes=count * (dtype.itemsize * (m * n + r * (m + n)) + 4 * r),
         inputs=inputs,

@@ -88,8 +88,8 @@ def algorithm1_case(model: Model, pairs: int, r: int, **also: Any) -> Case:
 
     def inputs() -> tuple[tk.LowRankSVD, Tensor, Tensor, Tensor]:
         svd = random_zoo(1, 2, m, n, r)
-        source = tk.LowRankSVD(*(t[0] for t in svd))
-        tau = svd.U[1] * svd.S[1] @ svd.Vh[1]
+        source, target = (tk.LowRankSVD(*(t[0, i] for t in svd)) for i in (0, 1))
+        tau = target.U * target.S @ target.Vh
         d = tk.project_dense(source.U, source.Vh, tau, clip=False)
         return source, tau, d.expand(pairs, r).contiguous(), tau.norm().expand(pairs).contiguous()
 
@@ -106,7 +106,7 @@ def algorithm1_case(model: Model, pairs: int, r: int, **also: Any) -> Case:
     return Case(
         function="sparsify",
         variant="algorithm 1",
-        shape={"model": model.name, "N": pairs, "m": m, "n": n, "r": r},
+        shape=model.shape(r, N=pairs),
         flop=pairs * r * STEPS * ADAM_FLOP,
         bytes=4 * pairs * (2 * r + 1),
         inputs=inputs,

@@ -13,9 +13,6 @@ from ..cases import CASES
 from ..cases.limits import LIMIT
 
 # times in seconds for the whole case (minima: of each process), shares of 1, memory in MiB above the inputs
-TEXTS = ["case", "function", "variant", "device", "model", "provider", "computes", "unit", "minima", "precision"]
-TEXTS += ["simd", "processor", "cores", "python", "torch", "version", "commit", "kernels", "date"]
-INTEGERS = ["modules", "N", "m", "n", "r", "rounds", "threads"]
 COLUMNS = [
     "case",
     "function",
@@ -30,31 +27,13 @@ COLUMNS = [
     "provider",
     "computes",
     "unit",
-    "min",
-    "median",
-    "q20",
-    "q80",
-    "minima",
-    "rounds",
-    "part",
-    "flop",
-    "bytes",
-    "precision",
-    "share_of_limit",
-    "share_of_matmul",
-    "share_of_copy",
-    "peak_memory",
-    "threads",
-    "simd",
-    "processor",
-    "cores",
-    "python",
-    "torch",
-    "version",
-    "commit",
-    "kernels",
-    "date",
 ]
+COLUMNS += ["min", "median", "q20", "q80", "minima", "rounds", "part", "flop", "bytes", "precision"]
+COLUMNS += ["share_of_limit", "share_of_matmul", "share_of_copy", "peak_memory", "threads"]
+COLUMNS += ["simd", "processor", "cores", "python", "torch", "version", "commit", "kernels", "date"]
+INTEGERS = {"modules", "N", "m", "n", "r", "rounds", "threads"}
+NUMBERS = {name for name in COLUMNS if name.startswith(("q", "share_"))}
+NUMBERS |= {"min", "median", "part", "flop", "bytes", "peak_memory"}
 
 Key = tuple[str, str]  # names of a case and of its provider
 Row = dict[str, Any]  # by COLUMNS
@@ -118,7 +97,8 @@ def read_csv(path: Path) -> dict[Key, Row]:
 
 
 def value(name: str, text: str) -> str | float | None:
-    return text if name in TEXTS else None if text == "" else int(text) if name in INTEGERS else float(text)
+    kind = int if name in INTEGERS else float if name in NUMBERS else str
+    return None if text == "" and kind is not str else kind(text)
 
 
 def append_csv(path: Path, row: Row) -> None:
