@@ -14,11 +14,11 @@ from taskvec import TaskvecError, load_adapter
 from taskvec.adapters import Adapter
 from taskvec.inspect import inspect_module
 
-KINDS = re.compile(r"aitoolkit|diffusers|gguf|kohya|lycoris|mlx|qwen|torchtune|wan")
+KINDS = re.compile(r"adapters-|aitoolkit|diffusers|gguf|kohya|lycoris|mlx|qwen|torchtune|wan|xlabs")
 # the client's names are others: spectra are compared as a set, fused parts joined
 RENAMED = ("kohya-sdxl-sgm", "wan-diffusion-model")
 REASONS = {"needs-base": "needs the base weights", "exact-if-scale-is-given": "scale is in no file"}
-NOT_READ = "lora-vit-wa-wb|loralib|adapters-|xlabs"
+NOT_READ = "lora-vit-wa-wb|loralib"
 
 
 def cases(pattern: str) -> dict[str, str]:

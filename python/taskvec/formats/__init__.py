@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..adapters import Adapter
 from ..errors import TaskvecError
+from .adapterhub import ADAPTERHUB
 from .diffusers import DIFFUSERS
 from .foreign import FOREIGN, Foreign, NoFormat, no_adapter
 from .format import Dora, Format, Location, ReadOptions
@@ -21,12 +22,13 @@ from .reading.names import WEIGHTS as SUFFIXES
 from .reading.names import tensor_names
 from .single import SingleFile
 from .torchtune import TORCHTUNE
+from .xlabs import XLABS
 
 __all__ = ["SINGLE", "Dora", "Format", "Location", "ReadOptions", "discover", "no_adapter", "read"]
 
 PEFT = Peft()
 # formats of one file, asked in this order; the last names what is not read
-SINGLE: tuple[SingleFile | Foreign, ...] = (KOHYA, DIFFUSERS, GGUF, TORCHTUNE, MLX, FOREIGN)
+SINGLE: tuple[SingleFile | Foreign, ...] = (KOHYA, DIFFUSERS, XLABS, GGUF, TORCHTUNE, MLX, ADAPTERHUB, FOREIGN)
 CHECKPOINT = re.compile(r"\d+_(adapters\.safetensors)$")  # mlx-lm's, beside the last one
 
 

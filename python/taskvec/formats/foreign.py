@@ -29,7 +29,7 @@ STYLES = (
     (r"\.lora_(up|down)\.|^lora_(unet|te\d?)_|^lycoris_", "kohya-ss format", ""),
     (r"^w_[ab]_\d+$", "SAM/ViT format (w_a, w_b)", NO_ALPHA),
     (r"\.adapter\.linear_(in|out)\.weight$|\.adapter\.adapter_\w+\.linear_(in|out)\.", "NeMo format", ""),
-    (r"^(transformer|unet|text_encoder)\..*\.lora_[AB]\.", "diffusers format (PEFT keys)", ""),
+    (r"^(unet|text_encoder)\..*\.lora_[AB]\.", "diffusers format (PEFT keys)", ""),
     (r"\.lora_(embedding_)?[AB]\.", PEFT, ""),
     (r"\.lora_[AB]$", "loralib format", NO_ALPHA),
 )
