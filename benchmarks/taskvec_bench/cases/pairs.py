@@ -162,6 +162,8 @@ def compiled_einsum() -> Callable[[tk.LowRankSVD], Result]:
 def each_module(run: Callable[[tk.LowRankSVD], Result]) -> Callable[[tk.LowRankSVD], Result]:
     def all_modules(svd: tk.LowRankSVD) -> Result:
         parts = [run(tk.LowRankSVD(*(t[module] for t in svd))) for module in range(len(svd.S))]
+        if len(parts) == 1:  # a view: stacking one would copy it
+            return {name: t[None] for name, t in parts[0].items()}
         return {name: torch.stack([part[name] for part in parts]) for name in METRICS}
 
     return all_modules
