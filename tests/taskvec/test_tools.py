@@ -277,3 +277,42 @@ def test_the_last_of_mlx_stands_for_its_checkpoints(tmp_path: Path) -> None:
     save(folder / "0000100_adapters.safetensors", tensors)
     zoo = load_zoo(folder)
     assert [adapter.name for adapter in zoo.adapters] == [str(folder)] and "0000100" in zoo.warnings[0]
+
+
+class Planted:
+    """Runs when a pickle that holds it is loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path("pickle-was-run").touch, ()
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ([UP, DOWN], "cloneofsimo format .a list., which taskvec does not read yet"),
+        ({"q.lora_A": DOWN, "q.lora_B": UP}, "loralib format, which taskvec does not read yet: neither its alpha"),
+        ({"q.loras.t.lora_A": Planted()}, "without adapter_config.json|cannot be loaded safely"),
+        ({"q.lora_a.weight": Planted()}, "cannot be loaded safely|without adapter_config.json"),
+        ([Planted()], "which taskvec does not read yet"),
+    ],
+)
+def test_pickles_are_named_and_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Any, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(made, "lora_weight.pt")
+    with pytest.raises(TaskvecError, match=words):
+        load_adapter("lora_weight.pt")
+    assert not Path("pickle-was-run").exists()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PK\x03\x04", b"GGUF", b"GGUF" + b"\xff" * 40, b"anything at all", b"\xff" * 64]
+)
+@pytest.mark.parametrize("suffix", ["safetensors", "pt", "gguf", "npz", "unknown"])
+def test_broken_files_are_one_line(tmp_path: Path, data: bytes, suffix: str) -> None:
+    file = tmp_path / f"a.{suffix}"
+    file.write_bytes(data)
+    with pytest.raises(TaskvecError) as raised:
+        load_adapter(file)
+    assert "\n" not in str(raised.value) and str(file) in str(raised.value)

@@ -18,7 +18,7 @@ KINDS = re.compile(r"adapters-|aitoolkit|diffusers|gguf|kohya|lycoris|mlx|qwen|t
 # the client's names are others: spectra are compared as a set, fused parts joined
 RENAMED = ("kohya-sdxl-sgm", "wan-diffusion-model")
 REASONS = {"needs-base": "needs the base weights", "exact-if-scale-is-given": "scale is in no file"}
-NOT_READ = "lora-vit-wa-wb|loralib"
+NOT_READ = "cloneofsimo|lora-vit-wa-wb|loralib"
 
 
 def cases(pattern: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from .reading.names import tensor_names
 FIX = "convert it to PEFT (adapter_config.json and adapter_model.safetensors)"
 PEFT = "PEFT format without the adapter_config.json that gives its scale"
 NO_ALPHA = ": its alpha is in no file"
+NO_KIND = ": neither its alpha is in the file nor which modules are convolutions"
 # a tensor name of the style, the style, why it is not read
 STYLES = (
     (r"\.loras\.[^.]+\.lora_[AB]$", "adapters format (adapter-hub)", ""),
@@ -25,13 +26,14 @@ STYLES = (
     (r"_blocks\.\d+\.processor\.(qkv|proj)_lora\d?\.(up|down)\.", "XLabs format", ""),
     (r"\.processor\.\w+_lora\.(up|down)\.", "diffusers format (attention processors)", ""),
     (r"\.lora\.(up|down)\.|\.lora_linear_layer\.(up|down)\.", "diffusers format", ""),
+    (r"^\[\]$", "cloneofsimo format (a list)", ": its modules have no names"),
     (r"^(unet|text_encoder[^:]*):\d+:(up|down)$", "cloneofsimo format", ""),
     (r"\.lora_(up|down)\.|^lora_(unet|te\d?)_|^lycoris_", "kohya-ss format", ""),
     (r"^w_[ab]_\d+$", "SAM/ViT format (w_a, w_b)", NO_ALPHA),
     (r"\.adapter\.linear_(in|out)\.weight$|\.adapter\.adapter_\w+\.linear_(in|out)\.", "NeMo format", ""),
     (r"^(unet|text_encoder)\..*\.lora_[AB]\.", "diffusers format (PEFT keys)", ""),
     (r"\.lora_(embedding_)?[AB]\.", PEFT, ""),
-    (r"\.lora_[AB]$", "loralib format", NO_ALPHA),
+    (r"\.lora_[AB]$", "loralib format", NO_KIND),
 )
 
 

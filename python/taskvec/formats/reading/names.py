@@ -13,10 +13,11 @@ from .header import read_header
 
 WEIGHTS = (".safetensors", ".sft", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz")
 MAX_PICKLE_BYTES = 16 << 20
+BARE_LIST = "[]"  # stands for tensors without names
 
 
 def tensor_names(path: Path) -> frozenset[str]:
-    """Names of the file's tensors; of a pickle every string in it, among which they are.
+    """Names of the file's tensors; of a pickle every string in it, among which they are; "[]" for a list.
 
     Raises:
         TaskvecError: the file is unreadable or of no kind that holds tensors.
@@ -43,7 +44,9 @@ def _in_archive(path: Path) -> frozenset[str]:
             pickle = next((entry for entry in entries if entry.filename.endswith("data.pkl")), None)
             if pickle is None or pickle.compress_type != zipfile.ZIP_STORED or pickle.file_size > MAX_PICKLE_BYTES:
                 return frozenset()
-            found = pickletools.genops(archive.read(pickle))
+            found = list(pickletools.genops(archive.read(pickle)))
+            if [code.name for code, _, _ in found[:2]] == ["PROTO", "EMPTY_LIST"]:
+                return frozenset([BARE_LIST])
             return frozenset(value for _, value, _ in found if isinstance(value, str))
     except (ValueError, RuntimeError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         raise TaskvecError(
