@@ -54,7 +54,10 @@ def explain(function: Callable[..., object], *arguments: object, **options: obje
     """
     name = getattr(function, "__name__", repr(function))
     if name not in FUNCTIONS:
-        raise TypeError(f"explain takes one of {', '.join(FUNCTIONS)}, got {name}")
+        takes = f"explain takes one of {', '.join(FUNCTIONS)}"
+        raise TypeError(
+            f"{takes}, the function itself and not its name" if function in FUNCTIONS else f"{takes}, got {name}"
+        )
     given = inspect.signature(function).bind(*arguments, **options).arguments
     device, forced = device_of(*given.values()), given.get("backend")
     backend = chosen(name, forced, device)

@@ -68,6 +68,8 @@ def test_nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_errors() -> None:
     with pytest.raises(TypeError, match=r"explain takes one of lowrank_svd, .*, got simd_level"):
         tk.explain(tk.simd_level)
+    with pytest.raises(TypeError, match="the function itself and not its name"):
+        tk.explain("pairwise", x)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unexpected keyword argument 'metric'"):
         tk.explain(tk.pairwise, x, metric="rec")
     with pytest.raises(ValueError, match="pairwise: unknown backend 'gpu'; can run: cpu"):
