@@ -56,7 +56,7 @@ def explain(function: Callable[..., object], *arguments: object, **options: obje
     if name not in FUNCTIONS:
         takes = f"explain takes one of {', '.join(FUNCTIONS)}"
         raise TypeError(
-            f"{takes}, the function itself and not its name" if function in FUNCTIONS else f"{takes}, got {name}"
+            f"{takes}, the function itself and not its name" if isinstance(function, str) else f"{takes}, got {name}"
         )
     given = inspect.signature(function).bind(*arguments, **options).arguments
     device, forced = device_of(*given.values()), given.get("backend")

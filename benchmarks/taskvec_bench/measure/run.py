@@ -81,7 +81,9 @@ def samples(selection: Selection, tree: Path | None = None) -> Generator[Sample]
 def environment(tree: Path | None) -> dict[str, str]:
     """Of a process that imports these cases, the kernels of ``tree``, and otherwise what this one imports."""
     path = [str(Path(__file__).parents[2]), *([str(tree)] if tree else []), *filter(None, sys.path)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    # pytest-benchmark measures nothing where it thinks that it is a worker of pytest-xdist
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    return {**own, "PYTHONPATH": os.pathsep.join(path)}
 
 
 @dataclass
