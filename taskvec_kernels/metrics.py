@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -71,6 +71,11 @@ def metric(name: str) -> Metric:
         if one.name == name:
             return one
     raise KeyError(name)
+
+
+def any_needs(names: Iterable[str], need: Need) -> bool:
+    """Whether one of these metrics needs it."""
+    return any(need in metric(name).needs for name in names)
 
 
 def documents(names: Sequence[str]) -> Callable[[Function], Function]:

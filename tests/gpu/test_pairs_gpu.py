@@ -137,4 +137,6 @@ def test_a_sweep(gpu: torch.device, tmp_path: Any) -> None:
         adapters.append(taskvec.Adapter(f"a{i}", tmp_path, "made", None, {"h.0.q": module}, digest=str(i)))
     here, there_ = (taskvec.sweep(adapters, lam=[0.0, 0.01], device=device) for device in ("cpu", str(gpu)))
     for name in here:
-        np.testing.assert_allclose(there_[name], here[name], rtol=1e-3, atol=1e-3, equal_nan=True, err_msg=name)
+        # an adapter beside itself has lengths that cancel: what is left is a share of the largest
+        atol = 1e-4 * max(10.0, float(np.nanmax(np.abs(here[name]))))
+        np.testing.assert_allclose(there_[name], here[name], rtol=1e-3, atol=atol, equal_nan=True, err_msg=name)

@@ -48,6 +48,12 @@ def write_adapter(folder: Path, tensors: dict[str, Tensor] | None = None, *, bin
     return folder
 
 
+def write_all(*folders: str) -> None:
+    """An adapter of two modules in each folder."""
+    for folder in folders:
+        write_adapter(Path(folder))
+
+
 def safetensors_bytes(header: Any, data: bytes = b"", *, length: int | None = None) -> bytes:
     """A safetensors file of any header, well-formed or not."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()

@@ -80,3 +80,25 @@ def zoo_folder(tmp_path: Path) -> Path:
     for name, factors in (("first", first), ("near", near), ("far", far)):
         save_adapter(folder / name, factors, rank=4)
     return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, and the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def uneven(adapter):
+    """Adapters of which ``low`` lacks a layer, ``zero`` is B = 0, ``apart`` shares nothing."""
+    some = {"h.0.q": (24, 16, 2), "h.1.q": (24, 16, 2)}
+    one = adapter("one", some, seed=1)
+    factors = {path: module.update()[:2] for path, module in one.modules.items()}
+    return [
+        one,
+        adapter("near", {path: (b + 0.1, a) for path, (b, a) in factors.items()}),
+        adapter("low", {"h.0.q": (24, 16, 1)}, seed=3),
+        adapter("zero", {path: (0 * b, a) for path, (b, a) in factors.items()}),
+        adapter("apart", {"other": (4, 4, 1)}, seed=4),
+    ]

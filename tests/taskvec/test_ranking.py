@@ -14,21 +14,6 @@ from taskvec import TaskvecError, sweep
 from taskvec.queries.ranking import COLUMNS, ranking
 
 
-@pytest.fixture
-def zoo(adapter):
-    """``low`` lacks a layer, ``zero`` is B = 0, ``apart`` shares nothing."""
-    some = {"h.0.q": (24, 16, 2), "h.1.q": (24, 16, 2)}
-    one = adapter("one", some, seed=1)
-    factors = {path: module.update()[:2] for path, module in one.modules.items()}
-    return [
-        one,
-        adapter("near", {path: (b + 0.1, a) for path, (b, a) in factors.items()}),
-        adapter("low", {"h.0.q": (24, 16, 1)}, seed=3),
-        adapter("zero", {path: (0 * b, a) for path, (b, a) in factors.items()}),
-        adapter("apart", {"other": (4, 4, 1)}, seed=4),
-    ]
-
-
 def slow_row(dataset: xr.Dataset, source: str, target: str) -> dict[str, float]:
     """The means and z of one pair, module by module."""
     sums: dict[str, list[float]] = {name: [] for name in ("l1", "rec", "excess", "cosine", "rec_chance")}
@@ -48,8 +33,8 @@ def slow_row(dataset: xr.Dataset, source: str, target: str) -> dict[str, float]:
     return row | {"rec_z": above / math.sqrt(variance) if variance else math.nan, "used": len(sums["rec"])}
 
 
-def test_every_row_is_that_of_the_slow_loop(zoo) -> None:
-    dataset = sweep(zoo)
+def test_every_row_is_that_of_the_slow_loop(uneven) -> None:
+    dataset = sweep(uneven)
     ranked = ranking(dataset)
     assert tuple(ranked.columns) == COLUMNS and len(ranked) == 20
     for row in ranked.to_dict("records"):
@@ -57,8 +42,8 @@ def test_every_row_is_that_of_the_slow_loop(zoo) -> None:
             assert row[name] == pytest.approx(value, rel=1e-6, nan_ok=True), (row["source"], row["target"], name)
 
 
-def test_highest_z_first_and_nan_last(zoo) -> None:
-    ranked = ranking(sweep(zoo))
+def test_highest_z_first_and_nan_last(uneven) -> None:
+    ranked = ranking(sweep(uneven))
     known = ranked["rec_z"].dropna().to_numpy()
     assert 0 < len(known) < len(ranked)
     assert (np.diff(known) <= 0).all() and ranked["rec_z"][len(known) :].isna().all()
@@ -66,31 +51,31 @@ def test_highest_z_first_and_nan_last(zoo) -> None:
     assert (ranked["source"] != ranked["target"]).all()
 
 
-def test_a_zero_target_is_not_below_chance(zoo) -> None:
+def test_a_zero_target_is_not_below_chance(uneven) -> None:
     """Random draws of a zero target are all clipped to nothing: REC 0 is what chance gives."""
-    ranked = ranking(sweep(zoo)).set_index(["source", "target"])
+    ranked = ranking(sweep(uneven)).set_index(["source", "target"])
     row = ranked.loc[("one", "zero")]
     assert row["rec"] == row["rec_chance"] == 0 and np.isnan(row["rec_z"]) and row["used"] == 2
 
 
-def test_pairs_without_a_common_module_use_none(zoo) -> None:
-    ranked = ranking(sweep(zoo))
+def test_pairs_without_a_common_module_use_none(uneven) -> None:
+    ranked = ranking(sweep(uneven))
     apart = ranked[(ranked["source"] == "apart") | (ranked["target"] == "apart")]
     assert len(apart) == 8 and (apart["used"] == 0).all() and apart["rec"].isna().all()
 
 
 @pytest.mark.parametrize("chunks", [None, {}])
-def test_a_stored_result_ranks_like_one_in_memory(zoo, tmp_path, monkeypatch, chunks) -> None:
-    sweep(zoo, tmp_path / "out.zarr")
+def test_a_stored_result_ranks_like_one_in_memory(uneven, tmp_path, monkeypatch, chunks) -> None:
+    sweep(uneven, tmp_path / "out.zarr")
     monkeypatch.setattr(taskvec.queries.ranking, "BLOCK_BYTES", 1)  # module by module
     if chunks is not None:
         pytest.importorskip("dask")
     stored = xr.open_zarr(tmp_path / "out.zarr", chunks=chunks)
-    pd.testing.assert_frame_equal(ranking(stored), ranking(sweep(zoo)), check_dtype=False, rtol=1e-12)
+    pd.testing.assert_frame_equal(ranking(stored), ranking(sweep(uneven)), check_dtype=False, rtol=1e-12)
 
 
-def test_metrics_that_were_left_out_are_nan(zoo) -> None:
-    ranked = ranking(sweep(zoo, metrics=["rec"]))
+def test_metrics_that_were_left_out_are_nan(uneven) -> None:
+    ranked = ranking(sweep(uneven, metrics=["rec"]))
     assert ranked["l1"].isna().all() and ranked["rec_z"].notna().any()
     with pytest.raises(TaskvecError, match="no ranking without rec"):
-        ranking(sweep(zoo, metrics=["l1"]))
+        ranking(sweep(uneven, metrics=["l1"]))

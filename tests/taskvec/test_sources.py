@@ -6,20 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from make_adapters import safetensors_bytes, write_adapter
+from make_adapters import safetensors_bytes, write_all
 from taskvec import TaskvecError, load_adapter, load_zoo
 from taskvec.sources import find
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write_all(*folders: str) -> None:
-    for folder in folders:
-        write_adapter(Path(folder))
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def names(*paths: str, recursive: bool = False) -> list[str]:

@@ -5,27 +5,11 @@ from __future__ import annotations
 from io import StringIO
 
 import pandas as pd
-import pytest
 from rich.console import Console
 
 from taskvec import sweep
 from taskvec.queries.ranking import ranking
 from taskvec.reports.tables import CAUTION, ranking_table
-
-
-@pytest.fixture
-def zoo(adapter):
-    """``low`` lacks a layer, ``zero`` is B = 0, ``apart`` shares nothing."""
-    some = {"h.0.q": (24, 16, 2), "h.1.q": (24, 16, 2)}
-    one = adapter("one", some, seed=1)
-    factors = {path: module.update()[:2] for path, module in one.modules.items()}
-    return [
-        one,
-        adapter("near", {path: (b + 0.1, a) for path, (b, a) in factors.items()}),
-        adapter("low", {"h.0.q": (24, 16, 1)}, seed=3),
-        adapter("zero", {path: (0 * b, a) for path, (b, a) in factors.items()}),
-        adapter("apart", {"other": (4, 4, 1)}, seed=4),
-    ]
 
 
 def first_of_pairs(ranked: pd.DataFrame) -> list[tuple[str, str]]:
@@ -43,8 +27,8 @@ def text(ranked: pd.DataFrame, top: int) -> str:
     return console.export_text()
 
 
-def test_the_table_shows_both_directions_and_the_caution(zoo) -> None:
-    ranked = ranking(sweep(zoo[:3]))
+def test_the_table_shows_both_directions_and_the_caution(uneven) -> None:
+    ranked = ranking(sweep(uneven[:3]))
     shown = text(ranked, top=10)
     assert shown.count("the other way") == 3
     for value in ranked["rec"]:
@@ -64,8 +48,8 @@ def test_long_rankings_show_both_ends_and_count_the_rest(adapter) -> None:
     assert "left out" not in text(ranked, top=8)
 
 
-def test_pairs_without_a_module_in_common_are_counted(zoo) -> None:
-    assert "4 pairs of adapters without a module in common not shown" in text(ranking(sweep(zoo)), top=10)
+def test_pairs_without_a_module_in_common_are_counted(uneven) -> None:
+    assert "4 pairs of adapters without a module in common not shown" in text(ranking(sweep(uneven)), top=10)
 
 
 def test_names_cannot_steer_the_terminal(adapter) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from taskvec import TaskvecError, load_adapter, load_zoo
-from taskvec.adapters import Adapter, Dense
+from taskvec.adapters import Adapter, Dense, LowRank
 
 torch.manual_seed(0)
 UP, DOWN, MID = torch.randn(6, 2), torch.randn(2, 5), torch.randn(2, 2, 3, 3)
@@ -316,3 +317,62 @@ def test_broken_files_are_one_line(tmp_path: Path, data: bytes, suffix: str) -> 
     with pytest.raises(TaskvecError) as raised:
         load_adapter(file)
     assert "\n" not in str(raised.value) and str(file) in str(raised.value)
+
+
+def gguf(tensors: Mapping[str, np.ndarray], **metadata: str | float) -> bytes:
+    """A GGUF file as llama.cpp's converter writes one: fp32 or fp16 tensors, strings and fp32 numbers."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value.encode())) + value.encode()
+
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    for key, value in metadata.items():
+        head += text(key)
+        head += struct.pack("<I", 8) + text(value) if isinstance(value, str) else struct.pack("<If", 6, value)
+    data = b""
+    for name, tensor in tensors.items():
+        kind = {"float32": 0, "float16": 1}[tensor.dtype.name]
+        head += text(name) + struct.pack(f"<I{tensor.ndim}Q", tensor.ndim, *reversed(tensor.shape))
+        head += struct.pack("<IQ", kind, len(data))
+        data += tensor.tobytes() + bytes(-tensor.nbytes % 32)
+    return head + bytes(-len(head) % 32) + data
+
+
+FACTORS = {"blk.0.attn_q.weight.lora_a": DOWN.numpy(), "blk.0.attn_q.weight.lora_b": UP.numpy()}
+LORA_GGUF: dict[str, Any] = {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": 8.0}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_gguf(tmp_path: Path, dtype: Any) -> None:
+    path = tmp_path / "anything"
+    path.write_bytes(gguf({name: a.astype(dtype) for name, a in FACTORS.items()}, **LORA_GGUF))
+    adapter = load_adapter(path)
+    assert adapter.format == "gguf" and list(adapter.modules) == ["blk.0.attn_q"]
+    made = adapter.modules["blk.0.attn_q"].update()
+    assert isinstance(made, LowRank) and made.scale == 4
+    for factor, given in ((made.b, UP), (made.a, DOWN)):
+        assert torch.equal(factor.float(), torch.from_numpy(given.numpy().astype(dtype)).float())
+
+
+def test_gguf_of_llama_says_that_its_rows_are_in_another_order(tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(gguf(FACTORS, **{"general.architecture": "llama"} | LORA_GGUF))
+    assert "rotary order" in load_adapter(tmp_path / "a.gguf").modules["blk.0.attn_q"].warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda data: data[:20], "too short for a GGUF file"),
+        (lambda data: data[:-40], "of a file of"),
+        (lambda data: data.replace(struct.pack("<IQ", 3, 2), struct.pack("<IQ", 1, 2)), "GGUF version 1"),
+        (lambda data: data.replace(struct.pack("<IQ", 3, 2), struct.pack("<IQ", 3, 1 << 60)), "claims 11529215"),
+        (lambda data: data.replace(struct.pack("<Q", 12), struct.pack("<Q", 1 << 50)), "string of 1125899"),
+        (lambda data: data.replace(struct.pack("<IQQ", 2, 5, 2), struct.pack("<IQQ", 2, 1 << 62, 2)), "of a file of"),
+    ],
+)
+def test_gguf_that_lies_about_sizes(tmp_path: Path, change: Callable[[bytes], bytes], words: str) -> None:
+    good = gguf(FACTORS, **LORA_GGUF)
+    assert change(good) != good
+    (tmp_path / "a.gguf").write_bytes(change(good))
+    with pytest.raises(TaskvecError, match=words):
+        load_adapter(tmp_path / "a.gguf")

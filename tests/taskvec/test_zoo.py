@@ -7,19 +7,10 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from make_adapters import pair, pairs, write_adapter
+from make_adapters import pair, pairs, write_adapter, write_all
 from taskvec import TaskvecError, lambda_path, load_zoo, project, sweep
 
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write_all(*folders: str) -> None:
-    for folder in folders:
-        write_adapter(Path(folder))
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_two_shapes_of_one_module() -> None:

@@ -10,6 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ...dispatch.arguments import result_dtype
+from ...metrics import any_needs
 from ...solver import Solver
 from ...types import Adapters
 from .gram import gram
@@ -131,7 +132,7 @@ def pairwise(
     other = zoo if y is None else Zoo.of(y, dtype)
     on, how = machine(device), scheme(x.U.dtype, precision)
     check_dtype("pairwise", dtype, on)
-    overlaps = any(name.startswith("overlap") for name in metrics)
+    overlaps = any_needs(metrics, "cross")
     m, n = x.U.shape[-2], x.Vh.shape[-1]
     call = Call(zoo, other, y is None, on, how, tile(on, how), m, n, dtype, overlaps)
     lams = len(solver.lams)

@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from ...metrics import any_needs
 from ...solver import Solver
 from .launch import ceil_div, next_power_of_2
 from .metrics import paired, word
@@ -202,7 +203,7 @@ def reduce(
         *origin, sources, targets, all_sources, all_targets, k, *cross_strides, cross[0].stride(0),
         size, 0 if solver is None else solver.steps, **chosen, P=1.0 if p is None or infinite else float(p),
         NAMES=" ".join("linf" if name == "lp" and infinite else name for name in names), COUNT=len(names),
-        SPECTRA=spectra, OVERLAPS=any(name.startswith("overlap") for name in names), PADDED=padded,
+        SPECTRA=spectra, OVERLAPS=any_needs(names, "cross"), PADDED=padded,
         SOURCE_BLOCKS=blocks[0], TARGET_BLOCKS=blocks[1], BI=BI, BJ=TARGETS, K=K,
         num_warps=8 if anything.element_size() * TARGETS * K > room else 4, maxnreg=255,
     )  # fmt: skip
