@@ -14,6 +14,8 @@ from .formats import Dora, ReadOptions, read
 from .progress import Mode, progress_bar
 from .sources import find, load_adapter
 
+Site = tuple[str, tuple[int, int]]  # a module's path and shape
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -25,7 +27,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Zoo:
-    """Adapters with distinct names, whose modules of one path have one shape."""
+    """Adapters with distinct names."""
 
     adapters: tuple[Adapter, ...]
     skipped: tuple[Skipped, ...] = ()
@@ -50,7 +52,7 @@ def load_zoo(
         progress: "auto", "json" or "off" (None).
 
     Raises:
-        TaskvecError: a bad path or adapter, or a module that has two shapes.
+        TaskvecError: a bad path or adapter.
     """
     zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
     check(zoo.adapters)
@@ -103,22 +105,12 @@ def as_adapter(given: Adapter | str | Path) -> Adapter:
 
 
 def check(adapters: Sequence[Adapter]) -> None:
-    """TaskvecError for no adapter at all, a name that comes twice, or a module path that stands for two shapes."""
+    """TaskvecError for no adapter at all, or a name that comes twice."""
     if not adapters:
         raise TaskvecError("no adapters", fix="give at least one")
-    first: dict[str, Adapter] = {}
-    names: set[str] = set()
-    for adapter in adapters:
-        if adapter.name in names:
-            raise TaskvecError(f"two adapters have the name {adapter.name!r}", fix="give each its own name")
-        names.add(adapter.name)
-        for path, module in adapter.modules.items():
-            other = first.setdefault(path, adapter)
-            shape = other.modules[path].shape
-            if module.shape != shape:
-                shapes = [f"{m}×{n} in {name}" for (m, n), name in ((shape, other.name), (module.shape, adapter.name))]
-                fix = "they adapt different models: compare them in separate runs"
-                raise TaskvecError("has two shapes", where=path, got=" and ".join(shapes), fix=fix)
+    name, count = Counter(adapter.name for adapter in adapters).most_common(1)[0]
+    if count > 1:
+        raise TaskvecError(f"two adapters have the name {name!r}", fix="give each its own name")
 
 
 def module_paths(adapters: Sequence[Adapter]) -> list[str]:
@@ -133,29 +125,80 @@ def natural(path: str) -> list[str | int]:
 
 def disjoint_pairs(adapters: Sequence[Adapter]) -> list[str]:
     """A warning that counts the pairs of adapters that share no module."""
-    kinds: dict[frozenset[str], int] = {}
-    for adapter in adapters:
-        have = frozenset(adapter.modules)
-        kinds[have] = kinds.get(have, 0) + 1
-    sets = list(kinds.items())
+    sets = list(Counter(map(_sites, adapters)).items())
     apart = sum(n * m for i, (a, n) in enumerate(sets) for b, m in sets[:i] if a.isdisjoint(b))
     pairs = len(adapters) * (len(adapters) - 1) // 2
     return [f"{apart} of {pairs} pairs of adapters share no module: their results are NaN"] if apart else []
 
 
+def groups(adapters: Sequence[Adapter]) -> list[list[Adapter]]:
+    """Adapters that share modules, directly or through others: what one sweep compares. The largest group first."""
+    leader = list(range(len(adapters)))
+    first: dict[Site, int] = {}
+
+    def lead(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = i = leader[leader[i]]
+        return i
+
+    for i, adapter in enumerate(adapters):
+        for site in _sites(adapter):
+            leader[lead(i)] = lead(first.setdefault(site, i))
+    found: dict[int, list[Adapter]] = {}
+    for i, adapter in enumerate(adapters):
+        found.setdefault(lead(i), []).append(adapter)
+    return sorted(found.values(), key=len, reverse=True)
+
+
+def _sites(adapter: Adapter) -> frozenset[Site]:
+    return frozenset((path, module.shape) for path, module in adapter.modules.items())
+
+
 def _comparability(adapters: Sequence[Adapter]) -> list[str]:
     """Warnings about adapters that may not belong together; module paths and shapes decide, names do not."""
-    warnings = []
-    bases = {adapter.base_model for adapter in adapters if adapter.base_model is not None}
-    if len(bases) > 1:
-        named = f"{len(bases)} different base models are named ({_some(sorted(bases))})"
-        warnings.append(f"{named}; modules of one path and shape are compared")
-    owners = Counter(path for adapter in adapters for path in adapter.modules)
-    alone = [adapter.name for adapter in adapters if all(owners[path] == 1 for path in adapter.modules)]
+    found = groups(adapters)
+    warnings = [warning for group in found for warning in (*_base_models(group), *_shapes(group))]
+    alone = [group[0].name for group in found if len(group) == 1]
+    several = [group for group in found if len(group) > 1]
+    if len(several) > 1:
+        named = ", ".join(f"{len(group)} of {_base_of(group)}" for group in several[:5])
+        more = ", ..." if len(several) > 5 else ""
+        warnings.append(
+            f"{len(several)} groups of adapters that share no module, each compared by itself: {named}{more}"
+        )
     if alone and len(adapters) > 1:
         which = f"{len(alone)} of {len(adapters)} adapters share no module with any other ({_some(alone)})"
         warnings.append(f"{which}: all their pairs are NaN")
     return warnings
+
+
+def _base_models(group: Sequence[Adapter]) -> list[str]:
+    bases = sorted({adapter.base_model for adapter in group if adapter.base_model is not None})
+    if len(bases) < 2:
+        return []
+    named = f"{len(bases)} different base models are named ({_some(bases)})"
+    return [f"{named}; modules of one path and shape are compared"]
+
+
+def _base_of(group: Sequence[Adapter]) -> str:
+    """What most of a group call their base model, else the first of them."""
+    bases = Counter(adapter.base_model for adapter in group if adapter.base_model is not None)
+    return bases.most_common(1)[0][0] if bases else f"the base of {group[0].name}"
+
+
+def _shapes(group: Sequence[Adapter]) -> list[str]:
+    """A warning for modules that a group has in several shapes, as a resized vocabulary gives."""
+    first: dict[str, dict[tuple[int, int], str]] = {}
+    for adapter in group:
+        for path, module in adapter.modules.items():
+            first.setdefault(path, {}).setdefault(module.shape, adapter.name)
+    several = {path: shapes for path, shapes in first.items() if len(shapes) > 1}
+    if not several:
+        return []
+    path = min(several, key=natural)
+    shapes = [f"{m}×{n} in {name}" for (m, n), name in several[path].items()]
+    counted = f"{len(several)} module{'s have' if len(several) > 1 else ' has'} several shapes"
+    return [f"{counted} ({path}: {_some(shapes)}): left out of the pairs in which they differ"]
 
 
 def _some(names: Sequence[str]) -> str:

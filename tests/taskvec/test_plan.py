@@ -95,14 +95,19 @@ def test_module_paths_are_in_natural_order_for_any_order_of_adapters(adapter) ->
     [
         ([], [], ["no adapters"]),
         (["a", "a"], [spec(1), spec(1)], ["two adapters", "'a'"]),
-        (
-            ["a", "b"],
-            [spec(1), {"h.1.q": (48, 64, 1)}],
-            ["h.1.q", "two shapes", "64×48 in a", "48×64 in b", "separate"],
-        ),
     ],
 )
 def test_what_cannot_be_compared_is_one_clear_line(adapter, names, specs, words) -> None:
     with pytest.raises(TaskvecError) as error:
         check([adapter(name, given) for name, given in zip(names, specs, strict=True)])
     assert all(word in str(error.value) for word in words) and "\n" not in str(error.value)
+
+
+def test_a_module_of_two_shapes_is_in_a_batch_for_each(adapter) -> None:
+    plan = plan_sweep([adapter("a", spec(2)), adapter("b", spec(2) | {"h.1.q": (48, 64, 2)}), adapter("c", spec(2))])
+    found = {(batch.modules, batch.shape): batch.adapters for batch in plan.batches}
+    assert found == {
+        (("h.0.q", "h.2.q"), SHAPE): (0, 1, 2),
+        (("h.1.q",), SHAPE): (0, 2),
+        (("h.1.q",), (48, 64)): (1,),
+    }

@@ -9,15 +9,37 @@ import xarray as xr
 
 from make_adapters import pair, pairs, write_adapter, write_all
 from taskvec import TaskvecError, lambda_path, load_zoo, project, sweep
+from taskvec.zoo import groups
 
 pytestmark = pytest.mark.usefixtures("here")
 
 
-def test_two_shapes_of_one_module() -> None:
+@pytest.mark.parametrize("out", [None, "out.zarr"])
+def test_a_module_of_two_shapes_is_left_out_of_the_pairs_in_which_it_differs(out: str | None) -> None:
     write_adapter(Path("zoo/a"))
     write_adapter(Path("zoo/b"), pair("h.0.q") | pair("h.1.q", m=7))
-    with pytest.raises(TaskvecError, match=r"h.1.q: has two shapes, got 6×5 in a and 7×5 in b; .* separate runs"):
-        load_zoo("zoo")
+    write_adapter(Path("zoo/c"))
+    zoo = load_zoo("zoo")
+    assert zoo.warnings == (
+        "1 module has several shapes (h.1.q: 6×5 in a, 7×5 in b): left out of the pairs in which they differ",
+    )
+    result = sweep(zoo, out)
+    compared = result.rec.sel(module="h.1.q").notnull().values.tolist()
+    assert compared == [[True, False, True], [False, True, False], [True, False, True]]
+    assert bool(result.rec.sel(module="h.0.q").notnull().all() and result.norm.notnull().all())
+    assert result.rec.sel(module="h.1.q", source="a", target="c") == pytest.approx(1)
+    assert result.attrs["unfinished"] == []
+
+
+def test_adapters_of_several_models_are_groups_that_are_compared_apart() -> None:
+    for name, base, path in (("a", "x", "h.0.q"), ("b", "x", "h.0.q"), ("c", "y", "l.0.v"), ("d", "y", "l.0.v")):
+        write_adapter(Path("zoo", name), pair(path), base_model_name_or_path=base)
+    zoo = load_zoo("zoo")
+    assert [[adapter.name for adapter in group] for group in groups(zoo.adapters)] == [["a", "b"], ["c", "d"]]
+    assert zoo.warnings == ("2 groups of adapters that share no module, each compared by itself: 2 of x, 2 of y",)
+    result = sweep(zoo).rec
+    assert float(result.sel(module="l.0.v", source="c", target="d")) == pytest.approx(1)
+    assert bool(result.sel(source="a", target="c").isnull().all())
 
 
 def test_different_ranks_are_no_different_shapes() -> None:

@@ -1,6 +1,7 @@
 """From adapters to blocks: which modules, which adapters and which ranks go to the kernels in one call.
 
-Modules of equal shape that the same adapters have with the same ranks form a batch. In a batch, adapters are put
+Modules of equal shape that the same adapters have with the same ranks form a batch; one that adapters have in several
+shapes is in several batches, and pairs across them are not compared. In a batch, adapters are put
 together by rank, rounded up to a power of two, so that one of r = 256 does not make a thousand of r = 8 slow; inside
 such a bucket they are padded with zero directions. A block is a bucket against a bucket.
 """
@@ -94,17 +95,21 @@ def plan_sweep(adapters: Sequence[Adapter], *, results: int = 12, memory: int = 
     """Divide every module of a zoo into batches.
 
     Args:
-        adapters: the zoo; names differ, and a module has one shape.
+        adapters: the zoo; names differ. A module of several shapes is in a batch for each of them.
         results: N × N fp32 results that are kept for each module.
         memory: bytes; a batch is one module at least, and a bucket one adapter.
     """
     modules = tuple(module_paths(adapters))
     alike: dict[tuple[tuple[int, int], tuple[tuple[int, int], ...]], list[str]] = defaultdict(list)
     for path in modules:
-        have = [(i, adapter.modules[path]) for i, adapter in enumerate(adapters) if path in adapter.modules]
-        alike[have[0][1].shape, tuple((i, directions(module)) for i, module in have)].append(path)
+        ranks: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+        for i, adapter in enumerate(adapters):
+            if module := adapter.modules.get(path):
+                ranks[module.shape].append((i, directions(module)))
+        for shape, having in ranks.items():
+            alike[shape, tuple(having)].append(path)
     batches = (
-        batch for (shape, ranks), paths in alike.items() for batch in split(paths, shape, ranks, results, memory)
+        batch for (shape, having), paths in alike.items() for batch in split(paths, shape, having, results, memory)
     )
     return Plan(modules, tuple(batches))
 

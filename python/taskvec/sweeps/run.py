@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -55,8 +56,8 @@ def sweep(
     """Project every adapter on the directions of every other, and of itself.
 
     Args:
-        zoo: from ``load_zoo``, paths as it takes them, or N adapters; each its own name, a module the same shape in
-            all.
+        zoo: from ``load_zoo``, paths as it takes them, or N adapters; each its own name. A module is compared
+            where two have it in one shape.
         out: a folder for a Zarr store; None keeps the result in memory.
         lam: the weight λ of the sparse projection: shorthand for ``solver=Solver(lam)``. A sequence adds a dimension
             ``lam`` to what depends on it.
@@ -98,18 +99,17 @@ def sweep(
         store = None if output is None else output.temporary
         of_lams = lams if chosen.several else None
         writer = ResultWriter(zoo.adapters, plan.modules, plan.components, options.metrics, store, of_lams)
-        unfinished = dict.fromkeys(plan.modules)
+        unfinished = Counter(module for batch in plan.batches for module in batch.modules)
         try:
             with progress_bar(progress, "comparing pairs", plan.pairs) as advance:
                 for batch in plan.batches:
                     values = compare(batch, forms, options, advance)
                     writer.write(batch.modules, batch.adapters, values)
-                    for module in batch.modules:
-                        del unfinished[module]
+                    unfinished -= Counter(batch.modules)
         except KeyboardInterrupt as stop:
             if output is None or len(unfinished) == len(plan.modules):
                 raise
-            writer.finish(attributes(zoo, options, chosen, list(unfinished)))
+            writer.finish(attributes(zoo, options, chosen, [path for path in plan.modules if path in unfinished]))
             finished = len(plan.modules) - len(unfinished)
             raise SweepInterrupted(output.keep_partial(), finished, len(plan.modules)) from stop
         writer.finish(attributes(zoo, options, chosen, []))

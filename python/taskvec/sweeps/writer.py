@@ -39,6 +39,7 @@ class ResultWriter:
     ) -> None:
         self.coordinates = coordinates(adapters, modules, lams)
         self.position = {path: row for row, path in enumerate(modules)}
+        self.begun: set[int] = set()  # rows of which a part is written: modules of several shapes
         sizes = {"module": len(modules), "source": len(adapters), "target": len(adapters), "component": components}
         sizes["lam"] = len(lams or ())
         self.dims = dimensions(metrics, lams is not None)
@@ -54,18 +55,21 @@ class ResultWriter:
     def write(
         self, modules: Sequence[str], adapters: Sequence[int], values: Mapping[str, NDArray[np.floating]]
     ) -> None:
-        """Write L modules that n adapters, given by position, have.
+        """Write L modules that n adapters, given by position, have in one shape; what others have stays.
 
         Pair metrics are (L, n, n), spectrum (L, n, k), others (L, n); what depends on λ has its axis after the first.
         Interrupted half-way, it leaves modules of NaN.
         """
         rows, index = [self.position[path] for path in modules], np.asarray(adapters)
+        again = [i for i, row in enumerate(rows) if row in self.begun]
         try:
             for name, value in values.items():
                 dims = self.dims[name]
                 if name in BY_LAM and "lam" not in dims:
                     value = value[:, 0]  # one λ is no dimension
                 whole = np.full((len(rows), *self.arrays[name].shape[1:]), np.nan, np.float32)
+                for i in again:
+                    whole[i] = self.arrays[name][rows[i]]
                 if "target" in dims:
                     whole[..., index[:, None], index] = value
                 elif name == "spectrum":
@@ -74,6 +78,7 @@ class ResultWriter:
                 else:
                     whole[..., index] = value
                 self.arrays[name][rows] = whole
+            self.begun.update(rows)
         except BaseException:
             for array in self.arrays.values():
                 array[rows] = np.nan
