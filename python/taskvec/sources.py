@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 from .adapters import Adapter
 from .errors import TaskvecError, printable
-from .formats import Dora, Location, ReadOptions, discover, no_adapter, read
-from .formats.reading.files import file_errors
+from .formats import Dora, Location, PassedOver, ReadOptions, discover, no_adapter, read
 
-MAX_ENTRIES = 100_000
+STATE = re.compile(r"checkpoint-\d+$")  # what transformers' Trainer calls a state of the training
+EARLIER = "a state of the training of the adapter above it; --recursive reads it too"
+MOST_REASONS, VARIOUS = 10, "for various reasons"
+LINK = "symbolic links to folders are not followed; give their targets"
 
 
 def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "refuse") -> Adapter:
@@ -45,22 +48,20 @@ def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "ref
 def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Location, ...], tuple[str, ...]]:
     """The adapters at and below ``paths``, in the order given and by name within a folder, and warnings.
 
-    A path is an adapter's folder, its weights file, or a folder of them. A folder that is an adapter is that adapter
-    only, unless ``recursive``; files in a folder that are one adapter each are all found, and others named. Hidden
-    folders are not searched and symbolic links to folders not followed.
+    A path is an adapter's folder, its weights file, or a folder of them. Adapters inside an adapter's folder are found
+    too, but a trainer's checkpoints of it (``checkpoint-100``) only if ``recursive``; files in a folder that are one
+    adapter each are all found. What is passed over is named in a warning. Hidden folders are not searched and symbolic
+    links to folders not followed.
 
     Raises:
-        TaskvecError: a path with no adapter, one adapter reached twice, a folder of more than 100,000 entries.
+        TaskvecError: a path with no adapter, or one adapter reached twice.
     """
     locations: list[Location] = []
     warnings: list[str] = []
     for given in map(Path, paths):
-        found, passed_over, links = _search(given, recursive)
+        found, passed_over = _search(given, recursive)
         locations += [replace(at, name=_proposed(given, at)) for at in found]
-        if passed_over:
-            warnings.append(f"{_some(passed_over)}: passed over, no adapter that can be told from its tensors' names")
-        if links:
-            warnings.append(f"{_some(links)}: symbolic links to folders are not followed; give their targets")
+        warnings += _told(passed_over)
     if not locations:
         raise TaskvecError("no path given", fix="give an adapter's folder or a folder of adapters")
     _refuse_twice(locations)
@@ -69,9 +70,14 @@ def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Lo
 
 
 def existing(path: Path) -> Path:
-    """``path``; TaskvecError if nothing is there."""
-    if not os.path.exists(path):
-        raise TaskvecError("no such file or directory", where=path, fix="check the path")
+    """``path``; TaskvecError if nothing is there, or if the system does not let us see it."""
+    try:
+        os.stat(path)
+    except FileNotFoundError as error:
+        raise TaskvecError("no such file or directory", where=path, fix="check the path") from error
+    except OSError as error:
+        what, fix = f"cannot be read ({error.strerror or error})", "check the path and its permissions"
+        raise TaskvecError(what, where=path, fix=fix) from error
     return path
 
 
@@ -79,44 +85,53 @@ def _some(paths: list[Path]) -> str:
     return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
 
 
-def _nothing(path: Path, passed_over: list[Path]) -> TaskvecError:
+def _told(passed_over: list[PassedOver]) -> list[str]:
+    """One line for each reason, with the first file and the number of others, and one for reasons beyond the tenth."""
+    by_reason: dict[str, list[Path]] = defaultdict(list)
+    for path, reason in passed_over:
+        by_reason[reason if reason in by_reason or len(by_reason) < MOST_REASONS else VARIOUS].append(path)
+    return [f"{_some(paths)} passed over: {reason}" for reason, paths in by_reason.items()]
+
+
+def _nothing(path: Path, passed_over: list[PassedOver]) -> TaskvecError:
     """The error for a folder with weights files none of which is an adapter's."""
-    what = f"holds no adapter; {_some(passed_over)} passed over"
-    return TaskvecError(what, where=path, fix="give one of these files itself to see why")
+    what = f"holds no adapter; {'; '.join(_told(passed_over)[:3])}"
+    return TaskvecError(what, where=path, fix="give one of these files itself to see more")
 
 
-def _search(path: Path, recursive: bool) -> tuple[list[Location], list[Path], list[Path]]:
-    """Adapters at or below ``path``, weights files that are none, and the links that were not followed."""
+def _search(path: Path, recursive: bool) -> tuple[list[Location], list[PassedOver]]:
+    """Adapters at or below ``path``, and what was passed over."""
     if not existing(path).is_dir():
-        return discover(path)[0], [], []
+        return discover(path)[0], []
     found: list[Location] = []
-    passed_over: list[Path] = []
-    links: list[Path] = []
-    entries = 0
+    passed_over: list[PassedOver] = []
     waiting = [path]
     while waiting:
         folder = waiting.pop()
-        with file_errors(folder), os.scandir(folder) as scan:
-            content = sorted(islice(scan, MAX_ENTRIES + 1 - entries), key=lambda entry: entry.name, reverse=True)
-        entries += len(content)
-        if entries > MAX_ENTRIES:
-            fix = "give narrower folders, or the adapters themselves"
-            raise TaskvecError(f"holds more than {MAX_ENTRIES:,} entries", where=path, fix=fix)
         here, others = discover(folder)
         found += here
         passed_over += others
-        if not recursive and any(at.path == folder for at in here):
-            continue
-        visible = [entry for entry in content if not entry.name.startswith(".")]
-        waiting += [Path(entry.path) for entry in visible if entry.is_dir(follow_symlinks=False)]
-        links += [Path(entry.path) for entry in visible if entry.is_symlink() and os.path.isdir(entry.path)]
+        is_adapter = any(at.path == folder for at in here)
+        try:
+            with os.scandir(folder) as scan:
+                visible = sorted((entry for entry in scan if not entry.name.startswith(".")), key=attrgetter("name"))
+        except OSError:
+            continue  # its location says why
+        for entry in reversed(visible):
+            if entry.is_symlink() and os.path.isdir(entry.path):
+                passed_over.append(PassedOver(Path(entry.path), LINK))
+            elif entry.is_dir(follow_symlinks=False):
+                if is_adapter and not recursive and STATE.match(entry.name):
+                    passed_over.append(PassedOver(Path(entry.path), EARLIER))
+                else:
+                    waiting.append(Path(entry.path))
+    passed_over.sort()
     if not found and passed_over:
         raise _nothing(path, passed_over)
     if not found:
-        what = "holds no adapter" + (" (symbolic links to folders are not followed)" if links else "")
         fix = "give a folder with adapter_config.json and adapter_model.safetensors in or below it"
-        raise TaskvecError(what, where=path, fix=fix)
-    return found, passed_over, sorted(links)
+        raise TaskvecError("holds no adapter", where=path, fix=fix)
+    return found, passed_over
 
 
 def _proposed(given: Path, at: Location) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from make_adapters import safetensors_bytes, write_all
 from taskvec import TaskvecError, load_adapter, load_zoo
-from taskvec.sources import find
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -91,22 +93,51 @@ def test_links_are_not_followed_and_named() -> None:
     Path("zoo/itself").symlink_to("itself")
     zoo = load_zoo("zoo")
     assert [adapter.name for adapter in zoo.adapters] == ["a"]
-    assert zoo.warnings[0].startswith("zoo/loop and 1 more: symbolic links to folders are not followed")
+    assert zoo.warnings[0].startswith("zoo/loop and 1 more passed over: symbolic links to folders are not followed")
 
 
 def test_a_folder_of_links_says_why_it_is_empty() -> None:
     write_all("elsewhere/b")
     Path("zoo").mkdir()
     Path("zoo/b").symlink_to(Path("elsewhere/b").absolute())
-    with pytest.raises(TaskvecError, match=r"zoo: holds no adapter .symbolic links to folders are not followed."):
+    with pytest.raises(TaskvecError, match=r"zoo: holds no adapter; zoo/b passed over: symbolic links to"):
         load_zoo("zoo")
 
 
-def test_a_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    write_all("zoo/a", "zoo/b")
-    monkeypatch.setattr("taskvec.sources.MAX_ENTRIES", 1)
-    with pytest.raises(TaskvecError, match=r"zoo: holds more than 1 entries; give narrower"):
-        find(["zoo"])
+def test_adapters_inside_an_adapter_are_found_and_its_checkpoints_are_named() -> None:
+    write_all("run", "run/second", "run/second/third", "run/checkpoint-7", "run/checkpoint-8")
+    assert names("run") == ["run", "second", "second/third"]
+    assert load_zoo("run").warnings == (
+        "run/checkpoint-7 and 1 more passed over: a state of the training of the adapter above it; --recursive reads "
+        "it too",
+    )
+
+
+def test_a_folder_that_may_not_be_entered_is_an_error_and_the_search_goes_on(nobody: None) -> None:
+    write_all("zoo/a", "zoo/closed", "zoo/c")
+    for mode in (0o000, 0o444):
+        Path("zoo/closed").chmod(mode)
+        with pytest.raises(TaskvecError, match=r"zoo/closed: is a folder that cannot be read .Permission denied"):
+            load_zoo("zoo")
+        assert [adapter.name for adapter in load_zoo("zoo", skip_bad=True).adapters] == ["a", "c"]
+        with pytest.raises(TaskvecError, match=r"zoo/closed/.*: cannot be read .Permission denied"):
+            load_zoo("zoo/closed/adapter_model.safetensors")
+        with pytest.raises(TaskvecError, match=r"zoo/closed: is a folder that cannot be read"):
+            load_adapter("zoo/closed")
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user who is not above permissions, in a folder of his own."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        monkeypatch.chdir(folder)
+        user = os.geteuid()
+        if user == 0:
+            os.chmod(folder, 0o777)
+            os.seteuid(65534)
+        yield
+        os.seteuid(user)
+        Path("zoo/closed").chmod(0o700)
 
 
 @pytest.mark.parametrize(
@@ -132,16 +163,21 @@ def test_other_formats_are_named(file: str, names: list[str], words: str) -> Non
 def test_files_that_are_no_adapter_are_passed_over_and_named() -> None:
     write_all("zoo/a")
     write_named(Path("zoo/exploration.safetensors"), ["model.weight"])
-    Path("zoo/lora_weight.pt").write_bytes(b"anything")
+    Path("zoo/lora_weight.pt").write_bytes(b"this")
     zoo = load_zoo("zoo")
     assert [adapter.name for adapter in zoo.adapters] == ["a"]
-    assert zoo.warnings[0].startswith("zoo/exploration.safetensors and 1 more: passed over")
+    assert zoo.warnings == (
+        "zoo/exploration.safetensors passed over: no adapter that can be told from its tensors' names",
+        "zoo/lora_weight.pt passed over: is too short for a safetensors file: 4 bytes, expected at least 8",
+    )
 
 
 def test_a_folder_of_nothing_else_says_what_was_passed_over() -> None:
     write_named(Path("zoo/model.safetensors"), ["model.weight"])
     for load in (load_zoo, load_adapter):
-        with pytest.raises(TaskvecError, match=r"zoo: holds no adapter; zoo/model.safetensors passed over; give"):
+        with pytest.raises(
+            TaskvecError, match=r"zoo: holds no adapter; zoo/model.safetensors passed over: no adapter.*; give"
+        ):
             load("zoo")
 
 

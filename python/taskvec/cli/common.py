@@ -26,7 +26,7 @@ Paths = Annotated[
     typer.Argument(metavar="PATH", help="Adapters (folder or weights file), or folders of them.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Recursive = Annotated[bool, typer.Option("--recursive", help="Also look for adapters inside adapters' folders.")]
+Recursive = Annotated[bool, typer.Option("--recursive", help="Also read checkpoint-N inside adapters' folders.")]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out adapters that cannot be read, with a warning that names each.")
 ]

@@ -11,39 +11,46 @@ from ..adapters import Adapter
 from ..errors import TaskvecError
 from .adapterhub import ADAPTERHUB
 from .diffusers import DIFFUSERS
-from .foreign import FOREIGN, Foreign, NoFormat, no_adapter
-from .format import Dora, Format, Location, ReadOptions
+from .foreign import FOREIGN, Closed, Foreign, NoFormat, no_adapter
+from .format import Dora, Format, Location, PassedOver, ReadOptions
 from .gguf import GGUF
 from .kohya import KOHYA
 from .mlx import MLX
 from .peft import CONFIG, WEIGHTS, Peft
-from .reading.files import file_errors, member, read_json
+from .reading.files import member, read_json
 from .reading.names import WEIGHTS as SUFFIXES
 from .reading.names import tensor_names
 from .single import SingleFile
 from .torchtune import TORCHTUNE
 from .xlabs import XLABS
 
-__all__ = ["SINGLE", "Dora", "Format", "Location", "ReadOptions", "discover", "no_adapter", "read"]
+__all__ = ["SINGLE", "Dora", "Format", "Location", "PassedOver", "ReadOptions", "discover", "no_adapter", "read"]
 
 PEFT = Peft()
 # formats of one file, asked in this order; the last names what is not read
 SINGLE: tuple[SingleFile | Foreign, ...] = (KOHYA, DIFFUSERS, XLABS, GGUF, TORCHTUNE, MLX, ADAPTERHUB, FOREIGN)
+WHOLE = (*WEIGHTS, *(f"{name}.index.json" for name in WEIGHTS))  # each stands for the whole of a PEFT adapter
+BESIDE = "it lies beside a PEFT adapter, which is read"
+NONE = "no adapter that can be told from its tensors' names"
 CHECKPOINT = re.compile(r"\d+_(adapters\.safetensors)$")  # mlx-lm's, beside the last one
 
 
-def discover(path: Path) -> tuple[list[Location], list[Path]]:
-    """The adapters at ``path``, a folder or a file, and weights files in the folder that are none.
+def discover(path: Path) -> tuple[list[Location], list[PassedOver]]:
+    """The adapters at ``path``, a folder or a file, and what in the folder was passed over.
 
     A folder of PEFT is one adapter; in any other each file whose tensors' names a format knows is one. A file given
-    is read whatever its name.
+    is read whatever its name. Nothing that lies in a folder is an error: what cannot be read is passed over too, and a
+    folder that cannot be entered is a location that says so when it is read.
     """
-    with file_errors(path):
-        if path.is_dir():
+    if os.path.isdir(path):
+        try:
+            os.stat(os.path.join(path, "."))  # may be entered
             return _in_folder(path)
-        if path.name in WEIGHTS:
-            return PEFT.discover(path), []
-        return _in_file(path), []
+        except OSError as error:
+            return [Location(str(path), path, path, Closed(error.strerror or str(error)))], []
+    if path.name in WEIGHTS:
+        return PEFT.discover(path), []
+    return _in_file(path), []
 
 
 def read(location: Location, options: ReadOptions) -> list[Adapter]:
@@ -65,23 +72,26 @@ def _in_file(path: Path) -> list[Location]:
     return [Location(str(path), path, path, format or NoFormat())]
 
 
-def _in_folder(folder: Path) -> tuple[list[Location], list[Path]]:
-    if any(os.path.lexists(folder / name) for name in WEIGHTS):
-        return PEFT.discover(folder), []
+def _in_folder(folder: Path) -> tuple[list[Location], list[PassedOver]]:
     with os.scandir(folder) as scan:
         entries = sorted(scan, key=lambda entry: entry.name)
     files = [Path(entry.path) for entry in entries if entry.name.endswith(SUFFIXES) and not entry.name.startswith(".")]
+    if any(os.path.lexists(folder / name) for name in WHOLE):
+        return PEFT.discover(folder), [PassedOver(file, BESIDE) for file in files if _may_be_another(file)]
     beside_peft = bool(files) and _beside_peft(folder)
     found: list[tuple[Path, SingleFile | Foreign]] = []
     passed_over = []
     for file in files:
         try:
             format = _format_of(tensor_names(member(folder, file.name) or file), beside_peft)
-        except TaskvecError:
-            format = None
+        except TaskvecError as error:
+            passed_over.append(PassedOver(file, error.what))
+            continue
         earlier = CHECKPOINT.match(file.name)
-        if format is None or (earlier and os.path.lexists(folder / earlier[1])):
-            passed_over.append(file)
+        if format is None:
+            passed_over.append(PassedOver(file, NONE))
+        elif earlier and os.path.lexists(folder / earlier[1]):
+            passed_over.append(PassedOver(file, f"an earlier state of {earlier[1]}"))
         else:
             found.append((file, format))
     if not found and os.path.lexists(folder / CONFIG):
@@ -89,6 +99,11 @@ def _in_folder(folder: Path) -> tuple[list[Location], list[Path]]:
     alone = len(found) == 1 and not any(entry.is_dir(follow_symlinks=False) for entry in entries)
     places = [(folder if alone else file, file, format) for file, format in found]
     return [Location(str(path), path, file, format) for path, file, format in places], passed_over
+
+
+def _may_be_another(file: Path) -> bool:
+    """Whether a file beside PEFT's may be another adapter, and not the state of a trainer."""
+    return file.suffix in (".safetensors", ".npz", ".gguf") and not file.name.startswith("adapter_model")
 
 
 def _format_of(names: Set[str], beside_peft: bool) -> SingleFile | Foreign | None:

@@ -86,6 +86,23 @@ class NoFormat:
         raise no_adapter(location.path)
 
 
+@dataclass(frozen=True)
+class Closed:
+    """A folder that may not be entered: what is in it is not known, and not left out in silence."""
+
+    reason: str
+    name: str = "unknown"
+
+    def discover(self, path: Path) -> list[Location]:
+        """Nothing: the registry finds such folders."""
+        return []
+
+    def read(self, location: Location, options: ReadOptions) -> NoReturn:
+        """Raise, with the system's reason."""
+        fix = "change its permissions, or leave it out with --skip-bad"
+        raise TaskvecError(f"is a folder that cannot be read ({self.reason})", where=location.path, fix=fix)
+
+
 def no_adapter(path: Path) -> TaskvecError:
     """The error for a path at which no format finds anything."""
     fix = "give a folder with adapter_config.json and adapter_model.safetensors, or the weights file of an adapter"

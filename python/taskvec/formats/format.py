@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ..adapters import Adapter
 from ..errors import TaskvecError
@@ -35,6 +35,13 @@ class Location:
     path: Path  # its folder, or its weights file
     file: Path  # the file that stands for it: two locations of one file are one adapter
     format: Format
+
+
+class PassedOver(NamedTuple):
+    """What was found beside or below adapters and not read, and why."""
+
+    path: Path
+    reason: str
 
 
 class Format(Protocol):
