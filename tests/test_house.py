@@ -39,6 +39,7 @@ OTHERS = {
     "pandas": {"queries", "reports"},
     "rich": {"progress", "reports", "cli"},
     "safetensors": {"formats"},
+    "scipy": {"chance", "queries"},
     "taskvec_bench": {"cli"},
     "taskvec_kernels": {"sweeps", "inspect", "env"},
     "torch": {"formats", "sweeps", "inspect", "env"},

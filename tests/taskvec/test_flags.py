@@ -1,0 +1,70 @@
+"""What is to be known of a pair before its numbers are read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from taskvec import load_zoo, sweep
+from taskvec.queries.flags import FLAGS, adapter_flags, meaning, pair_flags, shared_start
+
+NAN = np.nan
+PLAIN = {
+    "overlap_u": np.array([0.1, 0.2]),
+    "overlap_v": np.array([0.1, 0.2]),
+    "cosine": np.array([0.3, 0.4]),
+    "norms": (np.array([1.0, 2.0]), np.array([3.0, 4.0])),
+    "ranks": (np.array([8, 8]), np.array([8, 8])),
+}
+
+
+@pytest.mark.parametrize(
+    ("norm", "participation", "start", "expected"),
+    [
+        ([1, 2], [3, 4], None, ()),
+        ([0, 0], [NAN, NAN], None, ("zero",)),
+        ([NAN, 0, 1], [NAN, NAN, 2], None, ("partly zero",)),
+        ([1, 1, 1], [1.05, 1.0, 5], None, ("rank 1",)),
+        ([1, 1], [2, 2], "pissa", ("pissa",)),
+    ],
+)
+def test_of_an_adapter(norm, participation, start, expected) -> None:
+    assert adapter_flags(np.array(norm, float), np.array(participation, float), start) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, ()),
+        ({"overlap_v": np.array([0.9, 0.95])}, ("shared start",)),
+        ({"overlap_u": np.array([0.9, 0.95])}, ("shared start",)),
+        ({"overlap_u": np.array([0.9, 0.9]), "overlap_v": np.array([0.9, 0.95])}, ()),
+        ({"cosine": np.array([1.0, 1 - 1e-7]), "norms": (np.array([1.0, 2.0]),) * 2}, ("identical",)),
+        ({"cosine": np.ones(2)}, ()),  # one is a multiple of the other
+        ({"same_digest": True}, ("identical",)),
+        ({"cosine": np.full(2, NAN), "overlap_u": np.full(2, NAN), "overlap_v": np.full(2, NAN)}, ()),
+        ({"ranks": (np.array([8, 4]), np.array([8, 8]))}, ("unequal ranks",)),
+        ({"ranks": (np.array([8, 0]), np.array([8, 8]))}, ()),  # zero is a flag of its own
+    ],
+)
+def test_of_a_pair(change, expected) -> None:
+    assert pair_flags((), (), **PLAIN | change) == expected
+
+
+def test_those_of_its_adapters_say_whose_they_are() -> None:
+    found = pair_flags(("zero",), ("rank 1",), **PLAIN)
+    assert found == ("source zero", "target rank 1")
+    assert [meaning(flag) for flag in found] == [FLAGS["zero"], FLAGS["rank 1"]]
+
+
+def test_pairs_of_different_authors_that_share_a_start(real_adapters) -> None:
+    dataset = sweep(load_zoo([real_adapters / "gpt2"]), metrics=["rec", "overlap_u", "overlap_v"])
+    names = dataset["source"].values
+    u, v = dataset["overlap_u"].values, dataset["overlap_v"].values
+    pairs = [(i, j) for i in range(len(names)) for j in range(i)]
+    found = {frozenset(names[[i, j]].tolist()) for i, j in pairs if shared_start(u[:, i, j], v[:, i, j])}
+    assert found == {
+        frozenset({"deepbiolab-peft_model", "laziestcactus-mathlora-model"}),
+        frozenset({"parikshit-06-adapters-medical", "parikshit-06-adapters-sports"}),
+        frozenset({"stathopoan-lora_model", "ybriz-peft_model"}),
+    }
