@@ -75,6 +75,10 @@ class Recipe:
 
     def _misfit(self, shapes: list[tuple[int, ...]]) -> TaskvecError:
         got = " and ".join(f"{name} {by(shape)}" for name, shape in sorted(zip(self.names, shapes, strict=True)))
+        if any(0 in shape for shape in shapes):
+            what = "has empty tensors: it was saved from one part of a sharded model (ZeRO-3, FSDP), not gathered"
+            fix = "gather the weights, then save (ZeRO-3: stage3_gather_16bit_weights_on_model_save)"
+            raise TaskvecError(what, where=self.file.path, got=got, fix=fix)
         what = "has tensors of one module that do not fit"
         return TaskvecError(what, where=self.file.path, got=got, expected=self.expected, fix=SAVE_AGAIN)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 from ...adapters import LeftOut
@@ -12,19 +12,39 @@ from ..algebra import lora
 from ..recipe import Recipe
 from .keys import plain_path
 from .method import Contents, Found
-from .patterns import first_matches
+from .patterns import all_matches
 from .scale import scales
 
 MOST_EXPERTS = 4096
 # parameters of a module in the order in which transformers registers them
 ORDER = ("gate_up_proj", "gate_proj", "w1", "up_proj", "w3", "down_proj", "w2")
+STACKED = "a stack of experts in one tensor, whose layout no client of PEFT defines"
 UNNAMED = "factors of one of several bare parameters (target_parameters): which one cannot be told from the file"
 EXPECTED = "A (r·E, n) and B (m, r·E) of E experts of rank r"
 
 
-def is_parameter(path: str, target_parameters: tuple[str, ...]) -> bool:
-    """Whether the factors at ``path`` are those of a bare parameter, which PEFT wraps in layers of ``.base_layer``."""
-    return path.endswith(".base_layer") or bool(_of_module(plain_path(path), target_parameters))
+def parameters_among(contents: Contents, paths: Collection[str]) -> set[str]:
+    """Which of the paths hold factors of bare parameters, which PEFT wraps in layers of ``.base_layer``.
+
+    Told by ``target_parameters``, by such layers in the file, and by the name ``experts``, as configs that other tools
+    wrote do not say it.
+    """
+    config = contents.config
+    wanted = config.document.get("target_modules")
+    modules = wanted if isinstance(wanted, list) else []
+    parameters = config.names("target_parameters")
+    owned = tuple(name for name in parameters if "." in name)
+    layered = {plain_path(path) for path in paths if path.endswith(".base_layer")}
+
+    def is_parameter(path: str) -> bool:
+        plain = plain_path(path)
+        if plain in layered or _of_module(plain, owned):
+            return True
+        if not modules or any(f".{plain}".endswith(f".{name}") for name in modules):
+            return False
+        return len(owned) < len(parameters) or plain.rpartition(".")[2] == "experts"
+
+    return {path for path in paths if is_parameter(path)}
 
 
 def expert_modules(
@@ -51,9 +71,10 @@ def _experts(
     # patterns are written for MODULE.PARAMETER
     of_pattern = [f"{plain_path(path)}.{named[path]}" for path in pairs]
     rank_pattern = config.ranks("rank_pattern")
-    keys = first_matches(list(rank_pattern), of_pattern, config.path)
+    keys = all_matches(list(rank_pattern), of_pattern, config.path)
     ranks: dict[str, int | None] = {
-        path: config.rank("r") if key is None else rank_pattern[key] for path, key in zip(of_pattern, keys, strict=True)
+        path: rank_pattern[found[0]] if found else config.rank("r")
+        for path, found in zip(of_pattern, keys, strict=True)
     }
     scale_of = scales(config, ranks, "lora_alpha", root=config.flag("use_rslora"))
     for pair, parameter in zip(pairs.values(), of_pattern, strict=True):

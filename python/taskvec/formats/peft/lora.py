@@ -13,7 +13,7 @@ from ...errors import TaskvecError, printable
 from ..algebra import lora
 from ..recipe import SAVE_AGAIN, Recipe, check_values
 from .config import PeftConfig
-from .experts import expert_modules, is_parameter
+from .experts import STACKED, expert_modules, parameters_among
 from .keys import ModuleTensors, plain_path
 from .method import Contents, Found, Method, names
 from .refused import NEEDS_BASE
@@ -33,8 +33,10 @@ def read(contents: Contents) -> Iterator[Found | list[LeftOut]]:
     config, file = contents.config, contents.file
     notes = _check(contents)
     pairs = {module.path: _pair(contents, module) for module in contents.modules}
-    paths = [module.path for module in contents.modules]
-    parameters = [path for path in paths if is_parameter(path, config.names("target_parameters"))]
+    stacked = [path for path in pairs if _is_stack(contents, path, pairs[path])]
+    yield [LeftOut(name, STACKED) for path in stacked for name in pairs.pop(path)]
+    paths = list(pairs)
+    parameters = parameters_among(contents, paths)
     recipes = {path: _recipe(contents, path, *pairs[path]) for path in paths if path not in parameters}
     ranks = {path: _rank(contents, recipe) for path, recipe in recipes.items()}
     scale_of = scales(config, ranks, "lora_alpha", root=config.flag("use_rslora"), tensors=contents.alphas())
@@ -48,7 +50,7 @@ def read(contents: Contents) -> Iterator[Found | list[LeftOut]]:
             if isinstance(recipe.combine, partial) and recipe.combine.func is lora.repeated_inputs:
                 warnings = (*warnings, *_grouped_warning(contents, path, pairs))
             yield Found(path, recipe, scale, warnings)
-    yield from expert_modules(contents, {path: pairs[path] for path in parameters}, notes)
+    yield from expert_modules(contents, {path: pairs[path] for path in paths if path in parameters}, notes)
 
 
 def _check(contents: Contents) -> tuple[str, ...]:
@@ -88,6 +90,11 @@ def _pair(contents: Contents, module: ModuleTensors) -> tuple[str, str]:
     missing = {"A": f"{role[:-1]}B", "B": f"{role[:-1]}A"}.get(role[-1], "lora_A and lora_B")
     what = f"has {name} but no {missing} of that module"
     raise TaskvecError(what, where=contents.file.path, fix=SAVE_AGAIN)
+
+
+def _is_stack(contents: Contents, path: str, pair: tuple[str, str]) -> bool:
+    """Whether the factors are those of all experts, one after the other; kernels have three dimensions too."""
+    return "experts" in path.split(".") and all(len(contents.shape(name)) == 3 for name in pair)
 
 
 def _recipe(contents: Contents, path: str, b_name: str, a_name: str) -> Recipe:

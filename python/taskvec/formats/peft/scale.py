@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from .config import PeftConfig
-from .patterns import first_matches
+from .patterns import all_matches
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,31 @@ def scales(
     keys = [path.split(".base_layer.")[0] for path in paths]
     rank, rank_pattern = config.rank("r"), config.ranks("rank_pattern")
     all_alpha, alpha_pattern = config.number(alpha), config.numbers("alpha_pattern")
-    rank_keys = first_matches(list(rank_pattern), keys, config.path)
-    alpha_keys = first_matches(list(alpha_pattern), keys, config.path)
+    rank_keys = all_matches(list(rank_pattern), keys, config.path)
+    alpha_keys = all_matches(list(alpha_pattern), keys, config.path)
     found = {}
-    for path, rank_key, alpha_key in zip(paths, rank_keys, alpha_keys, strict=True):
-        expected = rank if rank_key is None else rank_pattern[rank_key]
-        value, source = (all_alpha, "alpha") if alpha_key is None else (alpha_pattern[alpha_key], "alpha_pattern")
+    for path, of_rank, of_alpha in zip(paths, rank_keys, alpha_keys, strict=True):
+        expected = rank_pattern[of_rank[0]] if of_rank else rank
+        value, source = (alpha_pattern[of_alpha[0]], "alpha_pattern") if of_alpha else (all_alpha, "alpha")
+        warnings = several("alpha_pattern", of_alpha, alpha_pattern)
         if tensors and path in tensors:
-            value, source = tensors[path], "alpha tensor"
+            value, source, warnings = tensors[path], "alpha tensor", ()
         expected += config.count(beside) if beside else 0
-        found[path] = _scale(value, source, ranks[path], expected, root, config.path.name)
+        scale = _scale(value, source, ranks[path], expected, root, config.path.name)
+        found[path] = replace(scale, warnings=(*scale.warnings, *warnings))
     return found
+
+
+def several(field: str, keys: Sequence[str], values: Mapping[str, float]) -> tuple[str, ...]:
+    """A warning where several keys of a pattern match a module and differ: sorted ones do not tell which counted."""
+    if list(values) != sorted(values):
+        return ()
+    used = values[keys[0]] if keys else None
+    other = next((key for key in keys if values[key] != used), None)
+    if other is None:
+        return ()
+    says = f"{field} matches it by {keys[0]!r} ({used:g}) and by {other!r} ({values[other]:g})"
+    return (f"{says}: the first is taken, but PEFT sorts them when it saves, and may have trained with the other",)
 
 
 def _scale(alpha: float, source: str, rank: int | None, expected: int, root: bool, config: str) -> Scale:
