@@ -19,7 +19,7 @@ import taskvec_kernels
 ROOT = Path(__file__).parent.parent / "python/taskvec"
 # lowest first: a module imports from the layers below it, and from its own package
 LAYERS = (
-    ("errors", "documents", "progress", "version"),
+    ("errors", "documents", "paths", "progress", "version"),
     ("adapters", "chance", "results"),
     ("formats",),
     ("sources",),

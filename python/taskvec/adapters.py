@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from .paths import layer_and_kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,14 +49,13 @@ class Module:
 
     @property
     def layer(self) -> int | None:
-        """Number of the layer in the path (the first all-digit part), None without one."""
-        return next((int(part) for part in self.path.split(".") if part.isdecimal()), None)
+        """Number of the layer in the path, None without one: ``paths.layer_and_kind``."""
+        return layer_and_kind(self.path)[0]
 
     @property
     def kind(self) -> str:
-        """Last part of the path, without the number of an expert: q_proj, c_attn, ..."""
-        last = self.path.rsplit(".", 1)[-1]
-        return re.sub(r"\[[0-9]+\]$", "", last) or last
+        """What the module is in its layer: self_attn.q_proj, attn.c_proj, mlp.c_proj, ..."""
+        return layer_and_kind(self.path)[1]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..adapters import Adapter, LeftOut, Module
 from ..errors import TaskvecError
+from ..paths import unwrapped
 from .format import Location, ReadOptions
 from .peft.refused import NEEDS_BASE
 from .reading.archives import open_weights
@@ -82,15 +83,15 @@ def _modules(pieces: Sequence[Piece]) -> dict[str, Module]:
     checked: set[str] = set()
     modules: dict[str, Module] = {}
     for piece in sorted(pieces, key=lambda piece: piece.path):
-        recipe = piece.recipe
-        if piece.path in modules:
-            raise TaskvecError(f"has two updates of {piece.path}", where=recipe.file.path, fix=SAVE_AGAIN)
+        recipe, path = piece.recipe, unwrapped(piece.path)
+        if path in modules:
+            raise TaskvecError(f"has two updates of {path}", where=recipe.file.path, fix=SAVE_AGAIN)
         shape, rank = recipe.outline()
         for name in set(recipe.names) - checked:
             check_values(recipe.file, name)
             checked.add(name)
         scale, source = recipe.scale, piece.scale_source
-        modules[piece.path] = Module(piece.path, shape, rank, piece.alpha, scale, source, recipe, piece.warnings)
+        modules[path] = Module(path, shape, rank, piece.alpha, scale, source, recipe, piece.warnings)
     return modules
 
 

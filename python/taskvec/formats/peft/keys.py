@@ -8,10 +8,9 @@ from pathlib import Path
 
 from ...adapters import LeftOut
 from ...errors import TaskvecError
+from ...paths import unwrapped
 from .method import Method
 
-# parts of a path that other libraries put around modules
-WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 # tensors that other tools put beside PEFT's factors
 BESIDE = {"alpha": "alpha", "dora_scale": "lora_magnitude_vector"}
 
@@ -61,7 +60,7 @@ def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
             raise _unknown(name, where)
     for name in beside:
         path, _, last = name.removesuffix(".weight").rpartition(".")
-        module = modules.get(module_path(path))
+        module = modules.get(unwrapped(path))
         if module is not None and last in BESIDE:
             if BESIDE[last] not in method.roles:
                 raise _unknown(name, where)
@@ -69,14 +68,6 @@ def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
         else:
             left_out.append(LeftOut(name, _reason(name)))
     return Sorted([modules[path] for path in sorted(modules)], shared, left_out)
-
-
-def module_path(path: str) -> str:
-    """The path without what PEFT, torch.compile, DDP, FSDP and checkpointing put around modules; with .base_layer."""
-    text = ".".join(part for part in path.split(".") if part not in WRAPPERS)
-    while (stripped := text.removeprefix("base_model.model.").removeprefix("module.")) != text:
-        text = stripped
-    return text.replace(".base_model.model.", ".")
 
 
 def plain_path(path: str) -> str:
@@ -101,11 +92,11 @@ def _split(name: str, method: Method) -> _Key | None:
         strange = next((part for part in parts[1:] if part.startswith(method.prefix)), None)
         if strange is None:
             return None
-        return _Key(module_path(".".join(parts[: parts.index(strange)])), strange, is_bias=False)
+        return _Key(unwrapped(".".join(parts[: parts.index(strange)])), strange, is_bias=False)
     role = parts[at]
     if role in method.numbered:
         role = f"{role}.{parts[-1]}"
-    return _Key(module_path(".".join(parts[:at])), role, is_bias=parts[-1] == "bias" and at < len(parts) - 1)
+    return _Key(unwrapped(".".join(parts[:at])), role, is_bias=parts[-1] == "bias" and at < len(parts) - 1)
 
 
 def _put(names: dict[str, str], role: str, name: str, where: Path) -> None:
