@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the network for a path that is not there
+
 
 @pytest.fixture(scope="session")
 def real_adapters() -> Path:

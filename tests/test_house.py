@@ -20,8 +20,9 @@ ROOT = Path(__file__).parent.parent / "python/taskvec"
 # lowest first: a module imports from the layers below it, and from its own package
 LAYERS = (
     ("errors", "documents", "paths", "progress", "version"),
-    ("adapters", "chance", "results"),
+    ("adapters", "chance", "hub", "results"),
     ("formats",),
+    ("naming",),
     ("sources",),
     ("zoo",),
     ("sweeps",),
@@ -34,6 +35,7 @@ LAYERS = (
 NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), ("reports", "env")}
 # packages of other people, and ours below: who may import them
 OTHERS = {
+    "huggingface_hub": {"hub"},
     "matplotlib": {"reports"},
     "numpy": {"chance", "formats", "sweeps", "queries", "reports"},
     "pandas": {"queries", "reports"},
@@ -42,7 +44,7 @@ OTHERS = {
     "scipy": {"chance", "queries"},
     "taskvec_bench": {"cli"},
     "taskvec_kernels": {"sweeps", "inspect", "env"},
-    "torch": {"formats", "sweeps", "inspect", "env"},
+    "torch": {"formats", "naming", "sweeps", "inspect", "env"},
     "typer": {"cli"},
     "xarray": {"sweeps", "queries"},
     "zarr": {"sweeps"},

@@ -13,6 +13,7 @@ from pathlib import Path
 from .adapters import Adapter
 from .errors import TaskvecError, printable
 from .formats import Dora, Location, PassedOver, ReadOptions, discover, no_adapter, read
+from .hub import local
 
 STATE = re.compile(r"checkpoint-\d+$")  # what transformers' Trainer calls a state of the training
 EARLIER = "a state of the training of the adapter above it; --recursive reads it too"
@@ -26,14 +27,15 @@ def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "ref
     Every factor is read once to look for NaN and Inf, and every file once to hash it.
 
     Args:
-        path: an adapter's folder, or its weights file with the config next to it.
+        path: an adapter's folder, its weights file with the config next to it, or an id of the Hugging Face Hub
+            (``org/name``, ``org/name@revision``, ``hf://org/name/folder``).
         name: what to call it; the path as given if None.
         dora: "refuse" a DoRA adapter, whose update is more than B·A, or take its "low-rank" part with a warning.
 
     Raises:
         TaskvecError: anything that is wrong with the files, in one line with the fix.
     """
-    path = Path(path)
+    typed, path = path, local(path, one=True)
     options = ReadOptions(dora)
     found, passed_over = discover(existing(path))
     if not found:
@@ -41,26 +43,27 @@ def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "ref
     if len(found) > 1:
         got = _some([at.file for at in found])
         raise TaskvecError(f"holds {len(found)} adapters", where=path, got=got, fix="give the file of one of them")
-    (adapter,) = read(replace(found[0], name=printable(str(path) if name is None else name)), options)
+    (adapter,) = read(replace(found[0], name=printable(str(typed) if name is None else name)), options)
     return adapter
 
 
 def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Location, ...], tuple[str, ...]]:
     """The adapters at and below ``paths``, in the order given and by name within a folder, and warnings.
 
-    A path is an adapter's folder, its weights file, or a folder of them. Adapters inside an adapter's folder are found
-    too, but a trainer's checkpoints of it (``checkpoint-100``) only if ``recursive``; files in a folder that are one
-    adapter each are all found. What is passed over is named in a warning. Hidden folders are not searched and symbolic
-    links to folders not followed.
+    A path is an adapter's folder, its weights file, a folder of them, or an id of the Hugging Face Hub. Adapters inside
+    an adapter's folder are found too, but a trainer's checkpoints of it (``checkpoint-100``) only if ``recursive``;
+    files in a folder that are one adapter each are all found. What is passed over is named in a warning. Hidden folders
+    are not searched and symbolic links to folders not followed.
 
     Raises:
         TaskvecError: a path with no adapter, or one adapter reached twice.
     """
     locations: list[Location] = []
     warnings: list[str] = []
-    for given in map(Path, paths):
+    for typed in map(Path, paths):
+        given = local(typed)
         found, passed_over = _search(given, recursive)
-        locations += [replace(at, name=_proposed(given, at)) for at in found]
+        locations += [replace(at, name=str(typed) if at.path == given else _proposed(given, at)) for at in found]
         warnings += _told(passed_over)
     if not locations:
         raise TaskvecError("no path given", fix="give an adapter's folder or a folder of adapters")
@@ -136,8 +139,6 @@ def _search(path: Path, recursive: bool) -> tuple[list[Location], list[PassedOve
 
 def _proposed(given: Path, at: Location) -> str:
     """The name of an adapter: its path below the folder that was given, a file's without suffix, or as given."""
-    if at.path == given:
-        return str(given)
     below = at.path.relative_to(given)
     return (below.with_suffix("") if at.path == at.file else below).as_posix()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from .adapters import Adapter
 from .errors import TaskvecError
 from .formats import Dora, ReadOptions, read
+from .naming.align import align, no_common_module
 from .progress import Mode, progress_bar
 from .sources import find, load_adapter
 
@@ -42,7 +43,7 @@ def load_zoo(
     dora: Dora = "refuse",
     progress: Mode | None = None,
 ) -> Zoo:
-    """Read the adapters at and below ``paths`` and check that they can be compared.
+    """Read the adapters at and below ``paths``, under one spelling of their modules, and check that some are alike.
 
     Args:
         paths: adapters and folders of adapters, as ``sources.find`` takes them.
@@ -52,11 +53,12 @@ def load_zoo(
         progress: "auto", "json" or "off" (None).
 
     Raises:
-        TaskvecError: a bad path or adapter.
+        TaskvecError: a bad path or adapter; several adapters of which no two have a module in common.
     """
     zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
-    check(zoo.adapters)
-    return Zoo(zoo.adapters, zoo.skipped, (*zoo.warnings, *_comparability(zoo.adapters)))
+    adapters, renamed = align(zoo.adapters)
+    check(adapters)
+    return Zoo(adapters, zoo.skipped, (*zoo.warnings, *renamed, *_comparability(adapters)))
 
 
 def read_adapters(
@@ -96,7 +98,8 @@ def as_zoo(given: Zoo | str | Path | Sequence[Adapter | str | Path]) -> Zoo:
     paths = [item for item in given if isinstance(item, str | Path)]
     if paths and len(paths) == len(given):
         return load_zoo(paths)
-    return Zoo(tuple(map(as_adapter, given)))
+    adapters, renamed = align(tuple(map(as_adapter, given)))
+    return Zoo(adapters, warnings=renamed)
 
 
 def as_adapter(given: Adapter | str | Path) -> Adapter:
@@ -104,13 +107,27 @@ def as_adapter(given: Adapter | str | Path) -> Adapter:
     return given if isinstance(given, Adapter) else load_adapter(given)
 
 
+def as_pair(a: Adapter | str | Path, b: Adapter | str | Path) -> tuple[Adapter, Adapter, tuple[str, ...]]:
+    """Two adapters under one spelling of their modules, and what was renamed.
+
+    Raises:
+        TaskvecError: a path that cannot be read, or no module in common.
+    """
+    (first, second), renamed = align((as_adapter(a), as_adapter(b)))
+    if _sites(first).isdisjoint(_sites(second)):
+        raise no_common_module([first, second])
+    return first, second, renamed
+
+
 def check(adapters: Sequence[Adapter]) -> None:
-    """TaskvecError for no adapter at all, or a name that comes twice."""
+    """TaskvecError for no adapter at all, a name that comes twice, or several without any module in common."""
     if not adapters:
         raise TaskvecError("no adapters", fix="give at least one")
     name, count = Counter(adapter.name for adapter in adapters).most_common(1)[0]
     if count > 1:
         raise TaskvecError(f"two adapters have the name {name!r}", fix="give each its own name")
+    if len(adapters) > 1 and len(groups(adapters)) == len(adapters):
+        raise no_common_module(adapters)
 
 
 def module_paths(adapters: Sequence[Adapter]) -> list[str]:

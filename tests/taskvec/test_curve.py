@@ -107,6 +107,6 @@ def test_bad_input(pair, adapter) -> None:
     ):
         with pytest.raises(TaskvecError, match=word):
             lambda_path(*pair, **options)
-    with pytest.raises(TaskvecError, match="share no module"):
+    with pytest.raises(TaskvecError, match="no module in common"):
         lambda_path(pair[0], adapter("other", {"y": (4, 4, 1)}))
     assert math.isnan(lambda_path(*pair, [1.0]).curves[0].points[0].exact["entropy_projected"])

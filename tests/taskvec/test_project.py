@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from taskvec import project, sweep
+from taskvec import TaskvecError, project, sweep
 from taskvec.chance import rec_chance
 from taskvec.reports.tables import projection_table
 from taskvec.sweeps.pair import VALUES
@@ -97,12 +97,9 @@ def test_on_itself_everything_is_included(pair) -> None:
     assert not result.skipped
 
 
-def test_without_a_common_module_all_is_nan(adapter) -> None:
-    result = project(adapter("a", {"x": (4, 4, 1)}), adapter("b", {"y": (4, 4, 1)}))
-    assert result.modules == () and math.isnan(result.rec_z) and math.isnan(result.mean["rec"])
-    assert set(result.used.values()) == {0}
-    document = result.to_dict()
-    assert document["rec_z"] is None and document["mean"]["rec"] is None
+def test_without_a_common_module_is_an_error(adapter) -> None:
+    with pytest.raises(TaskvecError, match=r"a and b have no module in common, got for example x and y"):
+        project(adapter("a", {"x": (4, 4, 1)}), adapter("b", {"y": (4, 4, 1)}))
 
 
 def test_the_document_is_strict_json_with_null_for_nan(pair) -> None:

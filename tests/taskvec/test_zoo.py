@@ -61,8 +61,16 @@ def test_adapters_that_share_no_module_are_counted() -> None:
     write_adapter(Path("zoo/c"), pairs("other.q"))
     write_adapter(Path("zoo/d"), pairs("another.q"))
     assert load_zoo("zoo").warnings == (
+        "d: not matched: q is under 'another' in one and under 'other' in the other",
         "2 of 4 adapters share no module with any other (c, d): all their pairs are NaN",
     )
+
+
+def test_several_adapters_without_any_common_module_are_an_error() -> None:
+    for name in ("a", "b", "c"):
+        write_adapter(Path("zoo") / name, pairs(f"{name}.q", m=4 + ord(name)))
+    with pytest.raises(TaskvecError, match="no two of the 3 adapters have a module in common"):
+        load_zoo("zoo")
 
 
 def test_warnings_name_the_adapter() -> None:

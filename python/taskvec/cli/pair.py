@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 def load_pair(source: Path, target: Path, dora: Dora) -> tuple[Adapter, Adapter]:
-    """Both adapters; their warnings go to stderr."""
+    """Both adapters; their warnings go to stderr; TaskvecError for no module in common."""
     from ..sources import load_adapter
+    from ..zoo import as_pair
 
     a, b = (load_adapter(path, dora=dora) for path in (source, target))
     for adapter in (a, b):
@@ -21,4 +22,6 @@ def load_pair(source: Path, target: Path, dora: Dora) -> tuple[Adapter, Adapter]
     if a.base_model and b.base_model and a.base_model != b.base_model:
         names = f"{a.base_model} and {b.base_model}"
         warn([f"two base models are named ({names}); modules of one path and shape are compared"])
+    a, b, renamed = as_pair(a, b)
+    warn(renamed)
     return a, b

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import AsJson, Backend, Dora, Precision, console, print_json, warn
+from .common import AsJson, Backend, Dora, Precision, console, print_json
 from .pair import load_pair
 from .solver import Lambda, Seed, solver_options
 
@@ -34,8 +34,6 @@ def project(
     solver = make_solver(lam=lam, seed=seed, **settings)
     a, b = load_pair(source, target, dora)
     results = projections(a, b, solver, precision=precision, backend=backend)
-    if not results[0].modules:
-        warn(["the two share no module: there is nothing to compare"])
     if as_json:
         documents = [result.to_dict() for result in results]
         print_json(documents[0] if len(documents) == 1 else {"results": documents})

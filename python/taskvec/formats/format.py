@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from ..adapters import Adapter
 from ..errors import TaskvecError
+from .heads import Heads
 
 Dora = Literal["refuse", "low-rank"]
 
@@ -18,9 +19,12 @@ class ReadOptions:
 
     Args:
         dora: "refuse" a DoRA adapter, whose update is not B·A, or take its "low-rank" part with a warning.
+        heads: of the base model, which files in Meta's rotary order and fused projections need; None: from the base
+            model's config.json, where it is on this machine.
     """
 
     dora: Dora = "refuse"
+    heads: Heads | None = None
 
     def __post_init__(self) -> None:
         if self.dora not in ("refuse", "low-rank"):

@@ -49,9 +49,9 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
         notes = dora_notes("magnitude" in names or document.get("fine_tune_type") == "dora", file.path, options)
         left_out += [LeftOut(names["magnitude"], note) for note in notes if "magnitude" in names]
         pair = needed(file, names, "lora_b", "lora_a")
-        experts = _experts(file, pair)
+        experts = expert_count(file, pair)
         for e in range(experts or 1):
-            combine = transposed if experts is None else partial(expert, e=e)
+            combine = transposed if experts is None else partial(one_expert, e=e)
             recipe = Recipe(file, pair, combine, scale, "a (n, r) and b (r, m), or a (E, r, n) and b (E, m, r)")
             pieces.append(Piece(path if experts is None else f"{path}[{e}]", recipe, "scale", None, notes))
     model = document.get("model")
@@ -63,7 +63,7 @@ def transposed(b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
     return b.t(), a.t()
 
 
-def expert(b: Tensor, a: Tensor, e: int) -> tuple[Tensor, Tensor]:
+def one_expert(b: Tensor, a: Tensor, e: int) -> tuple[Tensor, Tensor]:
     """b a of expert e, which are not transposed: a (E, r, n), b (E, m, r)."""
     return b[e], a[e]
 
@@ -78,7 +78,7 @@ def _scale(document: dict[str, Any], config: Path) -> float:
     raise TaskvecError("lora_parameters.scale is not usable", where=config, got=got, expected="a number", fix=FIX)
 
 
-def _experts(file: TensorFile, pair: tuple[str, ...]) -> int | None:
+def expert_count(file: TensorFile, pair: tuple[str, ...]) -> int | None:
     """Number of experts that factors of three dimensions have, None for those of two."""
     b, a = (file.shapes[name] for name in pair)
     if len(a) != 3 or len(b) != 3:

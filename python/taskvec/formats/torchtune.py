@@ -1,4 +1,7 @@
-"""Adapters of torchtune: ``lora_a.weight`` (r, n), ``lora_b.weight`` (m, r), and a config with r and lora_alpha."""
+"""Adapters of torchtune: ``lora_a.weight`` (r, n), ``lora_b.weight`` (m, r), and a config with r and lora_alpha.
+
+Rows of queries and keys, which torchtune keeps in Meta's rotary order, are turned to the usual one.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,18 @@ from collections.abc import Set
 
 from ..adapters import LeftOut
 from ..errors import TaskvecError
-from .algebra.lora import linear
 from .format import ReadOptions
+from .heads import heads_of_base
 from .peft.config import read_config
 from .peft.scale import scales
 from .reading.files import member
 from .reading.tensors import TensorFile
 from .recipe import Recipe
+from .rotary import turn
 from .single import Content, Piece, SingleFile, dora_notes, needed, put
 
 CONFIG = "adapter_config.json"
 ROLE = re.compile(r"^(.+)\.(lora_a\.weight|lora_b\.weight|magnitude)$")
-ROTARY = "rows in Meta's rotary order: not comparable with the same module of a Hugging Face adapter"
 
 
 def claims(names: Set[str], beside_peft: bool) -> bool:
@@ -27,7 +30,7 @@ def claims(names: Set[str], beside_peft: bool) -> bool:
 
 
 def content(file: TensorFile, options: ReadOptions) -> Content:
-    """lora_alpha / r · B·A, in torchtune's own order of rows."""
+    """lora_alpha / r · B·A."""
     path = member(file.path.parent, CONFIG)
     if path is None:
         what = f"is an adapter in torchtune format without {CONFIG}: its alpha, and so its scale, is in no file"
@@ -49,8 +52,10 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
         notes = dora_notes("magnitude" in names, file.path, options)
         left_out += [LeftOut(names["magnitude"], note) for note in notes]
         scale = scale_of[module]
-        recipe = Recipe(file, pairs[module], linear, scale.value, "a (r, n) and b (m, r)")
-        turned = (ROTARY,) if module.endswith((".q_proj", ".k_proj")) else ()
+        combine, turned = turn(
+            file, pairs, module, ("q_proj", "k_proj"), options.heads or heads_of_base(config.base_model)
+        )
+        recipe = Recipe(file, pairs[module], combine, scale.value, "a (r, n) and b (m, r)")
         pieces.append(Piece(module, recipe, scale.source, scale.alpha, (*scale.warnings, *notes, *turned)))
     return Content(pieces, left_out, config.base_model, (path,))
 

@@ -15,7 +15,7 @@ from ..errors import TaskvecError
 from ..progress import Mode, progress_bar
 from ..results.curve import VALUES, Curve, LambdaCurves, Point
 from ..results.projection import Projection
-from ..zoo import as_adapter
+from ..zoo import as_pair
 from .options import make_solver
 from .pair import project_both
 from .plan import match_modules
@@ -53,7 +53,7 @@ def lambda_path(
     Cost:
         One factorisation of both, and a small ``pairwise`` for each start.
     """
-    a, b = as_adapter(a), as_adapter(b)
+    a, b, _ = as_pair(a, b)
     lams = sorted(grid)
     given = Solver() if solver is None else solver
     solvers = [make_solver(lam=lams, norm=given.norm)]
@@ -63,8 +63,6 @@ def lambda_path(
         starts = range(seeds if given.random else 1)
         solvers += [replace(given, lam=solvers[0].lam, seed=seed) for seed in starts]
     shared, skipped = match_modules(a, b)
-    if not shared:
-        raise TaskvecError(f"{a.name} and {b.name} share no module", fix="there is nothing to compare")
     with progress_bar(progress, "projecting modules", len(shared) * len(solvers)) as advance:
         results = project_both(a, b, solvers, precision=precision, backend=backend, advance=advance)
     curves = []

@@ -18,7 +18,7 @@ from ..adapters import Adapter
 from ..chance import nan_mean, rec_chance, rec_z
 from ..progress import Advance
 from ..results.projection import ModuleProjection, NotCompared, Projection
-from ..zoo import as_adapter
+from ..zoo import as_pair
 from .canonical import Forms
 from .compute import Floats, compute
 from .options import Options, choose_solver
@@ -65,13 +65,14 @@ def project(
         backend: None picks.
 
     Raises:
-        TaskvecError: a path that cannot be read; an option that does not exist or fit.
+        TaskvecError: a path that cannot be read; no module in common; an option that does not exist or fit.
 
     Cost:
         One factorisation of each module of both, in batches of at most 256 MiB.
     """
     chosen = choose_solver(lam, solver)
-    found = projections(as_adapter(a), as_adapter(b), chosen, precision=precision, backend=backend)
+    first, second, _ = as_pair(a, b)
+    found = projections(first, second, chosen, precision=precision, backend=backend)
     return found if chosen.several else found[0]
 
 

@@ -1,0 +1,146 @@
+"""A zoo's adapters brought to one spelling of their modules, fused projections split where others have them split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..adapters import Adapter
+from ..errors import TaskvecError
+from ..formats.heads import Heads, heads_of_base
+from ..formats.rotary import UNTURNED
+from . import fused
+from .match import Shape, Unclear, differences, renames
+from .spelling import of_format
+
+# what a part of a fused projection is called in models that have it apart
+SIBLINGS = {
+    "q_proj": ("q", "query", "to_q", "q_lin", "wq"),
+    "k_proj": ("k", "key", "to_k", "k_lin", "wk"),
+    "v_proj": ("v", "value", "to_v", "v_lin", "wv"),
+    "gate_proj": ("w1", "gate"),
+    "up_proj": ("w3", "up"),
+}
+MOST_SHOWN = 3
+
+
+def align(adapters: Sequence[Adapter], heads: Heads | None = None) -> tuple[tuple[Adapter, ...], tuple[str, ...]]:
+    """The adapters under one spelling of their modules, and lines that say what was renamed and what is unclear.
+
+    The spelling of adapters with dotted paths and few fused modules, among them of the most adapters, stays; the
+    modules of others are renamed where exactly one fits.
+
+    Args:
+        adapters: with distinct names.
+        heads: of the base model, for fused projections.
+
+    Cost:
+        The paths of each distinct set of modules; no tensor is read.
+    """
+    sets: dict[tuple[tuple[str, Shape], ...], list[int]] = {}
+    for i, adapter in enumerate(adapters):
+        sets.setdefault(tuple((path, module.shape) for path, module in adapter.modules.items()), []).append(i)
+    if len(sets) == 1:
+        return tuple(adapters), ()
+    if len({adapter.format for adapter in adapters}) > 1:
+        adapters = [_renamed(adapter, _of_format(adapter)) for adapter in adapters]
+    order = sorted(sets.values(), key=lambda some: (*_oddity(adapters[some[0]]), -len(some), some[0]))
+    made = list(adapters)
+    known: dict[str, Shape] = {}
+    lines: list[str] = []
+    for some in order:
+        for i in some:
+            made[i], notes = _to(known, made[i], heads)
+            lines += notes if i == some[0] else []
+        for i in some:
+            known |= {path: module.shape for path, module in made[i].modules.items() if path not in known}
+    return tuple(made), tuple(lines)
+
+
+def no_common_module(adapters: Sequence[Adapter]) -> TaskvecError:
+    """The error for adapters of which no two have a module of one path and shape, with what differs in their paths."""
+    first, second = adapters[:2]
+    found = differences(shapes(first), shapes(second))
+    some = f"{first.name} and {second.name}" if len(adapters) == 2 else f"no two of the {len(adapters)} adapters"
+    what = f"{some} have {'no' if len(adapters) == 2 else 'a'} module in common"
+    paths = [next(iter(adapter.modules)) for adapter in (first, second)]
+    got = str(found[0]) if found else f"for example {paths[0]} and {paths[1]}"
+    return TaskvecError(what, got=got, fix="compare adapters of one base model")
+
+
+def shapes(adapter: Adapter) -> dict[str, Shape]:
+    return {path: module.shape for path, module in adapter.modules.items()}
+
+
+def _oddity(adapter: Adapter) -> tuple[bool, int]:
+    """Whether paths are flattened, and how many modules are fused: the least is the spelling that others get."""
+    paths = adapter.modules
+    return not any("." in path for path in paths), sum(fused.layout_of(path) is not None for path in paths)
+
+
+def _to(known: Mapping[str, Shape], adapter: Adapter, heads: Heads | None) -> tuple[Adapter, list[str]]:
+    """The adapter with the paths that ``known`` has for its modules."""
+    if not known:
+        return adapter, []
+    adapter = _split_like(known, adapter, heads)
+    own = shapes(adapter)
+    found = renames(own, known)
+    notes = []
+    if found:
+        path, name = next(iter(found.items()))
+        notes.append(f"{adapter.name}: {len(found)} of {len(own)} modules matched under other names ({path} is {name})")
+    if not found and known.keys().isdisjoint(own):
+        unclear: list[Unclear] = differences(own, known)
+        notes += [f"{adapter.name}: not matched: {item}" for item in unclear[:MOST_SHOWN]]
+    return _renamed(adapter, found), notes
+
+
+def _renamed(adapter: Adapter, new: Mapping[str, str]) -> Adapter:
+    """The adapter with other paths for some of its modules."""
+    pairs = [(new.get(path, path), module) for path, module in adapter.modules.items()]
+    return replace(adapter, modules={path: replace(module, path=path) for path, module in pairs})
+
+
+def _of_format(adapter: Adapter) -> dict[str, str]:
+    """Paths as transformers spells them; not of modules whose rows are in another order."""
+    return {
+        path: path if UNTURNED in module.warnings else of_format(path, adapter.format)
+        for path, module in adapter.modules.items()
+    }
+
+
+def _split_like(known: Mapping[str, Shape], adapter: Adapter, heads: Heads | None) -> Adapter:
+    """The adapter with those fused modules in parts of which ``known`` has a part, and not the whole."""
+    wanted: dict[str, dict[str, str]] = {}  # fused path → part → its path in ``known``
+    for path, module in adapter.modules.items():
+        layout = fused.layout_of(path)
+        if layout is None or path in known:
+            continue
+        parts = fused.split(module, heads or heads_of_base(adapter.base_model))
+        names: dict[str, str] = {}
+        if isinstance(parts, list):
+            for part, role in zip(parts, layout.parts, strict=True):
+                names |= _sibling(part.path, role, part.shape, known)
+        elif parts is not None and any(
+            _sibling(path_of, role, None, known)
+            for path_of, role in zip(fused.part_names(path, layout.parts), layout.parts, strict=True)
+        ):
+            names = {path: path}  # said as a warning
+        if names:
+            wanted[path] = names
+    if not wanted:
+        return adapter
+    made = fused.split_some(adapter, wanted, heads)
+    new = {part: name for names in wanted.values() for part, name in names.items()}
+    return _renamed(made, new)
+
+
+def _sibling(path: str, role: str, shape: Shape | None, known: Mapping[str, Shape]) -> dict[str, str]:
+    """The path that ``known`` has for a part of a fused module, of its shape where that is known."""
+    before = path.removesuffix(role)
+    for name in (role, *SIBLINGS.get(role, ())):
+        candidate = f"{before}{name}"
+        if candidate in known and shape in (None, known[candidate]):
+            return {path: candidate}
+    found = renames({path: shape}, known) if shape is not None else {}
+    return found
