@@ -56,6 +56,18 @@ METRICS = (
     ),
     Metric("overlap_u", "pair", frozenset({"cross"}), False, "overlap of the left singular subspaces, 0 to 1"),
     Metric("overlap_v", "pair", frozenset({"cross"}), False, "overlap of the right singular subspaces, 0 to 1"),
+    Metric(
+        "captured", "pair", frozenset({"cross", "norm"}), False,
+        "share of the target's squared norm that lies between the source's left and right subspaces, 0 to 1",
+    ),
+    Metric(
+        "captured_out", "pair", frozenset({"cross", "norm"}), False,
+        "share of the target's squared norm whose output side lies in the source's left subspace, 0 to 1",
+    ),
+    Metric(
+        "captured_in", "pair", frozenset({"cross", "norm"}), False,
+        "share of the target's squared norm whose input side lies in the source's right subspace, 0 to 1",
+    ),
 )  # fmt: skip
 
 PAIRWISE = tuple(metric.name for metric in METRICS if metric.of == "pair")

@@ -71,7 +71,8 @@ def pairwise(
     Returns:
         ``Pairwise(forward, backward)``: ``forward[name][..., i, j]`` is x_i→y_j, ``backward[name][..., j, i]`` is
         y_j→x_i, and backward is None without y. fp32, or fp64 for fp64 input; bounds in docs/NUMERICS.md. With
-        ‖τ₂‖ = 0 or no source direction rec is 0 and cosine, energy, excess, residual and overlaps are NaN.
+        ‖τ₂‖ = 0 or no source direction rec is 0 and cosine, energy, excess, residual, overlaps and captured shares
+        are NaN.
 
     Gradients:
         Of every result, to U, S, Vh and norm, in both modes, with the conventions of ``compare_spectra`` and, for

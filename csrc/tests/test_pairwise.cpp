@@ -42,6 +42,7 @@ struct Naive {
   Naive(const TestAdapters& x, int64_t i, const TestAdapters& y, int64_t j, int64_t m, int64_t n, double p)
       : d(x.k, 0.0) {
     const int64_t kx = x.k, ky = y.k;
+    std::vector<double> u(kx * ky), v(kx * ky);
     double cross_u = 0, cross_v = 0, sum1 = 0, sum2 = 0, norm1 = 0, norm_y = 0, inner = 0, live = 0, live_y = 0;
     for (int64_t q = 0; q < kx; ++q) {
       for (int64_t l = 0; l < ky; ++l) {
@@ -50,6 +51,7 @@ struct Naive {
         for (int64_t t = 0; t < n; ++t) gv += x.v.values[(i * kx + q) * n + t] * y.v.values[(j * ky + l) * n + t];
         d[q] += gu * gv * y.s[j * ky + l];
         cross_u += gu * gu, cross_v += gv * gv;
+        u[q * ky + l] = gu, v[q * ky + l] = gv;
       }
     }
     for (int64_t l = 0; l < ky; ++l) norm_y += y.s[j * ky + l] * y.s[j * ky + l], live_y += y.s[j * ky + l] > 0;
@@ -59,6 +61,18 @@ struct Naive {
       l1 += gap, l2 += gap * gap, linf = std::max(linf, gap), lp += std::pow(gap, p);
       sum1 += s1, sum2 += s2, norm1 += s1 * s1, live += s1 > 0, inner += s1 * d[q], energy += s2 * s2,
           held += d[q] * d[q];
+    }
+    double captured = 0, captured_out = 0, captured_in = 0;
+    for (int64_t a = 0; a < kx; ++a) {
+      for (int64_t b = 0; b < kx; ++b) {
+        double entry = 0;
+        for (int64_t l = 0; l < ky; ++l) entry += u[a * ky + l] * y.s[j * ky + l] * v[b * ky + l];
+        captured += entry * entry;
+      }
+      for (int64_t l = 0; l < ky; ++l) {
+        captured_out += std::pow(u[a * ky + l] * y.s[j * ky + l], 2);
+        captured_in += std::pow(v[a * ky + l] * y.s[j * ky + l], 2);
+      }
     }
     double rec = 0, h1 = 0, h2 = 0;
     for (int64_t q = 0; q < kx; ++q) {
@@ -82,7 +96,10 @@ struct Naive {
                                       ratio(energy / norm_y),
                                       ratio(held / norm_y * double(m) * double(n) / live),
                                       ratio(cross_u / std::min(live, live_y)),
-                                      ratio(cross_v / std::min(live, live_y))};
+                                      ratio(cross_v / std::min(live, live_y)),
+                                      ratio(captured / norm_y),
+                                      ratio(captured_out / norm_y),
+                                      ratio(captured_in / norm_y)};
     std::copy(all, all + metric_count, values);
   }
 };

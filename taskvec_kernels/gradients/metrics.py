@@ -26,6 +26,7 @@ class Compared:
     source_rank: Tensor = NOT_GIVEN
     target_rank: Tensor = NOT_GIVEN
     crosses: Sequence[Tensor] = ()  # ‖U₁ᵀU₂‖², ‖V₁ᵀV₂‖²
+    held: Sequence[Tensor] = ()  # ‖U₁ᵀτ₂V₁‖², ‖U₁ᵀτ₂‖², ‖τ₂V₁‖²
     size: int = 0  # m · n
 
     @property
@@ -94,6 +95,10 @@ def overlap(c: Compared, cross: Tensor) -> Tensor:
     return c.over(cross, torch.minimum(c.source_rank, c.target_rank))
 
 
+def share(c: Compared, held: Tensor) -> Tensor:
+    return c.over(held, c.target_norm.square())
+
+
 METRICS: dict[str, Callable[[Compared], Tensor]] = {
     "l1": lambda c: distance(c, 1),
     "l2": lambda c: distance(c, 2),
@@ -108,6 +113,9 @@ METRICS: dict[str, Callable[[Compared], Tensor]] = {
     "excess": lambda c: c.over(c.of_target(c.d).square().sum(-1) * c.size, c.source_rank),
     "overlap_u": lambda c: overlap(c, c.crosses[0]),
     "overlap_v": lambda c: overlap(c, c.crosses[1]),
+    "captured": lambda c: share(c, c.held[0]),
+    "captured_out": lambda c: share(c, c.held[1]),
+    "captured_in": lambda c: share(c, c.held[2]),
 }
 
 

@@ -127,11 +127,22 @@ def block(request: Request, arguments: Arguments, wanted: Wanted) -> list[Tensor
     found: list[Tensor] = []
     if forward := [request.name(i) for i in wanted if request.is_forward(i)]:
         d = torch.einsum("...ijkl,...jl->...ijk", P, y[1])
-        found += one_way(request, forward, x, y, d, crosses)
+        found += one_way(request, forward, x, y, d, crosses, squares_held(forward, gram_u, gram_v, y[1]))
     if backward := [request.name(i) for i in wanted if not request.is_forward(i)]:
         d = torch.einsum("...ijkl,...ik->...jil", P, x[1])
-        found += one_way(request, backward, y, x, d, [cross.mT for cross in crosses])
+        back_u, back_v = (gram.transpose(-4, -3).mT for gram in (gram_u, gram_v))
+        found += one_way(
+            request, backward, y, x, d, [cross.mT for cross in crosses], squares_held(backward, back_u, back_v, x[1])
+        )
     return found
+
+
+def squares_held(names: Sequence[str], gram_u: Tensor, gram_v: Tensor, S: Tensor) -> list[Tensor]:
+    """‖U₁ᵀτ₂V₁‖², ‖U₁ᵀτ₂‖², ‖τ₂V₁‖² (..., N, M) of blocks (..., N, M, k_1, k_2) and the targets' S (..., M, k_2)."""
+    if not any(name.startswith("captured") for name in names):
+        return []
+    left, right = (gram * S[..., None, :, None, :] for gram in (gram_u, gram_v))
+    return [part.square().sum((-2, -1)) for part in (left @ gram_v.mT, left, right)]
 
 
 def one_way(
@@ -141,8 +152,9 @@ def one_way(
     target: Sequence[Tensor],
     d: Tensor,
     crosses: Sequence[Tensor],
+    held: Sequence[Tensor],
 ) -> list[Tensor]:
-    """The named outputs of source→target, from d (..., N, M, k) and ‖U₁ᵀU₂‖², ‖V₁ᵀV₂‖² (..., N, M)."""
+    """The named outputs of source→target, from d (..., N, M, k), and what its blocks hold, squares (..., N, M)."""
     source_norm, target_norm = length(source)[..., :, None], length(target)[..., None, :]
     s2 = projected(request, d, target_norm)  # [L, ..., N, M, k]
     c = Compared(
@@ -155,6 +167,7 @@ def one_way(
         source_rank=live(source[1])[..., :, None],
         target_rank=live(target[1])[..., None, :],
         crosses=crosses,
+        held=held,
         size=source[0].shape[-2] * source[2].shape[-1],
     )
     kept = {"spectra": s2, "d": d}

@@ -40,6 +40,9 @@ class Pair:
     rank_target: Tensor = NOT_GIVEN
     cross_u: Tensor = NOT_GIVEN  # U₁ᵀU₂
     cross_v: Tensor = NOT_GIVEN  # V₁ᵀV₂
+    held: Tensor = NOT_GIVEN  # ‖U₁ᵀτ₂V₁‖_F
+    held_out: Tensor = NOT_GIVEN  # ‖U₁ᵀτ₂‖_F
+    held_in: Tensor = NOT_GIVEN  # ‖τ₂V₁‖_F
     size: int = 0  # m · n
 
     @property
@@ -117,10 +120,29 @@ def overlap_v(pair: Pair) -> Tensor:
     return overlap(pair, pair.cross_v)
 
 
+def captured(pair: Pair) -> Tensor:
+    return share(pair, pair.held)
+
+
+def captured_out(pair: Pair) -> Tensor:
+    return share(pair, pair.held_out)
+
+
+def captured_in(pair: Pair) -> Tensor:
+    return share(pair, pair.held_in)
+
+
 METRICS: dict[str, Callable[[Pair], Tensor]] = {
     f.__name__: f
-    for f in (l1, l2, linf, lp, rec, entropy, entropy_projected, cosine, residual, energy, excess, overlap_u, overlap_v)
-}
+    for f in (
+        l1, l2, linf, lp, rec, entropy, entropy_projected, cosine, residual, energy, excess, overlap_u, overlap_v,
+        captured, captured_out, captured_in,
+    )
+}  # fmt: skip
+
+
+def share(pair: Pair, held: Tensor) -> Tensor:
+    return torch.where(pair.undefined, torch.nan, (held / pair.tau_norm).square())
 
 
 def overlap(pair: Pair, cross: Tensor) -> Tensor:

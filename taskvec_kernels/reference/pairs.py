@@ -53,7 +53,9 @@ def one_way(
     xU, xS, xVh = (t.double() for t in x[:3])
     yU, yS, yVh = (t.double() for t in y[:3])
     tau = yU * yS[..., None, :] @ yVh  # [..., M, m, n]
-    d = torch.einsum("...imk,...jmn,...ikn->...ijk", xU, tau, xVh)  # [..., N, M, k_x]
+    left = torch.einsum("...imk,...jmn->...ijkn", xU, tau)  # Uᵀτ, [..., N, M, k_x, n]
+    block = torch.einsum("...ijkn,...iln->...ijkl", left, xVh)  # UᵀτV
+    d = block.diagonal(dim1=-2, dim2=-1)  # [..., N, M, k_x]
     tau_x = xU * xS[..., None, :] @ xVh
     tau_norm = frobenius(tau) if y.norm is None else y.norm.double()  # [..., M]
     source_norm = frobenius(tau_x) if x.norm is None else x.norm.double()
@@ -72,6 +74,9 @@ def one_way(
         rank_target=count(yS)[..., None, :],
         cross_u=torch.einsum("...imk,...jml->...ijkl", xU, yU),
         cross_v=torch.einsum("...ikn,...jln->...ijkl", xVh, yVh),
+        held=frobenius(block),
+        held_out=frobenius(left),
+        held_in=frobenius(torch.einsum("...jmn,...ikn->...ijmk", tau, xVh)),
         size=xU.shape[-2] * xVh.shape[-1],
         p=p or 1.0,
     )

@@ -99,6 +99,8 @@ class Pairs:
     rank_target: Tensor | None = None
     defect: Tensor | float = 0.0  # |‖τ_j‖_F / ‖S_j‖₂ − 1|: what the inputs lack of orthonormality
     source_defect: Tensor | float = 0.0
+    skew_u: Tensor | float = 0.0  # ‖U_jᵀU_j − I‖₂, and of V_j
+    skew_v: Tensor | float = 0.0
     size: int = 0  # m · n
     p: float = 1.0
 
@@ -198,6 +200,29 @@ def overlap_u(c: Pairs) -> Tensor:
 
 overlap_v = overlap_u
 
+
+def captured(c: Pairs) -> Tensor:
+    """‖δM‖ ≤ √r ε ‖S_j‖ for M = G_U S_j G_Vᵀ of r rows, and k roundings of each sum; the square follows."""
+    return share(c, "captured", 0.0)
+
+
+def captured_out(c: Pairs) -> Tensor:
+    """‖U_iᵀτ_j‖ is taken for ‖G_U S_j‖, as if V_j were orthonormal."""
+    return share(c, "captured_out", c.skew_v)
+
+
+def captured_in(c: Pairs) -> Tensor:
+    return share(c, "captured_in", c.skew_u)
+
+
+def share(c: Pairs, name: str, skew: Tensor | float) -> Tensor:
+    """|‖M + δ‖² − ‖M‖²| ≤ 2 ‖M‖‖δ‖ + ‖δ‖², over ‖τ_j‖²."""
+    value = c.value[name]
+    moved = c.rank_source.sqrt() * c.eps + (c.k + 4) * c.u
+    lacking = (1 + c.defect) ** 2 * (1 + skew) - 1
+    return 2 * value.sqrt() * moved + moved**2 + (lacking + (2 * c.k + 4) * c.u) * value
+
+
 METRICS: dict[str, Callable[[Pairs], Tensor]] = {
     "l1": l1,
     "l2": l2,
@@ -212,6 +237,9 @@ METRICS: dict[str, Callable[[Pairs], Tensor]] = {
     "excess": excess,
     "overlap_u": overlap_u,
     "overlap_v": overlap_v,
+    "captured": captured,
+    "captured_out": captured_out,
+    "captured_in": captured_in,
 }
 
 

@@ -176,6 +176,8 @@ def pair_bounds(
         rank_target=(s_target > 0).sum(-1).double()[..., None, :],
         defect=lacking,
         source_defect=defect(source)[..., :, None],
+        skew_u=skew(target.U.mT, s_target)[..., None, :],
+        skew_v=skew(target.Vh, s_target)[..., None, :],
         size=source.U.shape[-2] * source.Vh.shape[-1],
         p=p or 1.0,
     )
@@ -191,6 +193,13 @@ def length(svd: LowRankSVD) -> Tensor:
 def defect(svd: LowRankSVD) -> Tensor:
     """|‖U S Vᴴ‖_F / ‖S‖₂ − 1|: rounding of U and V makes them not quite orthonormal."""
     return (length(svd) / svd.S.double().norm(dim=-1) - 1).abs().nan_to_num(0.0)
+
+
+def skew(directions: Tensor, s: Tensor) -> Tensor:
+    """‖DDᵀ − I‖₂ of the directions (..., k, length) whose S is not zero."""
+    live = (s > 0).double()
+    off = directions.double() @ directions.double().mT - torch.eye(s.shape[-1], dtype=torch.float64)
+    return torch.linalg.matrix_norm((off * live[..., :, None] * live[..., None, :]).nan_to_num(), 2)
 
 
 def assert_spectra(got: dict[str, Tensor], s1: Tensor, s2: Tensor, *, p: float | None = None) -> None:

@@ -50,7 +50,7 @@ def test_docstrings_have_the_table(function: Callable[..., object]) -> None:
 def test_what_a_metric_is_said_to_need_and_no_more() -> None:
     """What the oracle reads of a pair, watched; what depends on λ is what reads S₂."""
     fields = {"s2": "spectra", "s1": "spectra", "d": "d", "inner": "d", "cross_u": "cross", "cross_v": "cross"}
-    fields |= {"source_norm": "norm"}
+    fields |= {"source_norm": "norm", "held": "cross", "held_out": "cross", "held_in": "cross"}
     one = torch.ones(1, dtype=torch.float64)
     for known in METRICS:
         seen: set[str] = set()
@@ -62,6 +62,7 @@ def test_what_a_metric_is_said_to_need_and_no_more() -> None:
 
         pair = Watched(s1=one, s2=one, d=one, tau_norm=one, source_norm=one, inner=one, rank_target=one)
         pair.cross_u = pair.cross_v = one[:, None]
+        pair.held = pair.held_out = pair.held_in = one
         seen.clear()
         reference.METRICS[known.name](pair)
         if "tau_norm" in seen and known.name not in ("overlap_u", "overlap_v"):  # there it is compared with 0 alone

@@ -11,10 +11,11 @@ import torch
 from taskvec_kernels import LowRankSVD, lowrank_svd, pairwise
 
 from . import bounds
-from .cases import ALL_PAIRWISE, DTYPES, by_direction, joined, name_of, orthonormal, padded, pick, zoo
+from .cases import ALL_PAIRWISE, DTYPES, by_direction, factors, joined, name_of, orthonormal, padded, pick, zoo
 from .compare import assert_pairs, assert_same_bits, assert_within
 
-UNDEFINED = ("cosine", "energy", "excess", "residual", "overlap_u", "overlap_v", "entropy_projected")
+UNDEFINED = ("cosine", "energy", "excess", "residual", "overlap_u", "overlap_v", "entropy_projected",
+             "captured", "captured_out", "captured_in")  # fmt: skip
 
 
 def zero_adapter(m: int, n: int, k: int) -> LowRankSVD:
@@ -60,7 +61,7 @@ def test_not_finite_spoils_its_own_pairs_alone(part: str, bad: float, backend: s
     if math.isnan(bad):
         for name in ("l1", "l2", "linf", "lp", "rec", "cosine"):
             assert out[name][others, 7].isnan().all() and out[name][7, others].isnan().all(), name
-        for name in ("residual", "energy"):
+        for name in ("residual", "energy", "captured"):
             assert out[name][others, 7].isnan().all(), name
         for name in ("entropy_projected", "excess"):
             assert out[name][others, 7].isnan().all() and out[name][7, others].isnan().all(), name
@@ -85,7 +86,7 @@ def test_an_adapter_and_itself(dtype: torch.dtype) -> None:
     out = pairwise(x, metrics=ALL_PAIRWISE, spectra=True, p=3.0)
     assert_pairs(out, x, p=3.0)
     rounded = 2e-2 if dtype in (torch.float16, torch.bfloat16) else 1e-5
-    for name in ("rec", "cosine", "energy", "overlap_u", "overlap_v"):
+    for name in ("rec", "cosine", "energy", "overlap_u", "overlap_v", "captured", "captured_out", "captured_in"):
         assert (out.forward[name].diagonal() - 1).abs().max() < rounded, name
 
 
@@ -95,10 +96,37 @@ def test_adapters_that_share_nothing() -> None:
     S = torch.tensor([[4.0, 3.0, 2.0, 1.0]])
     x = LowRankSVD(by_direction(U[None, :, :4].float()), S, V.mT[None, :4].float().contiguous())
     y = LowRankSVD(by_direction(U[None, :, 4:].float()), S, V.mT[None, 4:].float().contiguous())
-    out = pairwise(x, y, metrics=["cosine", "energy", "overlap_u", "overlap_v", "residual"])
+    shared = ["cosine", "energy", "overlap_u", "overlap_v", "captured", "captured_out", "captured_in"]
+    out = pairwise(x, y, metrics=[*shared, "residual"])
     assert_pairs(out, x, y)
-    assert max(out.forward[name].abs().max() for name in ("cosine", "energy", "overlap_u", "overlap_v")) < 1e-6
+    assert max(out.forward[name].abs().max() for name in shared) < 1e-6
     assert abs(out.forward["residual"].item() - 1) < 1e-6
+
+
+def test_a_part_is_captured_by_the_sum_and_not_the_other_way() -> None:
+    """τ_C = τ_A + τ_B with disjoint output sides: REC says that C is in A, the captured share that A is in C."""
+    b, a = factors(30, 40, 4, batch=(2,))
+    whole = torch.cat([*b], -1)[None], torch.cat([*a])[None]
+    part, both = lowrank_svd(b[:1], a[:1]), lowrank_svd(*whole)
+    out = pairwise(part, both, metrics=["captured", "captured_out", "captured_in", "energy"])
+    assert_pairs(out, part, both)
+    there, back = out.forward, out.backward
+    assert back is not None
+    assert abs(back["captured"].item() - 1) < 1e-5 and there["captured"].item() < 0.9
+    for way in (there, back):
+        sides = torch.minimum(way["captured_out"], way["captured_in"])
+        assert way["energy"] <= way["captured"] + 1e-6 and way["captured"] <= sides + 1e-6
+
+
+def test_captured_does_not_know_the_basis_of_a_subspace() -> None:
+    """Rotations inside the source's two subspaces move REC and change no share."""
+    x, y = zoo(1, 20, 18, 4, dtype=torch.float64), zoo(1, 20, 18, 3, dtype=torch.float64, seed=7)
+    turn_u, turn_v = orthonormal(4, 4, seed=2), orthonormal(4, 4, seed=3)
+    turned = LowRankSVD(by_direction(x.U @ turn_u), x.S, turn_v.mT @ x.Vh)
+    names = ["captured", "captured_out", "captured_in"]
+    one, other = (pairwise(z, y, metrics=names).forward for z in (x, turned))
+    for name in names:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-12, atol=1e-14)
 
 
 def test_a_negated_adapter_is_clipped_away() -> None:

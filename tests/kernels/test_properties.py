@@ -76,13 +76,16 @@ def bounds_names() -> tuple[str, ...]:
 def test_ranges_and_relations(x: LowRankSVD) -> None:
     out = pairwise(x, metrics=list(bounds_names()), spectra=True, p=3.0).forward
     small = 1e-5
-    for name in ("rec", "energy", "residual", "overlap_u", "overlap_v", "entropy_projected"):
+    shares = ("energy", "captured", "captured_out", "captured_in")
+    for name in ("rec", "residual", "overlap_u", "overlap_v", "entropy_projected", *shares):
         values = out[name][~out[name].isnan()]
         assert ((values >= 0) & (values <= 1 + small)).all(), name
     assert ((out["cosine"].abs() <= 1 + small) | out["cosine"].isnan()).all()
     for name in ("cosine", "overlap_u", "overlap_v"):
         assert torch.allclose(out[name], out[name].mT, atol=small, equal_nan=True), name
     held = ~out["energy"].isnan()
+    for less, more in (("energy", "captured"), ("captured", "captured_out"), ("captured", "captured_in")):
+        assert (out[less] <= out[more] + small)[held].all(), (less, more)
     assert ((out["residual"].square() + out["energy"])[held] - 1).abs().le(small).all()
     assert (out["linf"] <= out["l2"] * (1 + small)).all() and (out["l2"] <= out["l1"] * (1 + small)).all()
     assert (out["spectra"] == out["d"].clamp(min=0)).all()

@@ -60,6 +60,9 @@ def slow_pair(source, target) -> dict[str, float]:
         "excess": ratio(lambda: (d**2).sum() * tau2.size / (r * norm**2)),
         "overlap_u": ratio(lambda: np.linalg.norm(U.T @ U2) ** 2 / smaller),
         "overlap_v": ratio(lambda: np.linalg.norm(Vh @ V2h.T) ** 2 / smaller),
+        "captured": ratio(lambda: (np.linalg.norm(U.T @ tau2 @ Vh.T) / norm) ** 2),
+        "captured_out": ratio(lambda: (np.linalg.norm(U.T @ tau2) / norm) ** 2),
+        "captured_in": ratio(lambda: (np.linalg.norm(tau2 @ Vh.T) / norm) ** 2),
         # not results: what the bounds below need
         "r": r, "norm": norm, "norm1": np.linalg.norm(tau1), "sum2": S2.sum(), "size": tau2.size,
     }  # fmt: skip
@@ -75,7 +78,7 @@ def bound(name: str, want: dict[str, float]) -> float:
         # a share S₂ₖ/ΣS₂ moves by at most 2 r |Δd| / ΣS₂; entropy: by that times the log of it
         share = 2 * r * of_d / want["sum2"] if want["sum2"] else 0.0
         return min(1.0, (share + 1e-6) * (1 if name == "rec" else 20))
-    if name in ("cosine", "energy"):
+    if name in ("cosine", "energy", "captured", "captured_out", "captured_in"):
         return 2 * math.sqrt(r) * EPS
     if name == "excess":
         return 2 * math.sqrt(r) * EPS * want["size"] / r

@@ -18,7 +18,9 @@ struct Compared {
   Vec<T> rank, rank_target;  // number of non-zero S₁, and of the target's own S; NaN where one is NaN
   Vec<T> inner;              // ⟨τ₁, τ₂⟩
   Vec<T> cross_u, cross_v;   // ‖U₁ᵀU₂‖_F², ‖V₁ᵀV₂‖_F²
-  T p, size;                 // of lp; m · n
+  // ‖U₁ᵀτ₂V₁‖², ‖U₁ᵀτ₂‖², ‖τ₂V₁‖² over ‖τ₂‖²
+  Vec<T> held, held_out, held_in;
+  T p, size;  // of lp; m · n
 };
 
 template <class T>
@@ -163,6 +165,21 @@ inline Vec<T> overlap_u(const Compared<T>& c) {
 template <class T>
 inline Vec<T> overlap_v(const Compared<T>& c) {
   return overlap(c, c.cross_v);
+}
+
+template <class T>
+inline Vec<T> captured(const Compared<T>& c) {
+  return defined(c, c.held);
+}
+
+template <class T>
+inline Vec<T> captured_out(const Compared<T>& c) {
+  return defined(c, c.held_out);
+}
+
+template <class T>
+inline Vec<T> captured_in(const Compared<T>& c) {
+  return defined(c, c.held_in);
 }
 
 template <class T>

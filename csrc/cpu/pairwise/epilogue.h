@@ -14,7 +14,7 @@ namespace taskvec::TASKVEC_LEVEL {
 // One side of a vector of pairs, as the metrics and the solver want it.
 template <class T>
 struct SpectrumSide {
-  Vec<T>* s;  // [k]
+  Vec<T>*s, *share;  // [k]; S / ‖τ‖
   int64_t k;
   Vec<T> sum, norm, live;
   double exact_norm[lanes<T>];
@@ -26,6 +26,9 @@ struct SpectrumSide {
     exact_norm[lane] = stats.norm[index];
     seed[lane] = adapters.seed == nullptr ? 0 : adapters.seed[index];
   }
+  void set_shares() {
+    for (int64_t l = 0; l < k; ++l) share[l] = s[l] / norm;
+  }
 };
 
 // One direction of a vector of pairs.
@@ -34,6 +37,18 @@ struct Projection {
   const SpectrumSide<T>&source, &target;
   const Vec<T>* d;  // [k of the source]
   const Overlaps<T>& overlaps;
+  DirectedGrams<T> grams;
+};
+
+// What the metrics of one direction use besides spectra and d.
+struct Wanted {
+  bool overlaps, side, block;
+
+  explicit Wanted(const MetricOutputs& metrics)
+      : overlaps(any_uses(MetricInputs::subspaces, metrics)),
+        side(any_uses(MetricInputs::side, metrics)),
+        block(any_uses(MetricInputs::block, metrics)) {}
+  bool captures() const { return side || block; }
 };
 
 template <class T>
@@ -45,11 +60,10 @@ class Epilogue {
         block_(block),
         columns_(columns),
         scratch_(scratch),
-        x_{scratch.s_x, args_.x.k, broadcast(T(1)), broadcast(T(1)), broadcast(T(1)), {}, {}},
-        y_{scratch.s_y, args_.y.k, broadcast(T(1)), broadcast(T(1)), broadcast(T(1)), {}, {}} {
-    overlaps_wanted_ = any_uses(MetricInputs::subspaces, args_.forward.metrics) ||
-                       any_uses(MetricInputs::subspaces, backward().metrics);
-  }
+        x_{scratch.s_x, scratch.share_x, args_.x.k, broadcast(T(1)), broadcast(T(1)), broadcast(T(1)), {}, {}},
+        y_{scratch.s_y, scratch.share_y, args_.y.k, broadcast(T(1)), broadcast(T(1)), broadcast(T(1)), {}, {}},
+        forward_(args_.forward.metrics),
+        backward_(backward().metrics) {}
 
   // Every pair of the block.
   void reduce() {
@@ -74,13 +88,15 @@ class Epilogue {
     for (int64_t i = block_.i0; i < stop; ++i) {
       load_x(i);
       const int64_t at = (i - block_.i0) * args_.x.k * scratch_.ld + columns_.offset(g) + first;
-      const Overlaps<T> overlaps = project({scratch_.gram_u + at, scratch_.gram_v + at, scratch_.ld, columns_.size(g)});
+      const T *const u = scratch_.gram_u + at, *const v = scratch_.gram_v + at;
+      const int64_t ld = scratch_.ld, step = columns_.size(g);
+      const Overlaps<T> overlaps = project({u, v, ld, step});
       // nothing is wanted below the diagonal, and an adapter with itself has one direction
       row.from = block_.diagonal && i > j0 ? int(i - j0) : 0;
       row.place = place + i * n_y + j0;
       column.from = row.from + (block_.diagonal && i == j0 + row.from);
-      write({x_, y_, scratch_.forward, overlaps}, row);
-      write({y_, x_, scratch_.backward, overlaps}, column);
+      write({x_, y_, scratch_.forward, overlaps, {u, v, ld, step}}, forward_, row);
+      write({y_, x_, scratch_.backward, overlaps, {u, v, step, ld}}, backward_, column);
       column.next(args_.lams);
     }
     column.flush(args_.lams);
@@ -93,42 +109,58 @@ class Epilogue {
       for (int64_t l = 0; l < y_.k; ++l) y_.s[l][lane] = static_cast<const T*>(args_.y.s)[j * y_.k + l];
       y_.set(lane, args_.y, plan_.y, j);
     }
+    if (forward_.captures()) y_.set_shares();
   }
 
   void load_x(int64_t i) {
     const int64_t index = block_.module * args_.x.count + i;
     for (int64_t k = 0; k < x_.k; ++k) x_.s[k] = broadcast(static_cast<const T*>(args_.x.s)[index * x_.k + k]);
     for (int lane = 0; lane < lanes<T>; ++lane) x_.set(lane, args_.x, plan_.x, index);
+    if (backward_.captures()) x_.set_shares();
   }
 
   Overlaps<T> project(const PairGrams<T>& grams) const {
     Overlaps<T> found;
-    (overlaps_wanted_ ? project_block<T, true> : project_block<T, false>)(grams, x_.k, y_.k, x_.s, y_.s,
-                                                                          scratch_.forward, scratch_.backward, found);
+    (forward_.overlaps || backward_.overlaps
+         ? project_block<T, true>
+         : project_block<T, false>)(grams, x_.k, y_.k, x_.s, y_.s, scratch_.forward, scratch_.backward, found);
     return found;
   }
 
   // d, then S₂ and the metrics for every λ.
   template <class Writer>
-  void write(const Projection<T>& given, Writer& writer) const {
+  void write(const Projection<T>& given, const Wanted& wanted, Writer& writer) const {
     const SpectrumSide<T>&source = given.source, &target = given.target;
     Vec<T>* const s2 = scratch_.projected;
     writer.d(given.d, source.k);
     Vec<T> inner{};
     for (int64_t i = 0; i < source.k; ++i) inner += source.s[i] * given.d[i];
+    const Captured<T> held = capture(given, wanted);
     for (int64_t l = 0; l < args_.lams; ++l) {
       solve(given, args_.lam[l], s2);
       Vec<T> sum2{};
       for (int64_t i = 0; i < source.k; ++i) sum2 += s2[i];
-      const Compared<T> c{source.k,         source.s,    s2,
-                          given.d,          source.sum,  sum2,
-                          source.norm,      target.norm, source.live,
-                          target.live,      inner,       given.overlaps.u,
-                          given.overlaps.v, T(args_.p),  T(args_.m) * T(args_.n)};
+      const Compared<T> c{source.k,         source.s,    s2,          given.d,     source.sum, sum2,
+                          source.norm,      target.norm, source.live, target.live, inner,      given.overlaps.u,
+                          given.overlaps.v, held.block,  held.out,    held.in,     T(args_.p), T(args_.m) * T(args_.n)};
       for (int i = 0; i < writer.out.metrics.count; ++i)
         writer.metric(l, i, metric(writer.out.metrics.list[i].metric, c));
       writer.spectra(l, s2, source.k);
     }
+  }
+
+  Captured<T> capture(const Projection<T>& given, const Wanted& wanted) const {
+    const SpectrumSide<T>&source = given.source, &target = given.target;
+    const DirectedGrams<T>& grams = given.grams;
+    Captured<T> held;
+    if (wanted.block) {
+      held.block = captured_block(grams, source.k, target.k, target.share, scratch_.strip);
+    }
+    if (wanted.side) {
+      held.out = captured_side(grams.u, grams, source.k, target.k, target.share);
+      held.in = captured_side(grams.v, grams, source.k, target.k, target.share);
+    }
+    return held;
   }
 
   void solve(const Projection<T>& given, double lam, Vec<T>* s2) const {
@@ -151,7 +183,7 @@ class Epilogue {
   const Columns& columns_;
   const BlockScratch<T>& scratch_;
   SpectrumSide<T> x_, y_;
-  bool overlaps_wanted_;
+  Wanted forward_, backward_;
 };
 
 }  // namespace taskvec::TASKVEC_LEVEL

@@ -1,6 +1,7 @@
 // The working memory of a worker. Part of one SIMD level, see vec.h.
 #pragma once
 
+#include "cpu/pairwise/capture.h"
 #include "cpu/products/dots.h"
 #include "cpu/products/panel_gram.h"
 #include "taskvec/pairwise.h"
@@ -13,6 +14,8 @@ struct BlockScratch {
   int64_t ld;
   Packing<T> packing;
   Vec<T>*s_x, *s_y;           // [k], spectra of a vector of pairs
+  Vec<T>*share_x, *share_y;   // [k], S / ‖τ‖
+  Vec<T>* strip;              // see capture.h
   Vec<T>*forward, *backward;  // [k_x], [k_y]: their d
   Vec<T>*projected, *solver;  // S₂, and what finds it
   T* backlog;                 // see ColumnWriter
@@ -37,6 +40,9 @@ struct BlockScratch {
     take(packing.squares_y, n_columns);
     take(s_x, args.x.k);
     take(s_y, args.y.k);
+    take(share_x, args.x.k);
+    take(share_y, args.y.k);
+    take(strip, strip_rows * most_k);
     take(forward, args.x.k);
     take(backward, args.y.k);
     take(projected, most_k);

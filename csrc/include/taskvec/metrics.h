@@ -4,8 +4,9 @@
 
 namespace taskvec {
 
-// What a metric is computed from: the two spectra, or also d and the norms, or also the subspaces.
-enum class MetricInputs : int { spectra, projection, subspaces };
+// What a metric is computed from: the two spectra; also d and the norms; also the subspaces, one side of the target in
+// them, or its whole block.
+enum class MetricInputs : int { spectra, projection, subspaces, side, block };
 
 // X(name, inputs); cpu/metrics/metrics.h has a function of each name. The numbers are part of the interface: new
 // metrics go to the end.
@@ -22,7 +23,10 @@ enum class MetricInputs : int { spectra, projection, subspaces };
   X(energy, projection)         \
   X(excess, projection)         \
   X(overlap_u, subspaces)       \
-  X(overlap_v, subspaces)
+  X(overlap_v, subspaces)       \
+  X(captured, block)            \
+  X(captured_out, side)         \
+  X(captured_in, side)
 
 enum class Metric : int {
 #define TASKVEC_METRIC(name, inputs) name,

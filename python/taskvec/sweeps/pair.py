@@ -24,7 +24,7 @@ from .compute import Floats, compute
 from .options import Options, choose_solver
 from .plan import match_modules, plan_pair
 
-LEFT_OUT = ("lp", "overlap_u", "overlap_v")
+LEFT_OUT = ("lp", "overlap_u", "overlap_v", "captured", "captured_out", "captured_in")
 # what a document has of a module and, but for the spread, in the mean
 VALUES = (*(metric.name for metric in METRICS if metric.name not in LEFT_OUT), "rec_chance")
 SPREAD = "rec_chance_sd"
