@@ -35,7 +35,7 @@ Update = LowRank | Dense
 class Module:
     """The task vector of one module: what is known of it without reading it, and how to get it.
 
-    ``update()`` gives its tensors as views of the mapped file: nothing is in memory until it is used.
+    ``update()`` reads its tensors: nothing is in memory until it is used.
     """
 
     path: str  # full module path, wrapper prefixes removed

@@ -22,9 +22,9 @@ LINK = "symbolic links to folders are not followed; give their targets"
 
 
 def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "refuse") -> Adapter:
-    """Read one adapter: its config, the shapes of its factors, their scales. Factors stay in the mapped file.
+    """Read one adapter: its config, the shapes of its factors, their scales. Factors stay in the file.
 
-    Every factor is read once to look for NaN and Inf, and every file once to hash it.
+    A file is read once: to look for NaN and Inf, and to hash it.
 
     Args:
         path: an adapter's folder, its weights file with the config next to it, or an id of the Hugging Face Hub

@@ -1,15 +1,21 @@
-"""How files are read: links, odd headers, mapped memory, and the digest of what was read."""
+"""How files are read: links, odd headers, once, not after they changed, and the digest of what was read."""
 
 from __future__ import annotations
 
 import json
+import os
+import time
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from make_adapters import pairs, safetensors_bytes, write_adapter, write_config
-from taskvec import TaskvecError, load_adapter
+from make_adapters import PREFIX, pair, pairs, safetensors_bytes, write_adapter, write_config
+from make_gguf import gguf
+from taskvec import TaskvecError, load_adapter, load_zoo
+from taskvec.formats.reading.files import digest
 
 WEIGHTS, JSON = "adapter_model.safetensors", "adapter_config.json"
 
@@ -52,22 +58,74 @@ def test_unaligned_data_is_read(tmp_path: Path) -> None:
     assert a.data_ptr() % 4 == b.data_ptr() % 4 == 0
 
 
-def test_factors_are_views_of_the_mapped_file(tmp_path: Path) -> None:
-    for bin in (False, True):
-        folder = write_adapter(tmp_path / str(bin), bin=bin)
-        adapter = load_adapter(folder)
-        b, _, _ = adapter.modules["h.0.q"].update()
-        file = next(folder.glob("adapter_model.*"))
-        assert any(_covers(line, b.data_ptr()) for line in _maps() if line.endswith(str(file)))
+@pytest.mark.parametrize("name", [WEIGHTS, "adapter_model.bin", "a.gguf", "a.npz"])
+@pytest.mark.parametrize("change", ["shrinks", "grows", "is rewritten", "is gone"])
+def test_a_file_that_changes_after_loading_is_one_line(tmp_path: Path, name: str, change: str) -> None:
+    file = written(tmp_path, name)
+    adapter = load_adapter(file)
+    module = next(iter(adapter.modules.values()))
+    module.update()
+    if change == "is gone":
+        file.unlink()
+    elif change == "is rewritten":
+        time.sleep(0.02)  # of a clock that ticks every 10 ms
+        file.write_bytes(file.read_bytes())
+    else:
+        os.truncate(file, 200 if change == "shrinks" else file.stat().st_size + 1)
+    words = {"is gone": "cannot be read", "shrinks": "has shrunk since it was loaded, got 200 bytes"}
+    with pytest.raises(TaskvecError, match=words.get(change, "has changed since it was loaded")) as error:
+        module.update()
+    assert str(error.value).startswith(str(file))
 
 
-def _maps() -> list[str]:
-    return Path("/proc/self/maps").read_text().splitlines()
+def written(folder: Path, name: str) -> Path:
+    """An adapter of one module, 400×300, in a weights file of any kind."""
+    values = pair("q", m=400, n=300)
+    if name == "a.npz":
+        named = zip(("model.q_proj.lora_a", "model.q_proj.lora_b"), values.values(), strict=True)
+        np.savez(folder / name, **{key: tensor.numpy().T for key, tensor in named})
+        (folder / JSON).write_text('{"lora_parameters": {"scale": 1.0}}')
+    elif name == "a.gguf":
+        named = zip(("blk.0.attn_q.weight.lora_a", "blk.0.attn_q.weight.lora_b"), values.values(), strict=True)
+        metadata = {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": 2.0}
+        (folder / name).write_bytes(gguf({key: tensor.numpy() for key, tensor in named}, **metadata))
+    else:
+        write_adapter(folder, values, bin=name.endswith(".bin"))
+    return folder / name
 
 
-def _covers(line: str, address: int) -> bool:
-    start, end = (int(text, 16) for text in line.split()[0].split("-"))
-    return start <= address < end
+def test_nothing_is_held_after_loading(tmp_path: Path) -> None:
+    write_adapter(tmp_path, pair("q", m=4000, n=3000))
+    load_adapter(tmp_path)
+    tracemalloc.start()
+    adapter = load_adapter(tmp_path)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert adapter.modules["q"].update().b.shape == (4000, 2)
+    assert kept < 20_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux, which counts the bytes that are read")
+def test_a_small_file_is_read_once(tmp_path: Path) -> None:
+    write_adapter(tmp_path, pair("q", m=40_000, n=30_000))
+    size = sum(file.stat().st_size for file in tmp_path.iterdir())
+
+    def read_bytes() -> int:
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    before = read_bytes()
+    load_zoo(tmp_path)
+    assert size <= read_bytes() - before < 1.05 * size
+
+
+@pytest.mark.parametrize("held", [0, 64 << 20])
+def test_what_is_held_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
+    monkeypatch.setattr("taskvec.formats.reading.held.HELD_BYTES", held)
+    tensors = pair("q", m=40, n=30) | {f"x{dtype}": torch.ones(3, dtype=dtype) for dtype in (torch.int8, torch.half)}
+    adapter = load_adapter(write_adapter(tmp_path, tensors))
+    b, a, _ = adapter.modules["q"].update()
+    assert torch.equal(b, tensors[f"{PREFIX}q.lora_B.weight"]) and torch.equal(a, tensors[f"{PREFIX}q.lora_A.weight"])
+    assert adapter.digest == digest(tmp_path / WEIGHTS, tmp_path / JSON)
 
 
 def test_digest_depends_on_weights_and_config(tmp_path: Path) -> None:

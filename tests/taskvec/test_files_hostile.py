@@ -155,7 +155,7 @@ CASES: dict[str, tuple[Break, str, str]] = {
     "header nested without end": (weights(safetensors_bytes(Deep.text)), WEIGHTS, "not valid JSON.*download"),
     "header a list": (weights(safetensors_bytes([])), WEIGHTS, "not a JSON object.*download"),
     "name twice": (weights(safetensors_bytes(b'{"x": {}, "x": {}}')), WEIGHTS, "twice.*download"),
-    "name not Unicode": (weights(safetensors_bytes(b'{"\\ud800": %s}' % F32_JSON, b"\0" * 4)), WEIGHTS, "not a safe"),
+    "name not Unicode": (weights(safetensors_bytes(b'{"\\ud800": %s}' % F32_JSON, b"\0" * 4)), WEIGHTS, "not Unicode"),
     "tensor without dtype": (weights(safetensors_bytes({"x": {}})), WEIGHTS, "without dtype, shape.*download"),
     "unknown dtype": (weights(entry(dtype="F31")), WEIGHTS, "unknown dtype 'F31'.*download"),
     "dtype not a name": (weights(entry(dtype=[])), WEIGHTS, "unknown dtype.*download"),

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from make_gguf import gguf
 from taskvec import TaskvecError, load_adapter, load_zoo
 from taskvec.adapters import Adapter, Dense, LowRank
 
@@ -317,25 +318,6 @@ def test_broken_files_are_one_line(tmp_path: Path, data: bytes, suffix: str) -> 
     with pytest.raises(TaskvecError) as raised:
         load_adapter(file)
     assert "\n" not in str(raised.value) and str(file) in str(raised.value)
-
-
-def gguf(tensors: Mapping[str, np.ndarray], **metadata: str | float) -> bytes:
-    """A GGUF file as llama.cpp's converter writes one: fp32 or fp16 tensors, strings and fp32 numbers."""
-
-    def text(value: str) -> bytes:
-        return struct.pack("<Q", len(value.encode())) + value.encode()
-
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
-    for key, value in metadata.items():
-        head += text(key)
-        head += struct.pack("<I", 8) + text(value) if isinstance(value, str) else struct.pack("<If", 6, value)
-    data = b""
-    for name, tensor in tensors.items():
-        kind = {"float32": 0, "float16": 1}[tensor.dtype.name]
-        head += text(name) + struct.pack(f"<I{tensor.ndim}Q", tensor.ndim, *reversed(tensor.shape))
-        head += struct.pack("<IQ", kind, len(data))
-        data += tensor.tobytes() + bytes(-tensor.nbytes % 32)
-    return head + bytes(-len(head) % 32) + data
 
 
 FACTORS = {"blk.0.attn_q.weight.lora_a": DOWN.numpy(), "blk.0.attn_q.weight.lora_b": UP.numpy()}

@@ -18,6 +18,7 @@ from .kohya import KOHYA
 from .mlx import MLX
 from .peft import CONFIG, WEIGHTS, Peft
 from .reading.files import member, read_json
+from .reading.held import read_once
 from .reading.names import WEIGHTS as SUFFIXES
 from .reading.names import tensor_names
 from .single import SingleFile
@@ -54,12 +55,13 @@ def discover(path: Path) -> tuple[list[Location], list[PassedOver]]:
 
 
 def read(location: Location, options: ReadOptions) -> list[Adapter]:
-    """The adapters at a location, each read once for NaN and once for its hash.
+    """The adapters at a location; a small file is read once, for its tensors, for NaN and for its hash.
 
     Raises:
         TaskvecError: anything that is wrong with the files, in one line with the fix.
     """
-    return location.format.read(location, options)
+    with read_once():
+        return location.format.read(location, options)
 
 
 def _in_file(path: Path) -> list[Location]:

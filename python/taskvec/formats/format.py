@@ -58,7 +58,7 @@ class Format(Protocol):
         """The adapters of this format at ``path``, a folder or a file; reads names only, and does not descend."""
 
     def read(self, location: Location, options: ReadOptions) -> list[Adapter]:
-        """Read what ``discover`` found. Tensors stay in the mapped file.
+        """Read what ``discover`` found. Tensors stay in the file.
 
         Raises:
             TaskvecError: anything that is wrong with the files, in one line with the fix.

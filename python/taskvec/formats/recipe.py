@@ -41,7 +41,7 @@ class Recipe:
     expected: str | None = None
 
     def __call__(self) -> Update:
-        """The update; plain factors are views of the file."""
+        """The update, read from the file."""
         made = self.combine(*(self.file.tensor(name) for name in self.names))
         if isinstance(made, Tensor):
             return Dense(None, made * self.scale)
@@ -75,7 +75,7 @@ class Recipe:
 
     def _misfit(self, shapes: list[tuple[int, ...]]) -> TaskvecError:
         got = " and ".join(f"{name} {by(shape)}" for name, shape in sorted(zip(self.names, shapes, strict=True)))
-        if any(0 in shape for shape in shapes):
+        if (0,) in shapes:
             what = "has empty tensors: it was saved from one part of a sharded model (ZeRO-3, FSDP), not gathered"
             fix = "gather the weights, then save (ZeRO-3: stage3_gather_16bit_weights_on_model_save)"
             raise TaskvecError(what, where=self.file.path, got=got, fix=fix)
@@ -90,7 +90,7 @@ def check_values(file: TensorFile, name: str) -> None:
         got, expected = str(tensor.dtype), "float64, float32, float16 or bfloat16"
         raise TaskvecError(f"has {name}", where=file.path, got=got, expected=expected, fix=SAVE_AGAIN)
     # the extremes pass NaN on and need no temporary
-    if tensor.numel() and not torch.isfinite(torch.stack(tensor.aminmax())).all():
+    if tensor.numel() and not all(map(math.isfinite, map(float, tensor.aminmax()))):
         fix = "train it again, or use an earlier checkpoint"
         raise TaskvecError(f"has NaN or Inf in {name}", where=file.path, fix=fix)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...adapters import LeftOut
@@ -120,7 +121,7 @@ class Method:
     training_only: frozenset[str] = frozenset()
     fields: frozenset[str] = field(default=frozenset())
 
-    @property
+    @cached_property
     def known(self) -> frozenset[str]:
         """Every role."""
         return (self.roles - {"alpha"}) | self.shared | self.training_only

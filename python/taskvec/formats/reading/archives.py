@@ -11,6 +11,7 @@ from torch import Tensor
 from ...errors import TaskvecError
 from .files import file_errors
 from .gguf import GgufError, GgufFile
+from .held import FileState, held
 from .npz import NpzError, NpzFile
 from .tensors import TensorFile, open_tensors
 
@@ -22,6 +23,8 @@ class Archive:
 
     def __init__(self, path: Path, kind: type[GgufFile] | type[NpzFile]) -> None:
         self.path, self._kind = path, kind
+        with file_errors(path):
+            self._state = FileState.of(path)
         try:
             self._file = kind(path)
         except (GgufError, NpzError) as error:
@@ -34,6 +37,8 @@ class Archive:
         return self._file.metadata if isinstance(self._file, GgufFile) else {}
 
     def tensor(self, name: str) -> Tensor:
+        with file_errors(self.path):
+            self._state.check(FileState.of(self.path), self.path)
         try:
             return self._file.tensor(name)
         except (GgufError, NpzError) as error:
@@ -49,8 +54,13 @@ def open_weights(path: Path) -> TensorFile:
     Raises:
         TaskvecError: the file is unreadable, broken, or not what it claims to be.
     """
-    with file_errors(path), open(path, "rb") as file:
-        is_gguf = file.read(4) == b"GGUF"
+    with file_errors(path):
+        if whole := held(path):
+            start = bytes(whole.data[:4])
+        else:
+            with open(path, "rb") as file:
+                start = file.read(4)
+    is_gguf = start == b"GGUF"
     if is_gguf or path.suffix == ".npz":
         return Archive(path, GgufFile if is_gguf else NpzFile)
     return open_tensors(path)

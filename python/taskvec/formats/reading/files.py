@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import TaskvecError
+from .held import held
 
 MAX_JSON_BYTES = 16 << 20
 LFS_POINTER = b"version https://git-lfs"
@@ -35,9 +36,13 @@ def member(folder: Path, name: str) -> Path | None:
             cache (snapshots/REVISION/NAME to blobs/HASH of the same repository) are followed.
     """
     path = folder / name
-    if not os.path.lexists(path):
-        return None
     with file_errors(path):
+        try:
+            mode = os.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if stat.S_ISREG(mode):
+            return path
         target = Path(os.path.realpath(path, strict=True))
     if not target.is_relative_to(_root(Path(os.path.realpath(folder)))):
         fix = "copy the file into the folder, or give the path of the folder that holds it"
@@ -71,8 +76,12 @@ def refuse_lfs_pointer(path: Path, start: bytes) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in ``path``, at most 16 MiB of it."""
-    with file_errors(path), open(path, "rb") as file:
-        data = file.read(MAX_JSON_BYTES + 1)
+    with file_errors(path):
+        if whole := held(path):
+            data = bytes(whole.data)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(MAX_JSON_BYTES + 1)
     refuse_lfs_pointer(path, data)
     fix = "restore the file as it was saved with the adapter"
     if len(data) > MAX_JSON_BYTES:
@@ -90,6 +99,10 @@ def digest(*paths: Path) -> str:
     """sha256 over the sha256 of each file, as hexadecimal."""
     total = hashlib.sha256()
     for path in paths:
-        with file_errors(path), open(path, "rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        with file_errors(path):
+            if whole := held(path):
+                total.update(hashlib.sha256(whole.data).digest())
+                continue
+            with open(path, "rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()

@@ -39,7 +39,7 @@ class GgufTensor(NamedTuple):
 
 
 class GgufFile:
-    """A GGUF file: ``metadata`` (scalars and strings, no arrays) and tensors as views of the mapped file."""
+    """A GGUF file: ``metadata`` (scalars and strings, no arrays) and tensors as copies."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from ...errors import TaskvecError
 from .files import file_errors, refuse_lfs_pointer
+from .held import FileState, held
 
 MAX_HEADER_BYTES = 16 << 20  # 100,000 tensors
 MAX_DIMENSIONS = 8
@@ -36,15 +36,25 @@ class Entry(NamedTuple):
     end: int
 
 
-def read_header(path: Path) -> dict[str, Entry]:
+class Header(NamedTuple):
+    """What a safetensors file says of itself."""
+
+    entries: dict[str, Entry]
+    start: int  # where the data begins
+    state: FileState
+
+
+def read_header(path: Path) -> Header:
     """Every tensor of the safetensors file by name.
 
     Raises:
         TaskvecError: anything that makes the header unfit to be trusted, in one line.
     """
     with file_errors(path), open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        start = file.read(64)
+        whole = held(path)
+        state = whole.state if whole else FileState.of(file.fileno())
+        size = len(whole.data) if whole else state.size
+        start = bytes(whole.data[:64]) if whole else file.read(64)
         refuse_lfs_pointer(path, start)
         length = int.from_bytes(start[:8], "little")
         if size < 8:
@@ -55,8 +65,8 @@ def read_header(path: Path) -> dict[str, Entry]:
         if length > MAX_HEADER_BYTES:
             _refuse(path, f"has a header of {length} bytes, expected at most {MAX_HEADER_BYTES}")
         file.seek(8)
-        header = file.read(length)
-    return parse_header(header, size - 8 - length, path)
+        header = bytes(whole.data[8 : 8 + length]) if whole else file.read(length)
+    return Header(parse_header(header, size - 8 - length, path), 8 + length, state)
 
 
 def parse_header(header: bytes, data_size: int, where: Path) -> dict[str, Entry]:

@@ -1,7 +1,8 @@
-"""Tensors of a weights file by name, mapped, never through a model: safetensors, and torch.save's zip (``.bin``)."""
+"""Tensors of a weights file by name, never through a model: safetensors, and torch.save's zip (``.bin``)."""
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from collections.abc import Iterable
@@ -9,19 +10,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import TaskvecError
 from .files import file_errors, refuse_lfs_pointer
 from .header import read_header
+from .held import FileState, held, read_piece
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+DTYPES = {
+    name: dtype
+    for name, kind in {
+        "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "C64": "complex64", "BOOL": "bool",
+        "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
+        "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8",
+        "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu",
+        "F8_E4M3FNUZ": "float8_e4m3fnuz", "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    }.items()
+    if isinstance(dtype := getattr(torch, kind, None), torch.dtype)
+}  # fmt: skip
 CONVERT = "save the adapter again as safetensors, in float32 or a half precision"
 
 
 class TensorFile(Protocol):
-    """A weights file: what is in it without reading data, and its tensors as views of the mapped file."""
+    """A weights file: what is in it without reading data, and its tensors, read when they are asked for."""
 
     path: Path
     shapes: dict[str, tuple[int, ...]]
@@ -53,22 +65,23 @@ def _is_pickle(path: Path) -> bool:
 class _Safetensors:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.shapes = {name: entry.shape for name, entry in read_header(path).items()}
-        try:
-            with file_errors(path):
-                self._file: Any = safe_open(path, framework="pt")
-        except SafetensorError as error:
-            raise TaskvecError(f"is not a safetensors file ({error})", where=path, fix="download it again") from error
+        self._header = read_header(path)
+        self.shapes = {name: entry.shape for name, entry in self._header.entries.items()}
 
     def tensor(self, name: str) -> Tensor:
-        try:
-            value: Tensor = self._file.get_tensor(name)
-        except SafetensorError as error:
-            raise TaskvecError(
-                f"has {name} of a dtype that torch lacks ({error})", where=self.path, fix=CONVERT
-            ) from error
-        # a header of odd length leaves the data unaligned
-        return value if value.data_ptr() % value.element_size() == 0 else value.clone()
+        entry, start, state = self._header.entries[name], self._header.start, self._header.state
+        dtype = DTYPES.get(entry.dtype)
+        if dtype is None:
+            raise TaskvecError(f"has {name} of a dtype that torch lacks ({entry.dtype})", where=self.path, fix=CONVERT)
+        if entry.begin == entry.end:
+            return torch.empty(entry.shape, dtype=dtype)
+        with file_errors(self.path):
+            whole = held(self.path)
+            if whole is None or whole.state != state or (start + entry.begin) % dtype.itemsize:
+                data, offset = read_piece(self.path, state, start + entry.begin, entry.end - entry.begin), 0
+            else:
+                data, offset = whole.data, start + entry.begin
+        return torch.frombuffer(data, dtype=dtype, count=math.prod(entry.shape), offset=offset).reshape(entry.shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again(self.path)
@@ -77,11 +90,15 @@ class _Safetensors:
 class _Pickle:
     def __init__(self, path: Path) -> None:
         self.path = path
+        with file_errors(path):
+            self._state = FileState.of(path)
         self._tensors = _load_pickle(path)
         self.shapes = {name: tuple(value.shape) for name, value in self._tensors.items()}
 
     def tensor(self, name: str) -> Tensor:
-        return self._tensors[name]
+        with file_errors(self.path):
+            self._state.check(FileState.of(self.path), self.path)
+        return self._tensors[name].clone()  # not a view of the map, which breaks if the file shrinks
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again(self.path)
