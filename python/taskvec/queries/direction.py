@@ -89,8 +89,10 @@ def direction(
         sign = sign if side(ratio_cut, mean_interval(logs_cut, MIN_LAYERS)) == sign else 0
     captured, above = (one.captured, two.captured), (one.above, two.above)
     verdict: Verdict | None = None
-    if len(logs):
-        verdict = "too few layers" if len(logs) < MIN_LAYERS else judge(sign, interval, captured, above)
+    if len(logs) >= MIN_LAYERS:
+        verdict = judge(sign, interval, captured, above)
+    elif len(logs):
+        verdict = "undecided: fewer than six layers"
     low, high = (math.exp(end) for end in (interval.low, interval.high))
     return Direction(verdict, ratio, low, high, len(logs), "layers", ratio_cut, captured, above)
 

@@ -13,7 +13,7 @@ Verdict = Literal[
     "both the same",
     "related, direction undecided",
     "not above other layers",
-    "too few layers",
+    "undecided: fewer than six layers",
 ]
 OTHER_WAY: dict[Verdict, Verdict] = {
     "target inside source": "source inside target",
