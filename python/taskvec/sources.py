@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
+from typing import Unpack
 
 from .adapters import Adapter
 from .errors import TaskvecError, printable
-from .formats import Dora, Location, PassedOver, ReadOptions, discover, no_adapter, read
+from .formats import Location, PassedOver, Reading, ReadOptions, discover, no_adapter, read
 from .hub import local
 
 STATE = re.compile(r"checkpoint-\d+$")  # what transformers' Trainer calls a state of the training
@@ -21,7 +22,7 @@ MOST_REASONS, VARIOUS = 10, "for various reasons"
 LINK = "symbolic links to folders are not followed; give their targets"
 
 
-def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "refuse") -> Adapter:
+def load_adapter(path: str | Path, *, name: str | None = None, **reading: Unpack[Reading]) -> Adapter:
     """Read one adapter: its config, the shapes of its factors, their scales. Factors stay in the file.
 
     A file is read once: to look for NaN and Inf, and to hash it.
@@ -30,13 +31,14 @@ def load_adapter(path: str | Path, *, name: str | None = None, dora: Dora = "ref
         path: an adapter's folder, its weights file with the config next to it, or an id of the Hugging Face Hub
             (``org/name``, ``org/name@revision``, ``hf://org/name/folder``).
         name: what to call it; the path as given if None.
-        dora: "refuse" a DoRA adapter, whose update is more than B·A, or take its "low-rank" part with a warning.
+        reading: what its files do not say or a reader has to be told, ``dora``, ``base``, ``alpha`` and ``scale``, as
+            ``formats.ReadOptions`` takes them.
 
     Raises:
         TaskvecError: anything that is wrong with the files, in one line with the fix.
     """
     typed, path = path, local(path, one=True)
-    options = ReadOptions(dora)
+    options = ReadOptions(**reading)
     found, passed_over = discover(existing(path))
     if not found:
         raise _nothing(path, passed_over) if passed_over else no_adapter(path)

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from .adapters import Adapter
 from .errors import TaskvecError
-from .formats import Dora, ReadOptions, read
+from .formats import Reading, ReadOptions, read
 from .naming.align import align, no_common_module
 from .progress import Mode, progress_bar
 from .sources import find, load_adapter
@@ -40,8 +41,8 @@ def load_zoo(
     *,
     recursive: bool = False,
     skip_bad: bool = False,
-    dora: Dora = "refuse",
     progress: Mode | None = None,
+    **reading: Unpack[Reading],
 ) -> Zoo:
     """Read the adapters at and below ``paths``, under one spelling of their modules, and check that some are alike.
 
@@ -49,13 +50,13 @@ def load_zoo(
         paths: adapters and folders of adapters, as ``sources.find`` takes them.
         recursive: search folders that are adapters for more of them.
         skip_bad: leave out what cannot be read, in ``skipped``, instead of raising.
-        dora: as ``load_adapter`` takes it.
         progress: "auto", "json" or "off" (None).
+        reading: as ``load_adapter`` takes it.
 
     Raises:
         TaskvecError: a bad path or adapter; several adapters of which no two have a module in common.
     """
-    zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
+    zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
     adapters, renamed = align(zoo.adapters)
     check(adapters)
     return Zoo(adapters, zoo.skipped, (*zoo.warnings, *renamed, *_comparability(adapters)))
@@ -66,12 +67,12 @@ def read_adapters(
     *,
     recursive: bool = False,
     skip_bad: bool = False,
-    dora: Dora = "refuse",
     progress: Mode | None = None,
+    **reading: Unpack[Reading],
 ) -> Zoo:
     """``load_zoo`` without asking whether the adapters can be compared."""
     found, warnings = find([paths] if isinstance(paths, str | Path) else paths, recursive)
-    options = ReadOptions(dora)
+    options = ReadOptions(**reading)
     adapters: list[Adapter] = []
     skipped: list[Skipped] = []
     with progress_bar(progress, "loading", len(found)) as advance:

@@ -241,7 +241,7 @@ def test_adapterhub(tmp_path: Path) -> None:
     [
         ({"composition_mode": "scale"}, "IA3.*needs the base"),
         ({"use_gating": True}, "depend on the input"),
-        ({"use_dora": True}, "DoRA.*needs the base"),
+        ({"use_dora": True}, "DoRA.*is not implemented"),
         ({"architecture": "union"}, "architecture 'union', which taskvec does not read yet"),
         ({"vera_d": 0.1}, "VeRA"),
         ({"r": 5}, "got 2 rows, expected r = 5"),

@@ -30,7 +30,6 @@ Recursive = Annotated[bool, typer.Option("--recursive", help="Also read checkpoi
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out adapters that cannot be read, with a warning that names each.")
 ]
-Dora = Annotated[Literal["refuse", "low-rank"], typer.Option(help="Refuse DoRA adapters, or take their low-rank part.")]
 Backend = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Force a backend; taskvec env lists them.", show_default="the fastest"),

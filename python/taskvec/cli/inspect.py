@@ -5,25 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
-from .common import AsJson, Dora, Paths, Progress, Recursive, SkipBad, console, number, print_json, table, warn
+from .common import AsJson, Paths, Progress, Recursive, SkipBad, console, number, print_json, table, warn
+from .reading import reading_options
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
+@reading_options
 def inspect(
     paths: Paths,
+    reading: dict[str, Any],
     as_json: AsJson = False,
     recursive: Recursive = False,
     skip_bad: SkipBad = False,
-    dora: Dora = "refuse",
     progress: Progress = "auto",
 ) -> None:
     """What is in an adapter: modules, ranks, scale, spectrum, effective rank, warnings."""
     from ..inspect import inspect_adapters
     from ..zoo import read_adapters
 
-    zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
+    zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
     warn(zoo.warnings)
     warn(f"left out: {item.reason}" for item in zoo.skipped)
     document = inspect_adapters(zoo.adapters, progress=progress)

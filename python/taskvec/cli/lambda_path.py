@@ -8,16 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import TaskvecError
-from .common import AsJson, Backend, Dora, Precision, Progress, console, print_json, warn
+from .common import AsJson, Backend, Precision, Progress, console, print_json, warn
 from .pair import load_pair
+from .reading import reading_options
 from .solver import solver_options
 
 
+@reading_options
 @solver_options
 def lambda_path(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", show_default=False, help="An adapter.")],
     target: Annotated[Path, typer.Argument(metavar="TARGET", show_default=False, help="The other.")],
     settings: dict[str, Any],
+    reading: dict[str, Any],
     grid: Annotated[
         str, typer.Option(metavar="λ,λ,…", help="Weights λ, separated by commas.")
     ] = "0,1e-6,1e-5,1e-4,1e-3,1e-2,1e-1,1",
@@ -26,7 +29,6 @@ def lambda_path(
         Path | None, typer.Option(metavar="OUT.png", help="Draw the curves to this file.", show_default=False)
     ] = None,
     as_json: AsJson = False,
-    dora: Dora = "refuse",
     precision: Precision = "highest",
     backend: Backend = None,
     progress: Progress = "auto",
@@ -42,7 +44,7 @@ def lambda_path(
 
         check_plot(plot)
     solver = make_solver(**({"start": "normal"} if settings["method"] == "adam" else {}) | settings)
-    a, b = load_pair(source, target, dora)
+    a, b = load_pair(source, target, reading)
     result = lambda_path(
         a, b, weights, solver=solver, seeds=seeds, precision=precision, backend=backend, progress=progress
     )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .common import Dora, warn
+from .common import warn
 
 if TYPE_CHECKING:
     from ..adapters import Adapter
 
 
-def load_pair(source: Path, target: Path, dora: Dora) -> tuple[Adapter, Adapter]:
+def load_pair(source: Path, target: Path, reading: dict[str, Any]) -> tuple[Adapter, Adapter]:
     """Both adapters; their warnings go to stderr; TaskvecError for no module in common."""
     from ..sources import load_adapter
     from ..zoo import as_pair
 
-    a, b = (load_adapter(path, dora=dora) for path in (source, target))
+    a, b = (load_adapter(path, **reading) for path in (source, target))
     for adapter in (a, b):
         warn(f"{adapter.name}: {warning}" for warning in adapter.warnings)
     if a.base_model and b.base_model and a.base_model != b.base_model:

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import AsJson, Backend, Dora, Precision, console, print_json
+from .common import AsJson, Backend, Precision, console, print_json
 from .pair import load_pair
+from .reading import reading_options
 from .solver import Lambda, Seed, solver_options
 
 
+@reading_options
 @solver_options
 def project(
     source: Annotated[
@@ -19,10 +21,10 @@ def project(
     ],
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="Adapter that is projected.", show_default=False)],
     settings: dict[str, Any],
+    reading: dict[str, Any],
     lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
     seed: Seed = 0,
     as_json: AsJson = False,
-    dora: Dora = "refuse",
     precision: Precision = "highest",
     backend: Backend = None,
 ) -> None:
@@ -32,7 +34,7 @@ def project(
     from ..sweeps.pair import projections
 
     solver = make_solver(lam=lam, seed=seed, **settings)
-    a, b = load_pair(source, target, dora)
+    a, b = load_pair(source, target, reading)
     results = projections(a, b, solver, precision=precision, backend=backend)
     if as_json:
         documents = [result.to_dict() for result in results]

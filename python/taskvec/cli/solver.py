@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import wraps
 from typing import Annotated, Any, Literal
 
 import typer
+
+from .added import add_options
 
 UNSHOWN: dict[str, Any] = {"show_default": False}
 Option = typer.Option
@@ -35,28 +34,7 @@ OPTIONS: dict[str, Any] = {
         Option(help="Adam: learning rate falls to 0 over the steps, or stays. [linear]", **UNSHOWN),
     ],
 }
-DEFAULTS = {"method": "exact", "norm": "frobenius"}
-
-
-def solver_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds OPTIONS to a command, which gets those that were given as one mapping, ``settings``."""
-    shown = inspect.signature(command, eval_str=True)  # typer does not evaluate a signature that is given
-
-    @wraps(command)
-    def run(**given: Any) -> None:
-        settings = {name: given.pop(name) for name in OPTIONS}
-        command(**given, settings={name: value for name, value in settings.items() if value is not None})
-
-    own = [parameter for name, parameter in shown.parameters.items() if name != "settings"]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS.get(name), annotation=kind)
-        for name, kind in OPTIONS.items()
-    ]
-    # typer reads both
-    run.__signature__ = shown.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    run.__annotations__ = {name: kind for name, kind in command.__annotations__.items() if name != "settings"} | OPTIONS
-    return run
-
+solver_options = add_options(OPTIONS, {"method": "exact", "norm": "frobenius"}, "settings")
 
 Lambda = Annotated[
     list[float],

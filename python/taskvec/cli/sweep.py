@@ -12,7 +12,6 @@ from ..errors import TaskvecError, printable
 from .common import (
     AsJson,
     Backend,
-    Dora,
     Paths,
     Precision,
     Progress,
@@ -22,9 +21,11 @@ from .common import (
     print_json,
     warn,
 )
+from .reading import reading_options
 from .solver import Lambda, Seed, one_or_several, solver_options
 
 
+@reading_options
 @solver_options
 def sweep(
     paths: Paths,
@@ -32,13 +33,13 @@ def sweep(
         Path, typer.Option("--out", "-o", metavar="OUT.zarr", help="Folder of the result.", show_default=False)
     ],
     settings: dict[str, Any],
+    reading: dict[str, Any],
     lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
     seed: Seed = 0,
     as_json: AsJson = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result at OUT.zarr.")] = False,
     recursive: Recursive = False,
     skip_bad: SkipBad = False,
-    dora: Dora = "refuse",
     precision: Precision = "highest",
     backend: Backend = None,
     device: Annotated[str, typer.Option(help="Device to compute on: cpu, cuda, cuda:1, …")] = "cpu",
@@ -65,7 +66,7 @@ def sweep(
     from ..zoo import disjoint_pairs, load_zoo
 
     solver = make_solver(lam=one_or_several(lam), seed=seed, **settings)
-    zoo = load_zoo(paths, recursive=recursive, skip_bad=skip_bad, dora=dora, progress=progress)
+    zoo = load_zoo(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
     warn(f"left out: {item.reason}" for item in zoo.skipped)
     warnings = [*zoo.warnings, *disjoint_pairs(zoo.adapters)]
     warn(warnings)

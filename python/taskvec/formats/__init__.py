@@ -12,7 +12,7 @@ from ..errors import TaskvecError
 from .adapterhub import ADAPTERHUB
 from .diffusers import DIFFUSERS
 from .foreign import FOREIGN, Closed, Foreign, NoFormat, no_adapter
-from .format import Dora, Format, Location, PassedOver, ReadOptions
+from .format import Dora, Format, Location, PassedOver, Reading, ReadOptions
 from .gguf import GGUF
 from .kohya import KOHYA
 from .mlx import MLX
@@ -25,7 +25,18 @@ from .single import SingleFile
 from .torchtune import TORCHTUNE
 from .xlabs import XLABS
 
-__all__ = ["SINGLE", "Dora", "Format", "Location", "PassedOver", "ReadOptions", "discover", "no_adapter", "read"]
+__all__ = [
+    "SINGLE",
+    "Dora",
+    "Format",
+    "Location",
+    "PassedOver",
+    "ReadOptions",
+    "Reading",
+    "discover",
+    "no_adapter",
+    "read",
+]
 
 PEFT = Peft()
 # formats of one file, asked in this order; the last names what is not read

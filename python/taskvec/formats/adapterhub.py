@@ -8,12 +8,15 @@ from collections.abc import Mapping, Set
 from functools import partial
 from typing import Any
 
+from torch import Tensor
+
 from ..adapters import LeftOut
 from ..errors import TaskvecError, printable
+from .algebra import with_base
+from .algebra.basics import wide
 from .algebra.lora import linear, merged_parts
-from .format import ReadOptions
+from .format import GIVE_BASE, NEEDS_BASE, ReadOptions
 from .peft.config import PeftConfig
-from .peft.refused import NEEDS_BASE
 from .reading.files import member, read_json
 from .reading.tensors import TensorFile
 from .recipe import Recipe
@@ -51,7 +54,16 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
             raise TaskvecError(what, where=file.path, fix="merge it into its base and extract a plain LoRA")
         else:
             left_out.append(LeftOut(name, "no factor of an update"))
-    pieces = [_piece(file, module, names, rank, alpha, enabled) for module, names in modules.items()]
+    multiplies = config.document.get("composition_mode") != "add"
+    if multiplies and options.base is None:
+        what = f"{NOT_LORA}: IA3 multiplies the base weight: its update {NEEDS_BASE}"
+        raise TaskvecError(what, where=path, fix=GIVE_BASE)
+    pieces = [
+        _multiplied(file, module, names, alpha / rank, options)
+        if multiplies
+        else _piece(file, module, names, rank, alpha, enabled)
+        for module, names in modules.items()
+    ]
     base = document.get("model_name")
     return Content(pieces, left_out, printable(base) if isinstance(base, str) and base else None, (path,))
 
@@ -62,12 +74,10 @@ def _refuse(config: PeftConfig) -> None:
     reason = None
     if settings.get("architecture") != "lora":
         reason = f"architecture {str(settings.get('architecture'))[:40]!r}, which taskvec does not read yet"
-    elif settings.get("composition_mode") != "add":
-        reason = f"IA3 multiplies the base weight: its update {NEEDS_BASE}"
     elif settings.get("use_gating"):
         reason = "its gates depend on the input: there is no single update"
     elif settings.get("use_dora"):
-        reason = f"DoRA's update is more than B·A: it {NEEDS_BASE}"
+        reason = "DoRA's update is more than B·A, and how this tool saves it is not implemented"
     elif settings.get("vera_d") is not None or settings.get("vera_b") is not None:
         reason = "VeRA draws its projections from a random generator: they are not in the file"
     if reason is not None:
@@ -88,6 +98,19 @@ def _piece(
         raise TaskvecError(f"has {pair[1]}", where=file.path, got=got, expected=expected, fix=f"check {CONFIG}")
     recipe = Recipe(file, pair, combine, alpha / rank, "A (r, n) and B (m, r)")
     return Piece(module, recipe, "alpha/r", alpha)
+
+
+def _multiplied(file: TensorFile, module: str, names: Mapping[str, str], scale: float, options: ReadOptions) -> Piece:
+    """IA3: a factor for each output."""
+    weight = options.weights.weight(module)
+    combine = partial(ia3, scale=scale)
+    recipe = Recipe(file, needed(file, names, "lora_B"), combine, expected="one factor an output", weight=weight)
+    return Piece(module, recipe, "1: the method has no scale")
+
+
+def ia3(weight: Tensor, factor: Tensor, scale: float) -> Tensor:
+    """W ∘ (s·l − 1), by rows."""
+    return with_base.scaled(weight, scale * wide(factor), by_row=True, less=1.0)
 
 
 ADAPTERHUB = SingleFile("adapters", claims, content)

@@ -22,7 +22,7 @@ from .peft.config import PeftConfig
 from .peft.scale import Scale, scales
 from .reading.tensors import PICKLES, TensorFile
 from .recipe import Recipe
-from .single import Content, Piece, SingleFile, dora_notes, needed, number, put
+from .single import Content, Piece, SingleFile, needed, number, put
 
 PART = r"(?:unet|text_encoder(?:_[23])?|transformer(?:_2)?|diffusion_model)"
 # how a diffusers model's own paths begin; GPT-2's transformer.h and the like are none
@@ -49,11 +49,9 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     scale_of = _scales(file, modules)
     pieces = []
     for path, names in modules.items():
-        notes = dora_notes("magnitude" in names, file.path, options)
-        left_out += [LeftOut(names["magnitude"], note) for note in notes]
-        scale = scale_of[path]
+        scale, magnitude = scale_of[path], names.get("magnitude")
         recipe = Recipe(file, needed(file, names, "up", "down"), linear, scale.value, "up (m, r) and down (r, n)")
-        pieces.append(Piece(path, recipe, scale.source, scale.alpha, (*scale.warnings, *notes)))
+        pieces.append(Piece(path, recipe, scale.source, scale.alpha, scale.warnings, magnitude is not None, magnitude))
     return Content(pieces, left_out)
 
 

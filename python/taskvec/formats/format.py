@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypedDict
 
 from ..adapters import Adapter
 from ..errors import TaskvecError
+from .base import Base
 from .heads import Heads
 
 Dora = Literal["refuse", "low-rank"]
+NEEDS_BASE = "needs the base weights"
+GIVE_BASE = "give the base with --base (in Python base=)"
+GIVE_SCALE = "give --alpha or --scale (in Python alpha= or scale=)"
+
+
+class GivenScale(NamedTuple):
+    """A scale that no file says: what it is, the alpha it is made of, and how."""
+
+    value: float
+    alpha: float | None
+    source: str
+
+
+class Reading(TypedDict, total=False):
+    """``ReadOptions`` as keywords of the functions that read adapters."""
+
+    dora: Dora
+    base: str | Path | None
+    alpha: float | None
+    scale: float | None
+    heads: Heads | None
 
 
 @dataclass(frozen=True)
@@ -18,17 +42,48 @@ class ReadOptions:
     """What a reader has to be told.
 
     Args:
-        dora: "refuse" a DoRA adapter, whose update is not B·A, or take its "low-rank" part with a warning.
+        dora: what becomes of a DoRA adapter without its base: "refuse" it, for its update is not B·A, or take its
+            "low-rank" part with a warning. "low-rank" does so with the base too.
+        base: the base model: a folder, a weights file, or the index of its shards. It is read a weight at a time,
+            for updates that are a function of it, and full checkpoints become their difference from it.
+        alpha: of an adapter whose files do not say it.
+        scale: what B·A is multiplied with, of an adapter whose files do not say it; in place of alpha.
         heads: of the base model, which files in Meta's rotary order and fused projections need; None: from the base
             model's config.json, where it is on this machine.
+
+    Raises:
+        TaskvecError: an unknown value; a base that cannot be read.
     """
 
     dora: Dora = "refuse"
+    base: str | Path | None = None
+    alpha: float | None = None
+    scale: float | None = None
     heads: Heads | None = None
 
     def __post_init__(self) -> None:
         if self.dora not in ("refuse", "low-rank"):
             raise TaskvecError("unknown value of dora", got=repr(self.dora), expected="'refuse' or 'low-rank'")
+        if self.alpha is not None and self.scale is not None:
+            raise TaskvecError("alpha and scale are both given", fix="give one of them")
+        for name, value in (("alpha", self.alpha), ("scale", self.scale)):
+            if value is not None and not math.isfinite(value):
+                raise TaskvecError(f"{name} is no number", got=str(value))
+        if self.base is not None:
+            self.weights  # noqa: B018  (a base that cannot be read is said at once)
+
+    def given_scale(self, rank: int) -> GivenScale | None:
+        """The scale of an adapter of this rank that a person gives, None if they give none."""
+        if self.scale is not None:
+            return GivenScale(self.scale, None, "--scale")
+        return None if self.alpha is None else GivenScale(self.alpha / max(rank, 1), self.alpha, "--alpha/r")
+
+    @cached_property
+    def weights(self) -> Base:
+        """The base model."""
+        if self.base is None:
+            raise TaskvecError("the base model is not given", fix=GIVE_BASE)
+        return Base(self.base)
 
 
 @dataclass(frozen=True)

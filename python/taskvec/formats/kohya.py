@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor
@@ -19,10 +20,10 @@ from .algebra.basics import as_matrix
 from .algebra.lora import linear, with_mid
 from .algebra.products import hadamard, hadamard_tucker, kronecker, smallest_factors, tucker_factors
 from .format import ReadOptions
-from .peft.refused import NEEDS_BASE
+from .lycoris import on_base
 from .reading.tensors import TensorFile
 from .recipe import Recipe
-from .single import Content, Piece, SingleFile, dora_notes, needed, over_rank, put
+from .single import Content, Piece, SingleFile, needed, over_rank, put
 
 FACTORS = r"lora_(?:up|down|mid)\.weight|hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t[12])"
 OTHERS = (
@@ -37,15 +38,9 @@ VECTORS = {
     "w_norm": "the change of a normalisation's weight, a vector",
     "b_norm": "the change of a normalisation's bias, a vector",
 }
-ROTATES = f"OFT rotates the base weight: its update {NEEDS_BASE}"
 REFUSED = {
-    "a1.weight": f"GLoRA multiplies the base weight: its update {NEEDS_BASE}",
-    "on_input": f"IA3 multiplies the base weight: its update {NEEDS_BASE}",
-    "oft_blocks": ROTATES,
-    "rescale": ROTATES,
     "lambda_layer": "T-LoRA subtracts a start that is not in the file",
-    "reshape_weight": f"the base weight is padded first: its update {NEEDS_BASE}",
-    "set_weight": f"it replaces the base weight: its update {NEEDS_BASE}",
+    "reshape_weight": "the base weight is padded first, to a shape that is in no file",
 }
 
 
@@ -64,9 +59,13 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
         left_out += [LeftOut(names.pop(role), reason) for role, reason in VECTORS.items() if role in names]
         if "diff" in names and len(file.shapes[names["diff"]]) == 1:
             left_out.append(LeftOut(names.pop("diff"), "the change of a vector, not of a matrix"))
-        if set(names) - {"alpha", "dora_scale"}:
-            pieces.append(_piece(file, path, names, dora_notes("dora_scale" in names, file.path, options)))
-        left_out += [LeftOut(names[role], "the update has no part for it") for role in names if role == "dora_scale"]
+        if (made := on_base(file, path, names, options)) is not None:
+            pieces.append(made)
+        elif set(names) - {"alpha", "dora_scale"}:
+            piece, magnitude = _piece(file, path, names), names.get("dora_scale")
+            pieces.append(replace(piece, dora=magnitude is not None, magnitude=magnitude))
+        elif "dora_scale" in names:
+            left_out.append(LeftOut(names["dora_scale"], "the update has no part for it"))
     return Content(pieces, left_out)
 
 
@@ -90,13 +89,15 @@ def _sorted(file: TensorFile) -> tuple[dict[str, dict[str, str]], list[LeftOut]]
         path = next((path for path in (name.rpartition(".")[0], name.rsplit(".", 2)[0]) if path in modules), None)
         if path is None:
             left_out.append(LeftOut(name, "no tensor of an update, as learned tokens are"))
+        elif name == f"{path}.weight" and "on_input" in modules[path]:
+            put(modules[path], "weight", name, file.path)
         elif not any(role in REFUSED for role in modules[path]):  # whose other tensors do not matter
             what = f"has {name}, a tensor that is not known: it may change what the update is"
             raise TaskvecError(what, where=file.path, fix="merge it into its base and extract a plain LoRA")
     return modules, left_out
 
 
-def _piece(file: TensorFile, path: str, names: Mapping[str, str], notes: tuple[str, ...]) -> Piece:
+def _piece(file: TensorFile, path: str, names: Mapping[str, str]) -> Piece:
     kinds = {role.partition("_")[0] for role in names} - {"alpha", "dora"}
     if len(kinds) != 1:
         what = f"has updates of two kinds for {path}"
@@ -104,9 +105,9 @@ def _piece(file: TensorFile, path: str, names: Mapping[str, str], notes: tuple[s
     (kind,) = kinds
     if kind == "diff":
         recipe = Recipe(file, (names["diff"],), as_matrix)
-        return Piece(path, recipe, "1: the update itself is in the file", None, notes)
+        return Piece(path, recipe, "1: the update itself is in the file", None)
     if kind == "lokr":
-        return _kronecker(file, path, names, notes)
+        return _kronecker(file, path, names)
     if kind == "lora":
         roles = ("lora_up.weight", "lora_mid.weight", "lora_down.weight")
         combine: Callable[..., tuple[Tensor, Tensor]] = with_mid if roles[1] in names else linear
@@ -120,10 +121,10 @@ def _piece(file: TensorFile, path: str, names: Mapping[str, str], notes: tuple[s
         used = needed(file, names, *(f"hada_{role}" for role in ("w1_a", "w1_b", "w2_a", "w2_b")))
         combine, down, expected = hadamard, "hada_w1_b", "w_a (m, r) and w_b (r, n)"
     scale, alpha, source = over_rank(file, names, names[down])
-    return Piece(path, Recipe(file, used, combine, scale, expected), source, alpha, notes)
+    return Piece(path, Recipe(file, used, combine, scale, expected), source, alpha)
 
 
-def _kronecker(file: TensorFile, path: str, names: Mapping[str, str], notes: tuple[str, ...]) -> Piece:
+def _kronecker(file: TensorFile, path: str, names: Mapping[str, str]) -> Piece:
     """LoKr: each side is whole or in factors; without any factor the scale is 1, whatever alpha says."""
     roles: list[tuple[str, ...]] = []
     for side in "12":
@@ -136,7 +137,7 @@ def _kronecker(file: TensorFile, path: str, names: Mapping[str, str], notes: tup
     if down is not None:
         scale, alpha, source = over_rank(file, names, down)
     recipe = Recipe(file, used, partial(lokr, first=len(roles[0])), scale, "w1 and w2, whole or as factors")
-    return Piece(path, recipe, source, alpha, notes)
+    return Piece(path, recipe, source, alpha)
 
 
 def lokr(*tensors: Tensor, first: int) -> tuple[Tensor, Tensor]:

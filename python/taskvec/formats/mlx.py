@@ -13,17 +13,17 @@ from torch import Tensor
 
 from ..adapters import LeftOut
 from ..errors import TaskvecError, printable
-from .format import ReadOptions
+from .format import GIVE_SCALE, ReadOptions
 from .reading.files import member, read_json
 from .reading.tensors import TensorFile
 from .recipe import SAVE_AGAIN, Recipe
-from .single import Content, Piece, SingleFile, dora_notes, needed, put
+from .single import Content, Piece, SingleFile, needed, put
 
 CONFIG = "adapter_config.json"
 ROLES = {"lora_a": "lora_a", "lora_b": "lora_b", "m": "magnitude"}
 MOST_EXPERTS = 4096
 UNKNOWN_SCALE = "is an adapter in MLX format: its scale is in no file"
-FIX = f"write {CONFIG} beside it with lora_parameters.scale, as mlx-lm does (the default of mlx-examples is 20.0)"
+FIX = f"restore the {CONFIG} that mlx-lm writes, or {GIVE_SCALE} (the default of mlx-examples is a scale of 20)"
 
 
 def claims(names: Set[str], beside_peft: bool) -> bool:
@@ -33,10 +33,10 @@ def claims(names: Set[str], beside_peft: bool) -> bool:
 def content(file: TensorFile, options: ReadOptions) -> Content:
     """scale · (a b)ᵀ of layers and embeddings; scale · b a, expert by expert, where the factors are 3-D."""
     config = member(file.path.parent, CONFIG)
-    if config is None:
+    document = {} if config is None else read_json(config)
+    scale, source = (None, "") if config is None else (_scale(document, config), "scale")
+    if scale is None and options.alpha is None and options.scale is None:
         raise TaskvecError(UNKNOWN_SCALE, where=file.path, fix=FIX)
-    document = read_json(config)
-    scale = _scale(document, config)
     modules: dict[str, dict[str, str]] = defaultdict(dict)
     for name in sorted(file.shapes):
         path, _, last = name.rpartition(".")
@@ -46,16 +46,21 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     left_out = [LeftOut(name, "no factor of an update") for name in sorted(file.shapes.keys() - used)]
     pieces = []
     for path, names in modules.items():
-        notes = dora_notes("magnitude" in names or document.get("fine_tune_type") == "dora", file.path, options)
-        left_out += [LeftOut(names["magnitude"], note) for note in notes if "magnitude" in names]
+        magnitude = names.get("magnitude")
+        dora = magnitude is not None or document.get("fine_tune_type") == "dora"
         pair = needed(file, names, "lora_b", "lora_a")
         experts = expert_count(file, pair)
+        if scale is None:
+            scale, source = _given(options, file, pair)
         for e in range(experts or 1):
             combine = transposed if experts is None else partial(one_expert, e=e)
             recipe = Recipe(file, pair, combine, scale, "a (n, r) and b (r, m), or a (E, r, n) and b (E, m, r)")
-            pieces.append(Piece(path if experts is None else f"{path}[{e}]", recipe, "scale", None, notes))
+            name = path if experts is None else f"{path}[{e}]"
+            pieces.append(Piece(name, recipe, source, None, dora=dora, magnitude=magnitude))
     model = document.get("model")
-    return Content(pieces, left_out, printable(model) if isinstance(model, str) and model else None, (config,))
+    return Content(
+        pieces, left_out, printable(model) if isinstance(model, str) and model else None, (config,) if config else ()
+    )
 
 
 def transposed(b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,6 +81,12 @@ def _scale(document: dict[str, Any], config: Path) -> float:
         return float(scale)
     got = "nothing" if scale is None else repr(scale)[:60]
     raise TaskvecError("lora_parameters.scale is not usable", where=config, got=got, expected="a number", fix=FIX)
+
+
+def _given(options: ReadOptions, file: TensorFile, pair: tuple[str, ...]) -> tuple[float, str]:
+    """The scale that a person gives, of files of mlx-examples, which have no config."""
+    given = options.given_scale((*file.shapes[pair[1]], 0)[-1])
+    return (1.0, "") if given is None else (given.value, given.source)
 
 
 def expert_count(file: TensorFile, pair: tuple[str, ...]) -> int | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 import torch
 from torch import Tensor
 
-from ..adapters import Dense, LowRank, Update
+from ..adapters import Dense, LowRank, Module, Update
 from ..errors import TaskvecError
+from .base import Weight
 from .reading.tensors import TensorFile
 
 SAVE_AGAIN = "save the adapter again from the model it was trained in"
@@ -32,6 +34,7 @@ class Recipe:
             function of a module or a partial of one, so that other processes can unpickle it.
         scale: what the product is multiplied with.
         expected: the shapes that fit, for the error that says that others do not.
+        weight: of the base model, which ``combine`` then takes before the tensors.
     """
 
     file: TensorFile
@@ -39,10 +42,12 @@ class Recipe:
     combine: Callable[..., tuple[Tensor, Tensor] | Tensor]
     scale: float = 1.0
     expected: str | None = None
+    weight: Weight | None = None
 
     def __call__(self) -> Update:
         """The update, read from the file."""
-        made = self.combine(*(self.file.tensor(name) for name in self.names))
+        base = () if self.weight is None else (self.weight(),)
+        made = self.combine(*base, *(self.file.tensor(name) for name in self.names))
         if isinstance(made, Tensor):
             return Dense(None, made * self.scale)
         return LowRank(*made, self.scale)
@@ -53,7 +58,8 @@ class Recipe:
         Raises:
             TaskvecError: shapes that do not fit together, or an update far larger than what the file holds.
         """
-        shapes = [self.file.shapes[name] for name in self.names]
+        own = [self.file.shapes[name] for name in self.names]
+        shapes = own if self.weight is None else [self.weight.shape, *own]
         if () in shapes:
             raise self._misfit(shapes)
         try:
@@ -74,7 +80,8 @@ class Recipe:
             raise TaskvecError(what, where=self.file.path, got=got, expected=expected, fix="leave this adapter out")
 
     def _misfit(self, shapes: list[tuple[int, ...]]) -> TaskvecError:
-        got = " and ".join(f"{name} {by(shape)}" for name, shape in sorted(zip(self.names, shapes, strict=True)))
+        names = self.names if self.weight is None else (f"{self.weight.name} (of the base)", *self.names)
+        got = " and ".join(f"{name} {by(shape)}" for name, shape in sorted(zip(names, shapes, strict=True)))
         if (0,) in shapes:
             what = "has empty tensors: it was saved from one part of a sharded model (ZeRO-3, FSDP), not gathered"
             fix = "gather the weights, then save (ZeRO-3: stage3_gather_16bit_weights_on_model_save)"
@@ -104,6 +111,13 @@ def check_indices(file: TensorFile, name: str, size: int) -> None:
         got = f"{low} to {high}" if known else f"{tensor.dtype} {by(tuple(tensor.shape))}"
         expected = f"integers from 0 to {size - 1}"
         raise TaskvecError(f"has indices {name}", where=file.path, got=got, expected=expected, fix=SAVE_AGAIN)
+
+
+def digest_with_base(own: str, modules: Iterable[Module]) -> str:
+    """An adapter's digest: of its own files, and of the base's where an update is made of its weights."""
+    weights = (getattr(module.update, "weight", None) for module in modules)
+    weight = next((weight for weight in weights if weight is not None), None)
+    return own if weight is None else sha256(f"{own} {weight.base.digest}".encode()).hexdigest()
 
 
 def by(shape: tuple[int, ...]) -> str:

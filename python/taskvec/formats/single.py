@@ -11,25 +11,35 @@ from pathlib import Path
 from ..adapters import Adapter, LeftOut, Module
 from ..errors import TaskvecError
 from ..paths import unwrapped
+from .dora import LOW_RANK, decomposed, takes_low_rank
 from .format import Location, ReadOptions
-from .peft.refused import NEEDS_BASE
 from .reading.archives import open_weights
 from .reading.files import digest, member, regular
 from .reading.tensors import TensorFile
-from .recipe import SAVE_AGAIN, Recipe, by, check_values
-
-DORA = "DoRA: the low-rank part alone, without the magnitudes"
+from .recipe import SAVE_AGAIN, Recipe, by, check_values, digest_with_base
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One module's update; its scale is the recipe's."""
+    """One module's update; its scale is the recipe's.
+
+    Args:
+        path: of the module.
+        recipe: of the update; of a DoRA module of its low-rank part.
+        scale_source: how the scale was found.
+        alpha: that the scale was made of.
+        warnings: what is odd about it.
+        dora: whether it is a DoRA module.
+        magnitude: the tensor of its magnitudes.
+    """
 
     path: str
     recipe: Recipe
     scale_source: str
     alpha: float | None = None
     warnings: tuple[str, ...] = ()
+    dora: bool = False
+    magnitude: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,15 +81,17 @@ class SingleFile:
         if not content.pieces:
             reason = f": {content.left_out[0].reason}" if content.left_out else ""
             raise TaskvecError(f"has no module that can be compared{reason}", where=where, fix="leave it out")
-        modules = _modules(content.pieces)
+        low_rank = any(piece.dora for piece in content.pieces) and takes_low_rank(where, options)
+        modules = _modules(content.pieces, options, low_rank)
         counts = Counter(warning for module in modules.values() for warning in module.warnings)
         warnings = tuple(f"{count} of {len(modules)} modules: {warning}" for warning, count in counts.items())
-        left_out = tuple(sorted(content.left_out, key=lambda item: item.tensor))
-        made = digest(where, *content.configs)
+        unused = [LeftOut(piece.magnitude, LOW_RANK) for piece in content.pieces if low_rank and piece.magnitude]
+        left_out = tuple(sorted((*content.left_out, *unused), key=lambda item: item.tensor))
+        made = digest_with_base(digest(where, *content.configs), modules.values())
         return [Adapter(location.name, location.path, self.name, content.base_model, modules, made, left_out, warnings)]
 
 
-def _modules(pieces: Sequence[Piece]) -> dict[str, Module]:
+def _modules(pieces: Sequence[Piece], options: ReadOptions, low_rank: bool) -> dict[str, Module]:
     checked: set[str] = set()
     modules: dict[str, Module] = {}
     for piece in sorted(pieces, key=lambda piece: piece.path):
@@ -87,11 +99,17 @@ def _modules(pieces: Sequence[Piece]) -> dict[str, Module]:
         if path in modules:
             raise TaskvecError(f"has two updates of {path}", where=recipe.file.path, fix=SAVE_AGAIN)
         shape, rank = recipe.outline()
+        warnings = piece.warnings
+        if piece.dora and low_rank:
+            warnings = (*warnings, LOW_RANK)
+        elif piece.dora:
+            recipe = decomposed(recipe, path, piece.magnitude, options)
+            shape, rank = recipe.outline()
         for name in set(recipe.names) - checked:
             check_values(recipe.file, name)
             checked.add(name)
-        scale, source = recipe.scale, piece.scale_source
-        modules[path] = Module(path, shape, rank, piece.alpha, scale, source, recipe, piece.warnings)
+        scale, source = piece.recipe.scale, piece.scale_source
+        modules[path] = Module(path, shape, rank, piece.alpha, scale, source, recipe, warnings)
     return modules
 
 
@@ -129,11 +147,3 @@ def put(names: dict[str, str], role: str, name: str, where: Path) -> None:
             f"has two {role} for one module", where=where, got=got, fix="save each adapter to its own file"
         )
     names[role] = name
-
-
-def dora_notes(is_dora: bool, where: Path, options: ReadOptions) -> tuple[str, ...]:
-    """The note for a DoRA module of which the low-rank part is taken; an error unless the options say so."""
-    if is_dora and options.dora == "refuse":
-        fix = 'take the low-rank part with --dora low-rank (in Python dora="low-rank")'
-        raise TaskvecError(f"is a DoRA adapter: its update is more than B·A, and {NEEDS_BASE}", where=where, fix=fix)
-    return (DORA,) if is_dora else ()

@@ -19,7 +19,7 @@ from .reading.files import member
 from .reading.tensors import TensorFile
 from .recipe import Recipe
 from .rotary import turn
-from .single import Content, Piece, SingleFile, dora_notes, needed, put
+from .single import Content, Piece, SingleFile, needed, put
 
 CONFIG = "adapter_config.json"
 ROLE = re.compile(r"^(.+)\.(lora_a\.weight|lora_b\.weight|magnitude)$")
@@ -49,14 +49,16 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     scale_of = scales(config, ranks, "lora_alpha")
     pieces = []
     for module, names in modules.items():
-        notes = dora_notes("magnitude" in names, file.path, options)
-        left_out += [LeftOut(names["magnitude"], note) for note in notes]
         scale = scale_of[module]
         combine, turned = turn(
             file, pairs, module, ("q_proj", "k_proj"), options.heads or heads_of_base(config.base_model)
         )
         recipe = Recipe(file, pairs[module], combine, scale.value, "a (r, n) and b (m, r)")
-        pieces.append(Piece(module, recipe, scale.source, scale.alpha, (*scale.warnings, *notes, *turned)))
+        notes, magnitude = (*scale.warnings, *turned), names.get("magnitude")
+        if magnitude is not None and options.base is not None and module.endswith((".q_proj", ".k_proj")):
+            what = f"has {magnitude} in Meta's rotary order, which the base is not in: this is not implemented"
+            raise TaskvecError(what, where=file.path, fix="take the low-rank part with --dora low-rank, without --base")
+        pieces.append(Piece(module, recipe, scale.source, scale.alpha, notes, magnitude is not None, magnitude))
     return Content(pieces, left_out, config.base_model, (path,))
 
 

@@ -9,21 +9,22 @@ from pathlib import Path
 
 from ...adapters import Adapter, LeftOut, Module
 from ...errors import TaskvecError
+from ..dora import LOW_RANK, decomposed, takes_low_rank
 from ..foreign import style_of
-from ..format import Location, ReadOptions
+from ..format import GIVE_BASE, NEEDS_BASE, Location, ReadOptions
 from ..reading.files import digest, member, regular
 from ..reading.tensors import TensorFile, open_tensors
-from .config import PeftConfig, read_config
+from ..recipe import digest_with_base
+from .config import read_config
 from .fields import unknown_fields
-from .keys import ModuleTensors, Sorted, plain_path, sort_tensors
+from .keys import plain_path, sort_tensors
 from .lora import MAGNITUDE
 from .method import Contents, Found, Method
 from .methods import METHODS
-from .refused import NEEDS_BASE, refusal
+from .refused import refusal
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # in PEFT's own order of preference
-DORA = "DoRA: the low-rank part alone, without the magnitudes"
 
 
 class Peft:
@@ -48,18 +49,24 @@ class Peft:
         method = METHODS.get(config.type)
         if method is None:
             raise refusal(config.type, config_path)
+        if method.on_base is not None and options.base is None:
+            what = f"is an adapter of peft_type {config.type}: {method.on_base}, so its update {NEEDS_BASE}"
+            raise TaskvecError(what, where=config_path, fix=GIVE_BASE)
         warnings = unknown_fields(config, method)
         file = open_tensors(weights)
         found_tensors = sort_tensors(file.shapes, method, weights)
         left_out = found_tensors.left_out
-        notes = _dora(config, found_tensors, weights, options)
-        left_out += [LeftOut(module.names[MAGNITUDE], DORA) for module in _with_magnitude(found_tensors)]
+        magnitudes = {module.path: module.names.get(MAGNITUDE) for module in found_tensors.modules}
+        dora = config.flag("use_dora") or any(magnitudes.values())
+        low_rank = dora and takes_low_rank(weights, options)
+        if low_rank:
+            left_out += [LeftOut(name, LOW_RANK) for name in magnitudes.values() if name]
         if not found_tensors.modules:
             raise _empty(file, method)
 
         found: list[Found] = []
         dropped: list[LeftOut] = []
-        for item in method.read(Contents(config, file, found_tensors.modules, found_tensors.shared)):
+        for item in method.read(Contents(config, file, found_tensors.modules, found_tensors.shared, options)):
             if isinstance(item, list):
                 dropped += item
             else:
@@ -68,14 +75,17 @@ class Peft:
             what = f"has no module that can be compared: {dropped[0].reason}"
             raise TaskvecError(what, where=weights, fix="leave this adapter out")
 
-        modules = _modules(found, notes)
+        if dora and not low_rank:
+            turned = config.flag("fan_in_fan_out") or None
+            found = [_decomposed(item, magnitudes[item.path], options, turned) for item in found]
+        modules = _modules(found, (LOW_RANK,) if low_rank else ())
         adapter = Adapter(
             name=location.name,
             path=location.path,
             format=self.name,
             base_model=config.base_model,
             modules=modules,
-            digest=digest(weights, config_path),
+            digest=digest_with_base(digest(weights, config_path), modules.values()),
             left_out=tuple(sorted((*left_out, *dropped), key=lambda item: item.tensor)),
             warnings=(*warnings, *_warnings(modules, dropped)),
         )
@@ -98,19 +108,11 @@ def _files(path: Path) -> tuple[Path, Path]:
     return weights, config
 
 
-def _with_magnitude(tensors: Sorted) -> list[ModuleTensors]:
-    return [module for module in tensors.modules if MAGNITUDE in module.names]
-
-
-def _dora(config: PeftConfig, tensors: Sorted, where: Path, options: ReadOptions) -> tuple[str, ...]:
-    """The note for every module of a DoRA adapter of which the low-rank part is taken; none for plain LoRA."""
-    if not config.flag("use_dora") and not _with_magnitude(tensors):
-        return ()
-    if options.dora == "refuse":
-        what = "is a DoRA adapter: its update is more than B·A, and"
-        fix = 'take the low-rank part with --dora low-rank (in Python dora="low-rank")'
-        raise TaskvecError(f"{what} {NEEDS_BASE}", where=where, fix=fix)
-    return (DORA,)
+def _decomposed(item: Found, magnitude: str | None, options: ReadOptions, turned: bool | None) -> Found:
+    """A DoRA module's whole update from that of its low-rank part."""
+    recipe = replace(item.recipe, scale=item.scale.value)
+    path = plain_path(item.path)
+    return replace(item, recipe=decomposed(recipe, path, magnitude, options, turned=turned))
 
 
 def _modules(found: list[Found], notes: tuple[str, ...]) -> dict[str, Module]:
@@ -121,7 +123,7 @@ def _modules(found: list[Found], notes: tuple[str, ...]) -> dict[str, Module]:
         if path in modules:
             fix = "save the adapter again, unwrapped"
             raise TaskvecError(f"has two updates of {path}", where=item.recipe.file.path, fix=fix)
-        recipe = replace(item.recipe, scale=scale.value)
+        recipe = item.recipe if item.recipe.weight else replace(item.recipe, scale=scale.value)
         shape, rank = recipe.outline()
         modules[path] = Module(
             path=path,

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from ...adapters import LeftOut
 from ...errors import TaskvecError
-from ..algebra import blocks
+from ..algebra import blocks, with_base
 from ..algebra.basics import wide
+from ..format import GIVE_BASE, NEEDS_BASE
 from ..recipe import SAVE_AGAIN, check_indices
 from .keys import plain_path
 from .method import Contents, Found, Method, names
-from .refused import NEEDS_BASE
 from .scale import UNSCALED
 from .sizes import NO_INPUTS, inputs
 
@@ -27,20 +27,43 @@ def read_miss(contents: Contents, role: str) -> Iterator[Found | list[LeftOut]]:
     """One block repeated along the inputs."""
     start = contents.config.document.get("init_weights")
     if start == "bat":
-        what = 'is a MiSS adapter of kind "bat": its update'
-        raise TaskvecError(f"{what} {NEEDS_BASE}", where=contents.config.path, fix="leave it out")
-    wanted = {module.path: contents.needed(module, role) for module in contents.modules}
-    if start == "mini":
-        yield [LeftOut(name, NO_OUTPUTS) for (name,) in wanted.values()]
+        yield from _read_bat(contents, role)
         return
+    wanted = {module.path: contents.needed(module, role) for module in contents.modules}
     outs = {plain_path(path): contents.shape(name)[-1] for path, (name,) in wanted.items() if contents.shape(name)}
     for path, pair in wanted.items():
+        if (known := contents.sides(plain_path(path))) is not None:
+            combine = partial(miss, shape=known)
+            yield Found(path, contents.recipe(pair, combine), UNSCALED)
+            continue
+        if start == "mini":
+            yield [LeftOut(name, NO_OUTPUTS) for name in pair]
+            continue
         found = inputs(plain_path(path), outs)
         if found is None:
             yield [LeftOut(name, NO_INPUTS) for name in pair]
             continue
         size, warning = found
         yield Found(path, contents.recipe(pair, partial(blocks.miss, inputs=size)), UNSCALED, (warning,))
+
+
+def _read_bat(contents: Contents, role: str) -> Iterator[Found | list[LeftOut]]:
+    """Blocks of the weight that are mixed: W_ij B_i + B_i."""
+    if contents.options.base is None:
+        what = f'is a MiSS adapter of kind "bat": its update {NEEDS_BASE}'
+        raise TaskvecError(what, where=contents.config.path, fix=GIVE_BASE)
+    for module in contents.modules:
+        pair = contents.needed(module, role)
+        recipe = contents.recipe(pair, with_base.block_affine, weight=contents.weight(module))
+        yield Found(module.path, recipe, UNSCALED)
+
+
+def miss(block: Tensor, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """MiSS of a weight whose shape is known: a short block ("mini") is repeated along the outputs."""
+    repeats, rest = divmod(shape[0], block.shape[1])
+    if rest:
+        raise ValueError("a whole number of blocks")
+    return blocks.miss(block, shape[1], repeats)
 
 
 def read_c3a(contents: Contents) -> Iterator[Found | list[LeftOut]]:

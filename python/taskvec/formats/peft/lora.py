@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ...adapters import LeftOut
 from ...errors import TaskvecError, printable
-from ..algebra import lora
+from ..algebra import lora, with_base
+from ..format import GIVE_BASE, NEEDS_BASE
 from ..recipe import SAVE_AGAIN, Recipe, check_values
 from .config import PeftConfig
 from .experts import STACKED, expert_modules, parameters_among
 from .keys import ModuleTensors, plain_path
 from .method import Contents, Found, Method, names
-from .refused import NEEDS_BASE
 from .scale import scales
 
 EXPECTED = "A (r, n) and B (m, r) of one rank r"
@@ -25,6 +25,12 @@ MERGE = "merge it into its base and extract a plain LoRA"
 # starts of training from B·A = 0, and those that take a first B·A off the base weight
 PLAIN_STARTS = ("gaussian", "eva", "orthogonal", "mica")
 SHIFTED_STARTS = ("pissa", "olora", "corda", "loftq", "lora_ga")
+# what was taken off is a function of the weight
+STARTS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "pissa": with_base.without_principal,
+    "olora": with_base.without_orthogonal,
+}
+CONVERT = "convert it with PEFT's path_initial_model_for_weight_conversion"
 TWICE = "PEFT applies the update of an attention's out_proj twice; it is taken once, as the file has it"
 
 
@@ -40,6 +46,7 @@ def read(contents: Contents) -> Iterator[Found | list[LeftOut]]:
     recipes = {path: _recipe(contents, path, *pairs[path]) for path in paths if path not in parameters}
     ranks = {path: _rank(contents, recipe) for path, recipe in recipes.items()}
     scale_of = scales(config, ranks, "lora_alpha", root=config.flag("use_rslora"), tensors=contents.alphas())
+    by_path = {module.path: module for module in contents.modules}
     for path in paths:
         for name in reversed(pairs[path]):
             check_values(file, name)
@@ -49,7 +56,7 @@ def read(contents: Contents) -> Iterator[Found | list[LeftOut]]:
                 warnings = (*warnings, TWICE)
             if isinstance(recipe.combine, partial) and recipe.combine.func is lora.repeated_inputs:
                 warnings = (*warnings, *_grouped_warning(contents, path, pairs))
-            yield Found(path, recipe, scale, warnings)
+            yield Found(path, _on_base(contents, by_path[path], recipe, scale.value), scale, warnings)
     yield from expert_modules(contents, {path: pairs[path] for path in paths if path in parameters}, notes)
 
 
@@ -61,23 +68,56 @@ def _check(contents: Contents) -> tuple[str, ...]:
     if isinstance(start, str) and start.lower() not in PLAIN_STARTS:
         shown = printable(start)[:40]
         if start.lower().startswith(SHIFTED_STARTS):
-            what = f"was initialised by {shown}: B·A also holds what was taken off the base weight, so its update"
-            fix = "convert it with PEFT's path_initial_model_for_weight_conversion"
-            raise TaskvecError(f"{what} {NEEDS_BASE}", where=config.path, fix=fix)
+            _check_start(contents, start.lower())
+            return ()
         what = f"was initialised by {shown!r}, which is not known: B·A may not be the update"
         raise TaskvecError(what, where=config.path, fix=MERGE)
     if document.get("arrow_config"):
         what = "is an Arrow router (arrow_config): it mixes adapters by the input, there is no single update"
         raise TaskvecError(what, where=config.path, fix="give the adapters that it mixes")
-    if document.get("kasa_config") or any("lora_diag" in module.names for module in contents.modules):
+    if _is_kasa(contents) and contents.options.base is None:
         what = "is a KaSA adapter: it also takes components off the base weight, so its update"
-        raise TaskvecError(f"{what} {NEEDS_BASE}", where=config.path, fix=MERGE)
+        raise TaskvecError(f"{what} {NEEDS_BASE}", where=config.path, fix=GIVE_BASE)
     warnings = []
     if document.get("alora_invocation_tokens"):
         warnings.append("activated LoRA: the update applies only after its invocation tokens")
     if document.get("layer_replication"):
         warnings.append("layer_replication: layer numbers are those of the replicated model, not of its base")
     return tuple(warnings)
+
+
+def _is_kasa(contents: Contents) -> bool:
+    return bool(contents.config.document.get("kasa_config")) or any("lora_diag" in m.names for m in contents.modules)
+
+
+def _check_start(contents: Contents, start: str) -> None:
+    """Raise unless the base is given and what the start took off it is a function of its weights."""
+    config = contents.config
+    what = f"was initialised by {printable(start)[:40]}: B·A also holds what was taken off the base weight"
+    if start not in STARTS:
+        why = "a random SVD" if start.startswith("pissa") else "data or quantisation"
+        what, fix = f"{what}, which came of {why} and is in no file", f"{CONVERT}, or {MERGE}"
+        raise TaskvecError(what, where=config.path, fix=fix)
+    if contents.options.base is None:
+        fix = f"{GIVE_BASE}, or {CONVERT}"
+        raise TaskvecError(f"{what}, so its update {NEEDS_BASE}", where=config.path, fix=fix)
+
+
+def _on_base(contents: Contents, module: ModuleTensors, recipe: Recipe, scale: float) -> Recipe:
+    """The update of a module whose start took something off the base weight; of any other, its own."""
+    start = contents.config.document.get("init_lora_weights")
+    if "lora_diag" in module.names:
+        (diagonal,) = contents.needed(module, "lora_diag")
+        check_values(contents.file, diagonal)
+        b, a = recipe.names
+        combine: Callable[..., tuple[Tensor, Tensor]] = with_base.kasa
+        used: tuple[str, ...] = (b, diagonal, a)
+    elif isinstance(start, str) and start.lower() in STARTS:
+        combine, used = STARTS[start.lower()], recipe.names
+    else:
+        return recipe
+    weight = contents.weight(module)
+    return Recipe(contents.file, used, partial(combine, scale=scale), 1.0, EXPECTED, weight)
 
 
 def _pair(contents: Contents, module: ModuleTensors) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from ...adapters import LeftOut
 from ...errors import TaskvecError
+from ..base import Weight
+from ..format import ReadOptions
 from ..reading.tensors import TensorFile
 from ..recipe import SAVE_AGAIN, Recipe, by, check_indices, check_values
 from .scale import Scale
@@ -31,6 +33,7 @@ class Contents:
     file: TensorFile
     modules: list[ModuleTensors]
     shared: Mapping[str, str]
+    options: ReadOptions = field(default_factory=ReadOptions)
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self.file.shapes[name]
@@ -68,20 +71,34 @@ class Contents:
             check_values(self.file, self.shared[role])
         return tuple(self.shared[role] for role in roles)
 
+    def weight(self, module: ModuleTensors, *, turned: bool | None = None) -> Weight:
+        """The base's weight of a module; a Conv1D of GPT-2 is known by fan_in_fan_out too."""
+        path = module.path.replace(".base_layer", "")
+        return self.options.weights.weight(path, turned=turned or self.config.flag("fan_in_fan_out") or None)
+
+    def sides(self, path: str) -> tuple[int, int] | None:
+        """Outputs and inputs of a module, from the base where it is given."""
+        found = None if self.options.base is None else self.options.weights.find(path)
+        return None if found is None else found.shape
+
     def recipe(
         self,
         names: tuple[str, ...],
         combine: Callable[..., Factors | Tensor],
         *,
         indices: Mapping[str, int] | None = None,
+        weight: Weight | None = None,
     ) -> Recipe:
-        """How named tensors make an update, their values checked: floats, or indices below a size."""
+        """How named tensors make an update, their values checked: floats, or indices below a size.
+
+        ``weight`` is that of the base, where the update is a function of it.
+        """
         for name in names:
             if indices and name in indices:
                 check_indices(self.file, name, indices[name])
             elif name not in self.shared.values():
                 check_values(self.file, name)
-        return Recipe(self.file, names, combine)
+        return Recipe(self.file, names, combine, weight=weight)
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,7 @@ class Method:
         read: the updates, module by module, and what has none with the reason.
         shared: tensors of the whole file.
         numbered: shared tensors of which there are several, numbered in their names.
+        on_base: why the update is a function of the base weight; None: it is none.
         training_only: tensors that the client's update does not contain.
         fields: config fields, beyond those of every method, that are read or change no update.
     """
@@ -118,6 +136,7 @@ class Method:
     read: Read
     shared: frozenset[str] = frozenset()
     numbered: frozenset[str] = frozenset()
+    on_base: str | None = None
     training_only: frozenset[str] = frozenset()
     fields: frozenset[str] = field(default=frozenset())
 

@@ -6,25 +6,18 @@ from pathlib import Path
 
 from ...errors import TaskvecError
 
-NEEDS_BASE = "needs the base weights, which taskvec does not read yet"
+NOT_IMPLEMENTED = "needs the base weights, and taskvec does not implement how"
 NO_SINGLE = "there is no single update"
 NO_WEIGHT = "it changes no weight"
 
 REASONS = {
-    "IA3": f"IA3 multiplies the base weight: its update {NEEDS_BASE}",
-    "OFT": f"OFT rotates the base weight: its update {NEEDS_BASE}",
-    "BOFT": f"BOFT rotates the base weight: its update {NEEDS_BASE}",
-    "HRA": f"HRA reflects the base weight: its update {NEEDS_BASE}",
-    "ROAD": f"RoAd rotates the base weight: its update {NEEDS_BASE}",
-    "HIRA": f"HiRA multiplies the base weight with B·A, entry by entry: its update {NEEDS_BASE}",
-    "GLORA": f"GLoRA multiplies the base weight: its update {NEEDS_BASE}",
-    "DEFT": f"DEFT projects the base weight: its update {NEEDS_BASE}",
-    "PSOFT": f"PSOFT rotates the base weight in its principal subspace: its update {NEEDS_BASE}",
-    "FROD": f"FRoD works on an SVD of the base weight: its update {NEEDS_BASE}",
-    "OSF": f"OSF works on an SVD of the base weight: its update {NEEDS_BASE}",
-    "ADAMSS": f"AdaMSS works on subspaces of the base weight: its update {NEEDS_BASE}",
-    "PEANUT": f"PEANuT computes the update from the base weight: it {NEEDS_BASE}",
-    "TRAINABLE_TOKENS": f"trainable tokens replace rows of the embedding: the update {NEEDS_BASE}",
+    "BOFT": f"BOFT rotates the base weight: its update {NOT_IMPLEMENTED}",
+    "DEFT": f"DEFT projects the base weight: its update {NOT_IMPLEMENTED}",
+    "PSOFT": f"PSOFT rotates the base weight in its principal subspace: its update {NOT_IMPLEMENTED}",
+    "FROD": f"FRoD works on an SVD of the base weight: its update {NOT_IMPLEMENTED}",
+    "OSF": f"OSF works on an SVD of the base weight: its update {NOT_IMPLEMENTED}",
+    "ADAMSS": f"AdaMSS works on subspaces of the base weight: its update {NOT_IMPLEMENTED}",
+    "PEANUT": f"PEANuT computes the update from the base weight: it {NOT_IMPLEMENTED}",
     "LILY": f"Lily mixes adapters over layers: {NO_SINGLE}",
     "POLY": f"Poly mixes adapters by task: {NO_SINGLE}",
     "XLORA": f"X-LoRA mixes adapters by the input: {NO_SINGLE}",

@@ -1,0 +1,35 @@
+"""Options that several commands have in common, added to each by a decorator, so that they are written once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+Command = Callable[..., None]
+
+
+def add_options(options: Mapping[str, Any], defaults: Mapping[str, Any], into: str) -> Callable[[Command], Command]:
+    """Adds ``options``, annotations by name, to a command; it gets those that are not None as one mapping, ``into``."""
+
+    def decorate(command: Command) -> Command:
+        shown = inspect.signature(command, eval_str=True)  # typer does not evaluate a signature that is given
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            settings = {name: given.pop(name) for name in options}
+            command(**given, **{into: {name: value for name, value in settings.items() if value is not None}})
+
+        own = [parameter for name, parameter in shown.parameters.items() if name != into]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=kind)
+            for name, kind in options.items()
+        ]
+        kept = {name: kind for name, kind in command.__annotations__.items() if name != into}
+        # typer reads both
+        run.__signature__ = shown.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = kept | dict(options)
+        return run
+
+    return decorate

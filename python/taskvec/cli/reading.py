@@ -1,0 +1,28 @@
+"""The options of reading adapters, the same in every command that reads them: ``formats.ReadOptions``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .added import add_options
+
+Option = typer.Option
+OPTIONS: dict[str, Any] = {
+    "dora": Annotated[
+        Literal["refuse", "low-rank"], Option(help="Without --base: refuse DoRA adapters, or take their low-rank part.")
+    ],
+    "base": Annotated[
+        Path | None,
+        Option(
+            metavar="PATH",
+            help="The base model, for updates that depend on its weights and for full checkpoints.",
+            show_default=False,
+        ),
+    ],
+    "alpha": Annotated[float | None, Option(help="alpha of adapters whose files lack it.", show_default=False)],
+    "scale": Annotated[float | None, Option(help="Scale of B·A, in place of --alpha.", show_default=False)],
+}
+reading_options = add_options(OPTIONS, {"dora": "refuse"}, "reading")

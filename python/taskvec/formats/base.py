@@ -1,0 +1,183 @@
+"""The base model of an adapter: its weights by module path, read one at a time."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import TaskvecError
+from ..paths import flat, unwrapped
+from .algebra.basics import as_matrix
+from .reading.files import digest, member, read_json
+from .reading.quantised import quantised_by
+from .reading.shards import open_model
+
+# what embeddings are called: stored as (vocabulary, width), compared as out × in like every other module
+EMBEDDING = re.compile(
+    r"^(?:embed_tokens|embed_in|embed_positions|wte|wpe|shared|(?:tok|word|position|token_type)_embeddings?"
+    r"|token_embedding|position_embedding|embeddings?|tokens_embed|positions_embed)$"
+)
+# modules of transformers' Conv1D, stored as (in, out), and the models that have them
+CONV1D = re.compile(r"^(?:c_attn|c_proj|c_fc|q_attn)$")
+CONV1D_MODELS = ("gpt2", "imagegpt", "openai-gpt", "decision_transformer")
+TOOLS = re.compile(r"^(?:lora_unet|lora_te[123]?|lora_transformer|lora_prior_(?:te|unet)|lycoris)_")
+UNQUANTISED = "give the checkpoint that it was quantised from"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight of a base model, out × in, read when it is called."""
+
+    base: Base
+    name: str
+    shape: tuple[int, int]
+    turned: bool  # stored as in × out
+
+    def __call__(self) -> Tensor:
+        """(m, n) in the file's dtype.
+
+        Raises:
+            TaskvecError: no floats, NaN or Inf.
+        """
+        return read_matrix(self.base.file.path, self.name, self.base.file.tensor(self.name), self.turned)
+
+
+class Base:
+    """A model's weights, by the path of the module that they belong to.
+
+    Args:
+        path: a model's folder, one of its files, or the index of its shards.
+
+    Raises:
+        TaskvecError: nothing there that can be read, or a quantised model.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.file = open_model(self.path)
+        refuse_quantised(self.path, self.file.shapes)
+        self.config = model_config(self.file.files[0].parent)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the weights."""
+        return digest(*self.file.files)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The tensor of each module, by path without wrappers."""
+        matrices = [name for name, shape in self.file.shapes.items() if len(shape) > 1]
+        return {unwrapped(name.removesuffix(".weight")): name for name in sorted(matrices)}
+
+    @cached_property
+    def conv1d(self) -> bool:
+        """Whether the modules that GPT-2 names c_… are stored as in × out."""
+        shapes = self.file.shapes
+        fused = (shapes[name] for path, name in self.names.items() if path.endswith("c_attn"))
+        is_thrice = any(len(shape) == 2 and shape[1] == 3 * shape[0] for shape in fused)
+        return self.config.get("model_type") in CONV1D_MODELS or is_thrice
+
+    def find(self, path: str, shape: tuple[int, int] | None = None, *, turned: bool | None = None) -> Weight | None:
+        """The weight of the module at ``path``, None if there is none or if several fit.
+
+        Args:
+            path: a module's path, or one that a tool wrote with underscores for dots.
+            shape: (m, n) of the update, where the adapter tells it.
+            turned: whether it is stored as in × out, where the adapter tells it; else by names and shapes.
+        """
+        name = self.names.get(path) or self._flattened(path)
+        if name is None:
+            return None
+        rows, *others = self.file.shapes[name]
+        stored = (rows, math.prod(others))
+        if shape is not None and stored[0] != stored[1] and set(shape) == set(stored):
+            turned = shape != stored
+        elif turned is None:
+            turned = self.is_turned(name)
+        return Weight(self, name, stored[::-1] if turned else stored, turned)
+
+    def weight(self, path: str, shape: tuple[int, int] | None = None, *, turned: bool | None = None) -> Weight:
+        """As ``find``; TaskvecError if there is none."""
+        found = self.find(path, shape, turned=turned)
+        if found is None:
+            got = ", ".join(list(self.names)[:3]) + ", ..."
+            what = f"has no weight of {path}, or several that may be"
+            raise TaskvecError(what, where=self.path, got=got, fix="give the base that the adapter was trained on")
+        return found
+
+    def is_turned(self, name: str) -> bool:
+        """Whether a tensor is stored as in × out: an embedding, or a Conv1D of GPT-2."""
+        last = name.removesuffix(".weight").rpartition(".")[2]
+        if len(self.file.shapes[name]) != 2:
+            return False
+        return bool(EMBEDDING.match(last) or (CONV1D.match(last) and self.conv1d))
+
+    def _flattened(self, path: str) -> str | None:
+        """The tensor of the one module whose path, dots or underscores, ends as this one or the other way round."""
+        spelt = flat(TOOLS.sub("", path))
+        longer = self._ends.get(spelt, [])
+        whole = [name for name in longer if flat(unwrapped(name.removesuffix(".weight"))) == spelt]
+        if longer:
+            return next(iter(whole or longer)) if len(whole or longer) == 1 else None
+        parts = spelt.split("_")
+        for start in range(1, len(parts)):
+            shorter = [name for name in self._ends.get("_".join(parts[start:]), []) if self._is_whole(name, parts)]
+            if shorter:
+                return shorter[0] if len(shorter) == 1 else None
+        return None
+
+    def _is_whole(self, name: str, parts: list[str]) -> bool:
+        """Whether the whole path of a tensor, of several parts, ends a longer one."""
+        own = unwrapped(name.removesuffix(".weight"))
+        return "." in own and "_".join(parts).endswith("_" + flat(own))
+
+    @cached_property
+    def _ends(self) -> dict[str, list[str]]:
+        """Tensors by every end of their modules' paths, dots written as underscores."""
+        ends: dict[str, list[str]] = defaultdict(list)
+        for path, name in self.names.items():
+            parts = path.split(".")
+            for start in range(len(parts)):
+                ends["_".join(parts[start:])].append(name)
+        return ends
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Base, (self.path.absolute(),)
+
+
+def read_matrix(where: Path, name: str, tensor: Tensor, turned: bool = False) -> Tensor:
+    """A tensor of floats as an out × in matrix; TaskvecError for other dtypes, NaN and Inf."""
+    if not tensor.is_floating_point():
+        what = f"has {name} of {tensor.dtype}: it is quantised, or no weight"
+        raise TaskvecError(what, where=where, fix=UNQUANTISED)
+    matrix = as_matrix(tensor)
+    if matrix.dtype.itemsize == 1:
+        matrix = matrix.float()  # fp8 has no arithmetic of its own
+    if matrix.numel() and not torch.isfinite(torch.stack(matrix.aminmax())).all():
+        raise TaskvecError(f"has NaN or Inf in {name}", where=where, fix="download it again, or use another checkpoint")
+    return matrix.mT if turned else matrix
+
+
+def refuse_quantised(where: Path, names: Any) -> None:
+    """Raise for a quantised model."""
+    method = quantised_by(names)
+    if method is not None:
+        what = f"is quantised ({method}): its tensors are not the weights of the model"
+        raise TaskvecError(what, where=where, fix=UNQUANTISED)
+
+
+def model_config(folder: Path) -> dict[str, Any]:
+    """The model's config.json, empty without one or where it is not readable."""
+    try:
+        path = member(folder, "config.json")
+        return {} if path is None else read_json(path)
+    except TaskvecError:
+        return {}

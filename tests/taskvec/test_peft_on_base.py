@@ -1,0 +1,116 @@
+"""PEFT's methods that are functions of the base weight, against what PEFT itself merges."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from taskvec import TaskvecError, load_adapter
+from taskvec.adapters import Dense, Module
+
+pytestmark = pytest.mark.peft
+LINEAR = ["q_proj", "v_proj", "down_proj"]
+
+
+class Tiny(nn.Module):
+    """Linear layers of several shapes, a convolution and an embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(10, 12)
+        self.q_proj, self.v_proj, self.down_proj = nn.Linear(12, 12), nn.Linear(12, 6), nn.Linear(24, 12)
+        self.image, self.c_proj = nn.Conv2d(4, 6, 3), Conv1D(12, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def lora(**settings: object) -> peft.LoraConfig:
+    return peft.LoraConfig(**{"r": 3, "lora_alpha": 7, "target_modules": LINEAR} | settings)
+
+
+CONFIGS = {
+    "IA3": peft.IA3Config(target_modules=LINEAR, feedforward_modules=["down_proj"]),
+    "OFT": peft.OFTConfig(oft_block_size=3, target_modules=LINEAR),
+    "OFT, exact": peft.OFTConfig(oft_block_size=3, use_cayley_neumann=False, target_modules=LINEAR),
+    "OFT, three terms": peft.OFTConfig(oft_block_size=3, num_cayley_neumann_terms=3, target_modules=LINEAR),
+    "OFT, shared": peft.OFTConfig(oft_block_size=3, block_share=True, target_modules=LINEAR),
+    "HRA": peft.HRAConfig(r=2, target_modules=LINEAR),
+    "HRA, orthogonal": peft.HRAConfig(r=2, apply_GS=True, target_modules=[*LINEAR, "image"]),
+    "HiRA": peft.HiraConfig(r=2, target_modules=LINEAR),
+    "RoAd 1": peft.RoadConfig(group_size=2, target_modules=LINEAR),
+    "RoAd 2": peft.RoadConfig(variant="road_2", group_size=6, target_modules=LINEAR),
+    "RoAd 4": peft.RoadConfig(variant="road_4", group_size=6, target_modules=LINEAR),
+    "GLoRA": peft.GloraConfig(r=2, target_modules=LINEAR),
+    "GLoRA of vectors": peft.GloraConfig(r=2, config_A_B="vector", target_modules=LINEAR),
+    "GLoRA of numbers": peft.GloraConfig(r=2, config_A_B="constant", target_modules=LINEAR),
+    "MiSS bat": peft.MissConfig(r=3, init_weights="bat", target_modules=LINEAR),
+    "MiSS mini": peft.MissConfig(r=3, mini_r=3, init_weights="mini", target_modules=LINEAR),
+    "trainable tokens": peft.TrainableTokensConfig(token_indices=[1, 7], target_modules=["embed_tokens"]),
+    "DoRA": lora(use_dora=True),
+    "DoRA of convolutions": lora(use_dora=True, target_modules=["image"]),
+    "DoRA of embeddings": lora(use_dora=True, target_modules=["embed_tokens"]),
+    "DoRA of GPT-2's layers": lora(use_dora=True, fan_in_fan_out=True, target_modules=["c_proj"]),
+    "IA3 of GPT-2's layers": peft.IA3Config(target_modules=["c_proj"], feedforward_modules=[], fan_in_fan_out=True),
+    "PiSSA": lora(init_lora_weights="pissa"),
+    "OLoRA": lora(init_lora_weights="olora", lora_alpha=3),
+}
+NEED_NONE = ("MiSS mini",)  # without the base it is left out, for want of a shape
+
+
+def save(folder: Path, config: peft.PeftConfig) -> tuple[Path, dict[str, Tensor]]:
+    """An adapter of ``Tiny`` with random numbers; the base's file, and merged minus base by module."""
+    torch.manual_seed(0)
+    tiny = Tiny()
+    before = {name: tensor.detach().clone() for name, tensor in tiny.state_dict().items()}
+    save_file(before, folder / "base.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = peft.get_peft_model(tiny, config)
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                nn.init.normal_(parameter, mean=2.0 if "magnitude" in name else 0.0, std=0.3)
+        model.save_pretrained(folder / "adapter")
+        after = model.merge_and_unload().state_dict()
+    changes = {name.removesuffix(".weight"): after[name].detach() - before[name] for name in before if "weight" in name}
+    return folder / "base.safetensors", {path: delta for path, delta in changes.items() if delta.abs().max() > 0}
+
+
+def tau(module: Module) -> Tensor:
+    update = module.update()
+    return update.tuned if isinstance(update, Dense) else update.scale * update.b @ update.a
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_tau_is_what_peft_merges(tmp_path: Path, name: str) -> None:
+    base, expected = save(tmp_path, CONFIGS[name])
+    adapter = load_adapter(tmp_path / "adapter", base=base)
+    assert adapter.modules.keys() == expected.keys() and expected
+    for path, module in adapter.modules.items():
+        found, true = tau(module), expected[path].flatten(1)
+        assert module.shape == tuple(found.shape)
+        true = true.mT if path in ("embed_tokens", "c_proj") else true
+        torch.testing.assert_close(found, true.to(found.dtype), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name not in NEED_NONE])
+def test_without_the_base_the_reason_is_said(tmp_path: Path, name: str) -> None:
+    save(tmp_path, CONFIGS[name])
+    with pytest.raises(TaskvecError, match=r"needs the base weights.*--base"):
+        load_adapter(tmp_path / "adapter")
+
+
+def test_digests_differ_by_base(tmp_path: Path) -> None:
+    base, _ = save(tmp_path, CONFIGS["IA3"])
+    first = load_adapter(tmp_path / "adapter", base=base).digest
+    save_file({"q_proj.weight": torch.zeros(12, 12), "v_proj.weight": torch.zeros(6, 12),
+               "down_proj.weight": torch.zeros(12, 24)}, tmp_path / "other.safetensors")  # fmt: skip
+    assert load_adapter(tmp_path / "adapter", base=tmp_path / "other.safetensors").digest != first
+    assert load_adapter(tmp_path / "adapter", base=base).digest == first
