@@ -22,7 +22,7 @@ LAYERS = (
     ("errors", "documents", "paths", "progress", "version"),
     ("adapters", "chance", "hub", "results"),
     ("formats",),
-    ("naming",),
+    ("naming", "left_out"),
     ("sources",),
     ("zoo",),
     ("sweeps",),

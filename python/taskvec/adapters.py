@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,6 +65,7 @@ class LeftOut:
 
     tensor: str
     reason: str
+    parameters: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,10 @@ class Adapter:
     digest: str  # sha256 of the weights and the config
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
+    parameters: int = 0  # numbers in the weights file, of what was left out too; 0: not known
+
+
+def counted(left_out: Iterable[LeftOut], shapes: Mapping[str, tuple[int, ...]]) -> tuple[LeftOut, ...]:
+    """The tensors left out by name, with how many numbers each holds."""
+    named = sorted(left_out, key=lambda item: item.tensor)
+    return tuple(replace(item, parameters=math.prod(shapes.get(item.tensor, (0,)))) for item in named)

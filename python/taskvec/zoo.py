@@ -12,6 +12,7 @@ from typing import Unpack
 from .adapters import Adapter
 from .errors import TaskvecError
 from .formats import Reading, ReadOptions, read
+from .left_out import left_out
 from .naming.align import align, no_common_module
 from .progress import Mode, progress_bar
 from .sources import find, load_adapter
@@ -59,7 +60,7 @@ def load_zoo(
     zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
     adapters, renamed = align(zoo.adapters)
     check(adapters)
-    return Zoo(adapters, zoo.skipped, (*zoo.warnings, *renamed, *_comparability(adapters)))
+    return Zoo(adapters, zoo.skipped, (*zoo.warnings, *renamed, *_comparability(adapters), *left_out(adapters)))
 
 
 def read_adapters(
@@ -100,7 +101,7 @@ def as_zoo(given: Zoo | str | Path | Sequence[Adapter | str | Path]) -> Zoo:
     if paths and len(paths) == len(given):
         return load_zoo(paths)
     adapters, renamed = align(tuple(map(as_adapter, given)))
-    return Zoo(adapters, warnings=renamed)
+    return Zoo(adapters, warnings=(*renamed, *left_out(adapters)))
 
 
 def as_adapter(given: Adapter | str | Path) -> Adapter:

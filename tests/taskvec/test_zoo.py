@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import xarray as xr
 
 from make_adapters import pair, pairs, write_adapter, write_all
 from taskvec import TaskvecError, lambda_path, load_zoo, project, sweep
+from taskvec.cli import main
 from taskvec.zoo import groups
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -22,6 +24,7 @@ def test_a_module_of_two_shapes_is_left_out_of_the_pairs_in_which_it_differs(out
     zoo = load_zoo("zoo")
     assert zoo.warnings == (
         "1 module has several shapes (h.1.q: 6×5 in a, 7×5 in b): left out of the pairs in which they differ",
+        "not compared: 1 module that one adapter alone has (h.1.q): up to 52.2% of the trained parameters (of b)",
     )
     result = sweep(zoo, out)
     compared = result.rec.sel(module="h.1.q").notnull().values.tolist()
@@ -29,6 +32,22 @@ def test_a_module_of_two_shapes_is_left_out_of_the_pairs_in_which_it_differs(out
     assert bool(result.rec.sel(module="h.0.q").notnull().all() and result.norm.notnull().all())
     assert result.rec.sel(module="h.1.q", source="a", target="c") == pytest.approx(1)
     assert result.attrs["unfinished"] == []
+
+
+def test_what_is_not_compared_is_one_counted_line(capfd: pytest.CaptureFixture[str]) -> None:
+    head = {"base_model.model.score.weight": torch.ones(3, 22), "base_model.model.h.0.q.bias": torch.ones(2)}
+    write_adapter(Path("zoo/a"), pairs() | head)
+    write_adapter(Path("zoo/b"), pair("h.0.q") | pair("h.7.q") | pair("h.1.q"))
+    line = (
+        "not compared: 2 tensors of 1 of 2 adapters (1 bias: trained or saved beside the factors, not low-rank; 1 not "
+        "a LoRA factor: a whole tensor, as modules_to_save and resized embeddings give) and 1 module that one adapter "
+        "alone has (h.7.q): up to 60.7% of the trained parameters (of a)"
+    )
+    assert load_zoo("zoo").warnings == (line,)
+    for command in (["sweep", "zoo", "-o", "out.zarr"], ["project", "zoo/a", "zoo/b"]):
+        assert main([*command, "--progress", "off"] if "sweep" in command else command) == 0
+        (said,) = [text for text in capfd.readouterr().err.splitlines() if "not compared" in text]
+        assert said.startswith("taskvec: warning: not compared: 2 tensors of 1 of 2 adapters") and "60.7%" in said
 
 
 def test_adapters_of_several_models_are_groups_that_are_compared_apart() -> None:

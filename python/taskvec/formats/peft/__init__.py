@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from ...adapters import Adapter, LeftOut, Module
+from ...adapters import Adapter, LeftOut, Module, counted
 from ...errors import TaskvecError
 from ..dora import LOW_RANK, decomposed, takes_low_rank
 from ..foreign import style_of
@@ -86,8 +87,9 @@ class Peft:
             base_model=config.base_model,
             modules=modules,
             digest=digest_with_base(digest(weights, config_path), modules.values()),
-            left_out=tuple(sorted((*left_out, *dropped), key=lambda item: item.tensor)),
+            left_out=counted((*left_out, *dropped), file.shapes),
             warnings=(*warnings, *_warnings(modules, dropped)),
+            parameters=sum(map(math.prod, file.shapes.values())),
         )
         return [adapter]
 
