@@ -1,7 +1,7 @@
 """Which fine-tuned tasks include which: task vectors of LoRA adapters, projected on each other and compared.
 
 ``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``lambda_path`` two along λ,
-``sweep`` every ordered pair. ``Solver`` says how the sparse projection is solved.
+``sweep`` every ordered pair, ``convert`` writes one as PEFT. ``Solver`` says how the sparse projection is solved.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taskvec_kernels import Solver
 
     from .adapters import Adapter, Module
+    from .conversion import convert
     from .errors import TaskvecError
     from .sources import load_adapter
     from .sweeps.curve import lambda_path
@@ -29,6 +30,7 @@ __all__ = [
     "TaskvecError",
     "Zoo",
     "__version__",
+    "convert",
     "lambda_path",
     "load_adapter",
     "load_zoo",
@@ -43,6 +45,7 @@ _HOME = {
     "Solver": "taskvec_kernels",
     "TaskvecError": "taskvec.errors",
     "Zoo": "taskvec.zoo",
+    "convert": "taskvec.conversion",
     "lambda_path": "taskvec.sweeps.curve",
     "load_adapter": "taskvec.sources",
     "load_zoo": "taskvec.zoo",

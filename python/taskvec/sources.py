@@ -15,6 +15,7 @@ from .adapters import Adapter
 from .errors import TaskvecError, printable
 from .formats import Location, PassedOver, Reading, ReadOptions, discover, no_adapter, read
 from .hub import local
+from .naming.fused import split_all
 
 STATE = re.compile(r"checkpoint-\d+$")  # what transformers' Trainer calls a state of the training
 EARLIER = "a state of the training of the adapter above it; --recursive reads it too"
@@ -31,8 +32,8 @@ def load_adapter(path: str | Path, *, name: str | None = None, **reading: Unpack
         path: an adapter's folder, its weights file with the config next to it, or an id of the Hugging Face Hub
             (``org/name``, ``org/name@revision``, ``hf://org/name/folder``).
         name: what to call it; the path as given if None.
-        reading: what its files do not say or a reader has to be told, ``dora``, ``base``, ``alpha`` and ``scale``, as
-            ``formats.ReadOptions`` takes them.
+        reading: what its files do not say or a reader has to be told, ``dora``, ``base``, ``alpha``, ``scale``,
+            ``heads`` and ``split_fused``, as ``formats.ReadOptions`` takes them.
 
     Raises:
         TaskvecError: anything that is wrong with the files, in one line with the fix.
@@ -45,8 +46,14 @@ def load_adapter(path: str | Path, *, name: str | None = None, **reading: Unpack
     if len(found) > 1:
         got = _some([at.file for at in found])
         raise TaskvecError(f"holds {len(found)} adapters", where=path, got=got, fix="give the file of one of them")
-    (adapter,) = read(replace(found[0], name=printable(str(typed) if name is None else name)), options)
+    (adapter,) = read_at(replace(found[0], name=printable(str(typed) if name is None else name)), options)
     return adapter
+
+
+def read_at(location: Location, options: ReadOptions) -> list[Adapter]:
+    """The adapters at a location, their fused projections in parts where that is asked for."""
+    adapters = read(location, options)
+    return [split_all(adapter, options.attention) for adapter in adapters] if options.split_fused else adapters
 
 
 def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Location, ...], tuple[str, ...]]:

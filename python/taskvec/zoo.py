@@ -11,11 +11,12 @@ from typing import Unpack
 
 from .adapters import Adapter
 from .errors import TaskvecError
-from .formats import Reading, ReadOptions, read
+from .formats import Reading, ReadOptions
+from .formats.heads import Heads
 from .left_out import left_out
 from .naming.align import align, no_common_module
 from .progress import Mode, progress_bar
-from .sources import find, load_adapter
+from .sources import find, load_adapter, read_at
 
 Site = tuple[str, tuple[int, int]]  # a module's path and shape
 
@@ -58,7 +59,7 @@ def load_zoo(
         TaskvecError: a bad path or adapter; several adapters of which no two have a module in common.
     """
     zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
-    adapters, renamed = align(zoo.adapters)
+    adapters, renamed = align(zoo.adapters, ReadOptions(**reading).attention)
     check(adapters)
     return Zoo(adapters, zoo.skipped, (*zoo.warnings, *renamed, *_comparability(adapters), *left_out(adapters)))
 
@@ -79,7 +80,7 @@ def read_adapters(
     with progress_bar(progress, "loading", len(found)) as advance:
         for location in found:
             try:
-                adapters += read(location, options)
+                adapters += read_at(location, options)
             except TaskvecError as error:
                 if not skip_bad:
                     raise
@@ -109,13 +110,15 @@ def as_adapter(given: Adapter | str | Path) -> Adapter:
     return given if isinstance(given, Adapter) else load_adapter(given)
 
 
-def as_pair(a: Adapter | str | Path, b: Adapter | str | Path) -> tuple[Adapter, Adapter, tuple[str, ...]]:
-    """Two adapters under one spelling of their modules, and what was renamed.
+def as_pair(
+    a: Adapter | str | Path, b: Adapter | str | Path, heads: Heads | None = None
+) -> tuple[Adapter, Adapter, tuple[str, ...]]:
+    """Two adapters under one spelling of their modules, and what was renamed; ``heads`` as ``align`` takes them.
 
     Raises:
         TaskvecError: a path that cannot be read, or no module in common.
     """
-    (first, second), renamed = align((as_adapter(a), as_adapter(b)))
+    (first, second), renamed = align((as_adapter(a), as_adapter(b)), heads)
     if _sites(first).isdisjoint(_sites(second)):
         raise no_common_module([first, second])
     return first, second, renamed

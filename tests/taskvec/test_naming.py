@@ -285,3 +285,49 @@ def test_two_updates_are_never_put_under_one_path(adapter) -> None:
 def test_one_spelling_of_the_unets() -> None:
     assert spelling("lora_unet_input_blocks_4_1_proj_in").path == "down_blocks_1_attentions_0_proj_in"
     assert spelling("input_blocks.4.0.skip_connection").path == "down_blocks_1_resnets_0_conv_shortcut"
+
+
+def test_fused_projections_are_split_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = "transformer.h.0.self_attention.query_key_value"
+    folder = str(write_adapter(tmp_path / "a", pair(path, m=24, n=8)))
+
+    def modules(*options: str) -> list[str]:
+        assert main(["inspect", folder, "--json", *options]) == 0
+        return [module["module"] for module in json.loads(capsys.readouterr().out)["adapters"][0]["modules"]]
+
+    assert modules() == modules("--heads", "2") == [path]
+    assert modules("--split-fused", "--heads", "2") == [path.replace("query_key_value", f"{p}_proj") for p in "qkv"]
+    assert modules("--split-fused") == [path]
+    assert main(["inspect", folder, "--heads", "x"]) == 2
+    assert "--heads is not usable" in capsys.readouterr().err
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text(json.dumps({"n_head": 2, "model_type": "bloom"}))
+    write_adapter(tmp_path / "b", pair(path, m=24, n=8), base_model_name_or_path=str(base))
+    (adapter,) = load_zoo(tmp_path / "b", split_fused=True).adapters
+    whole = tau(load_adapter(folder).modules[path]).reshape(2, 3, 4, 8)  # head, part, row
+    for i, part in enumerate("qkv"):
+        torch.testing.assert_close(
+            tau(adapter.modules[f"transformer.h.0.self_attention.{part}_proj"]), whole[:, i].flatten(0, 1)
+        )
+
+
+@pytest.mark.parametrize("last", ["q_proj", "k_proj"])
+def test_rows_of_torchtune_are_turned(tmp_path: Path, last: str) -> None:
+    heads, half = (4, 3) if last == "q_proj" else (2, 3)
+    tensors = {}
+    for name, count in (("q_proj", 4), ("k_proj", 2)):
+        tensors |= {f"layers.0.attn.{name}.lora_a.weight": torch.randn(2, 9)}
+        tensors |= {f"layers.0.attn.{name}.lora_b.weight": torch.randn(count * 6, 2)}
+    torch.save(tensors, tmp_path / "adapter_0.pt")
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4}))
+    path = f"layers.0.attn.{last}"
+    plain = load_adapter(tmp_path).modules[path]
+    assert "rotary order" in plain.warnings[0]
+    for given in ("4", "4,2"):
+        turned = load_adapter(tmp_path, heads=given).modules[path]
+        assert turned.warnings == ()
+        # row (head, i, half) of Meta is row (head, half, i)
+        torch.testing.assert_close(
+            tau(turned).reshape(heads, 2, half, 9), tau(plain).reshape(heads, half, 2, 9).transpose(1, 2)
+        )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def load_pair(source: Path, target: Path, reading: dict[str, Any]) -> tuple[Adapter, Adapter]:
     """Both adapters; their warnings go to stderr; TaskvecError for no module in common."""
+    from ..formats import ReadOptions
     from ..left_out import left_out
     from ..sources import load_adapter
     from ..zoo import as_pair
@@ -23,6 +24,6 @@ def load_pair(source: Path, target: Path, reading: dict[str, Any]) -> tuple[Adap
     if a.base_model and b.base_model and a.base_model != b.base_model:
         names = f"{a.base_model} and {b.base_model}"
         warn([f"two base models are named ({names}); modules of one path and shape are compared"])
-    a, b, renamed = as_pair(a, b)
+    a, b, renamed = as_pair(a, b, ReadOptions(**reading).attention)
     warn([*renamed, *left_out([a, b])])
     return a, b

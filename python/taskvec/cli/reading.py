@@ -24,5 +24,10 @@ OPTIONS: dict[str, Any] = {
     ],
     "alpha": Annotated[float | None, Option(help="alpha of adapters whose files lack it.", show_default=False)],
     "scale": Annotated[float | None, Option(help="Scale of B·A, in place of --alpha.", show_default=False)],
+    "heads": Annotated[
+        str | None,
+        Option(metavar="n[,g]", help="Query and key-value heads of the base model.", show_default="its config.json"),
+    ],
+    "split_fused": Annotated[bool, Option("--split-fused", help="Split fused projections into q, k, v or gate, up.")],
 }
-reading_options = add_options(OPTIONS, {"dora": "refuse"}, "reading")
+reading_options = add_options(OPTIONS, {"dora": "refuse", "split_fused": False}, "reading")

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, Protocol, TypedDict
 from ..adapters import Adapter
 from ..errors import TaskvecError
 from .base import Base
-from .heads import Heads
+from .heads import Heads, heads_of_base, parse_heads
 
 Dora = Literal["refuse", "low-rank"]
 NEEDS_BASE = "needs the base weights"
@@ -34,7 +34,8 @@ class Reading(TypedDict, total=False):
     base: str | Path | None
     alpha: float | None
     scale: float | None
-    heads: Heads | None
+    heads: Heads | str | None
+    split_fused: bool
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class ReadOptions:
             for updates that are a function of it, and full checkpoints become their difference from it.
         alpha: of an adapter whose files do not say it.
         scale: what B·A is multiplied with, of an adapter whose files do not say it; in place of alpha.
-        heads: of the base model, which files in Meta's rotary order and fused projections need; None: from the base
-            model's config.json, where it is on this machine.
+        heads: of the base model, "n" or "n,g", which files in Meta's rotary order and fused projections need; None:
+            from the base model's config.json, where it is on this machine.
+        split_fused: split every fused projection into its parts; without, those only that are compared with parts.
 
     Raises:
         TaskvecError: an unknown value; a base that cannot be read.
@@ -59,7 +61,8 @@ class ReadOptions:
     base: str | Path | None = None
     alpha: float | None = None
     scale: float | None = None
-    heads: Heads | None = None
+    heads: Heads | str | None = None
+    split_fused: bool = False
 
     def __post_init__(self) -> None:
         if self.dora not in ("refuse", "low-rank"):
@@ -69,6 +72,7 @@ class ReadOptions:
         for name, value in (("alpha", self.alpha), ("scale", self.scale)):
             if value is not None and not math.isfinite(value):
                 raise TaskvecError(f"{name} is no number", got=str(value))
+        self.attention  # noqa: B018  (heads that make no sense are said at once)
         if self.base is not None:
             self.weights  # noqa: B018  (a base that cannot be read is said at once)
 
@@ -77,6 +81,13 @@ class ReadOptions:
         if self.scale is not None:
             return GivenScale(self.scale, None, "--scale")
         return None if self.alpha is None else GivenScale(self.alpha / max(rank, 1), self.alpha, "--alpha/r")
+
+    @cached_property
+    def attention(self) -> Heads | None:
+        """The heads that were given, or those of the base model that was; None without."""
+        if isinstance(self.heads, str):
+            return parse_heads(self.heads)
+        return self.heads or (None if self.base is None else heads_of_base(str(self.base)))
 
     @cached_property
     def weights(self) -> Base:

@@ -54,7 +54,7 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
             left_out.append(LeftOut(name, "no factor of an update"))
     pairs = {path: needed(file, names, "lora_b", "lora_a") for path, names in modules.items()}
     is_llama = metadata.get("general.architecture") == "llama"
-    heads = options.heads if is_llama else None
+    heads = options.attention if is_llama else None
     pieces: list[Piece] = []
     for path, pair in pairs.items():
         if len(file.shapes[pair[1]]) == 3:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..adapters import Dense, LowRank, Module, Update
 from ..errors import TaskvecError
+from .algebra.lora import grouped_convolution, linear
 from .base import Weight
 from .reading.tensors import TensorFile
 
@@ -72,6 +73,13 @@ class Recipe:
         self._bound(sum(map(math.prod, sizes)), sum(map(math.prod, shapes)))
         m, n = sizes[0][0], sizes[-1][1]
         return (m, n), min(m, n) if isinstance(made, Tensor) else sizes[0][1]
+
+    def kernel(self) -> tuple[int, ...]:
+        """Sizes k… of a convolution's kernel, from tensors that hold it; () for a matrix."""
+        shapes = [self.file.shapes[name] for name in self.names]
+        plain = self.combine in (linear, grouped_convolution)  # others have tensors of three dimensions of their own
+        tails = [shape[2:] for shape in shapes if len(shape) > 3 or (plain and len(shape) == 3)]
+        return max(tails, key=math.prod, default=())
 
     def _bound(self, made: int, held: int) -> None:
         if made > max(ALWAYS, held, min(GROWTH * held, MOST)):

@@ -51,7 +51,7 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     for module, names in modules.items():
         scale = scale_of[module]
         combine, turned = turn(
-            file, pairs, module, ("q_proj", "k_proj"), options.heads or heads_of_base(config.base_model)
+            file, pairs, module, ("q_proj", "k_proj"), options.attention or heads_of_base(config.base_model)
         )
         recipe = Recipe(file, pairs[module], combine, scale.value, "a (r, n) and b (m, r)")
         notes, magnitude = (*scale.warnings, *turned), names.get("magnitude")
