@@ -40,6 +40,8 @@ SOLVERS: dict[str, dict[str, Any]] = {
     "adam": {"method": "adam", "steps": 50},
     "adam-squared-paper": {"method": "adam", "norm": "squared", "steps": 40, "units": "paper", "schedule": "constant"},
     "adam-normal": {"method": "adam", "steps": 30, "start": "normal", "seed": 7, "tol": 1e-3},
+    "adam-softplus": {"method": "adam", "steps": 30, "positive": "softplus", "start": "normal", "seed": 7},
+    "adam-exp": {"method": "adam", "steps": 30, "positive": "exp", "units": "paper", "lr": 0.05},
     "adam-zeros": {"method": "adam", "steps": 30, "start": "zeros", "betas": (0.8, 0.99), "lr": 0.05, "eps": 1e-6},
 }
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypedDict
 
 METHODS = ("exact", "adam")
 NORMS = ("frobenius", "squared")
+POSITIVES = ("clip", "softplus", "exp", "abs")
 STARTS = ("closed_form", "zeros", "normal")
 UNITS = ("tau", "paper")
 SCHEDULES = ("linear", "constant")
@@ -20,6 +21,7 @@ class SolverSettings(TypedDict, total=False):
 
     method: str
     norm: str
+    positive: str
     lr: float
     steps: int
     tol: float
@@ -38,13 +40,16 @@ class Solver:
         lam: the weight λ ≥ 0, or a sequence of them, which is kept as a tuple and becomes an axis of the results.
         method: "exact": the minimiser itself. "adam": the paper's Algorithm 1; what follows "norm" is for it alone.
         norm: "frobenius" for ‖·‖_F in the objective, "squared" for ‖·‖_F².
+        positive: how Adam keeps S ≥ 0. "clip": S ← max(0, S) after each step; "softplus", "exp" and "abs": steps on an
+            x of any sign, of which S is made as log(1 + eˣ), eˣ or |x|.
         lr: learning rate.
         steps: N of Algorithm 1.
         tol: stop a pair once two successive losses differ by at most ``tol``; 0 goes all steps.
         betas: decay rates of Adam's moments, in [0, 1).
         eps: added to Adam's denominator.
-        start: "closed_form" max(0, d), "zeros", or "normal": draws of N(0, 1), projected on S ≥ 0.
-        units: "tau": lr, tol and the draws are in units of ‖τ₂‖; "paper": they are absolute.
+        start: "closed_form" max(0, d), "zeros", or "normal": draws of N(0, 1), projected on S ≥ 0. Zeros and draws are
+            those of x where there is one.
+        units: "tau": lr, tol, the draws and what is made of x are in units of ‖τ₂‖; "paper": they are absolute.
         schedule: "linear": lr falls to 0 over the steps; "constant".
         seed: of the draws.
 
@@ -56,6 +61,7 @@ class Solver:
     lam: float | Sequence[float] = 0.0
     method: str = "exact"
     norm: str = "frobenius"
+    positive: str = "clip"
     lr: float = 0.1
     steps: int = 1000
     tol: float = 0.0
@@ -77,6 +83,7 @@ class Solver:
             raise ValueError(f"{own[0]} is a setting of method 'adam'; the method is {self.method!r}")
 
     def _check_adam(self) -> None:
+        one_of("positive", self.positive, POSITIVES)
         for name in ("lr", "eps"):
             if not 0 < number(name, getattr(self, name)) < math.inf:
                 raise ValueError(f"{name} must be a number > 0, got {getattr(self, name)}")
@@ -91,6 +98,8 @@ class Solver:
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas must lie in [0, 1), got {self.betas}")
         one_of("start", self.start, STARTS)
+        if (self.positive, self.start) == ("abs", "zeros"):
+            raise ValueError("start 'zeros' never moves with positive 'abs': |x| has no slope at 0; start elsewhere")
         one_of("units", self.units, UNITS)
         one_of("schedule", self.schedule, SCHEDULES)
 
@@ -122,7 +131,8 @@ class Solver:
         return cls(values.get("lambda", 0.0), **given)
 
 
-ADAM = ("lr", "steps", "tol", "betas", "eps", "start", "units", "schedule")  # the fields of method "adam" alone
+# the fields of method "adam" alone
+ADAM = ("positive", "lr", "steps", "tol", "betas", "eps", "start", "units", "schedule")
 
 
 def checked_lam(lam: object) -> float | tuple[float, ...]:

@@ -21,9 +21,9 @@ namespace {
 using Address = std::uintptr_t;  // tensor.data_ptr(), 0 for none
 using Strides = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 using Addresses = std::map<std::string, Address>;
-// method, norm, start, relative, decay, steps, lr, tol, beta1, beta2, eps
-using SolverTuple =
-    std::tuple<std::string, std::string, std::string, bool, bool, std::int64_t, double, double, double, double, double>;
+// method, norm, positive, start, relative, decay, steps, lr, tol, beta1, beta2, eps
+using SolverTuple = std::tuple<std::string, std::string, std::string, std::string, bool, bool, std::int64_t, double,
+                               double, double, double, double>;
 
 template <class T = void>
 T* pointer(Address address) {
@@ -40,9 +40,9 @@ DType dtype_of(const std::string& name) {
 
 Solver solver_of(const SolverTuple& given) {
   Solver solver;
-  std::string method, norm, start;
-  std::tie(method, norm, start, solver.relative, solver.decay, solver.steps, solver.lr, solver.tol, solver.beta1,
-           solver.beta2, solver.eps) = given;
+  std::string method, norm, positive, start;
+  std::tie(method, norm, positive, start, solver.relative, solver.decay, solver.steps, solver.lr, solver.tol,
+           solver.beta1, solver.beta2, solver.eps) = given;
   auto choose = [](const std::string& what, const std::string& name, const std::vector<std::string>& names) {
     const auto found = std::find(names.begin(), names.end(), name);
     if (found == names.end()) throw std::invalid_argument("unknown " + what + " '" + name + "'");
@@ -50,6 +50,7 @@ Solver solver_of(const SolverTuple& given) {
   };
   solver.method = Method(choose("method", method, {"exact", "adam"}));
   solver.norm = Norm(choose("norm", norm, {"frobenius", "squared"}));
+  solver.positive = Positive(choose("positive", positive, {"clip", "softplus", "exp", "abs"}));
   solver.start = Start(choose("start", start, {"closed_form", "zeros", "normal"}));
   return solver;
 }
@@ -262,6 +263,6 @@ PYBIND11_MODULE(_C, module) {
       py::arg("f64"), py::arg("batch"), py::arg("k"), py::arg("solver"), py::arg("d"), py::arg("tau_norm"),
       py::arg("lam"), py::arg("seed"), py::arg("s"), py::arg("objective"), py::arg("steps"), py::arg("converged"),
       py::arg("slack"), py::arg("threads"),
-      "False when slack is given and a pair is not valid. solver is (method, norm, start, "
+      "False when slack is given and a pair is not valid. solver is (method, norm, positive, start, "
       "relative, decay, steps, lr, tol, beta1, beta2, eps); seed, and the last three results, may be 0.");
 }

@@ -23,7 +23,7 @@ struct Kernels {
   void (*pair_block)(const PairwisePlan&, const AdapterBlock&, void* scratch);
   // scratch: 2 k vectors of 64 bytes, aligned to 64
   void (*compare_spectra)(const CompareSpectraArgs&, std::int64_t first, std::int64_t last, void* scratch);
-  // scratch: 5 k vectors of 64 bytes, aligned to 64
+  // scratch: 7 k vectors of 64 bytes, aligned to 64
   bool (*sparsify)(const SparsifyArgs&, std::int64_t first, std::int64_t last, void* scratch);
   std::int64_t (*project_scratch)(const ProjectArgs&);  // bytes a worker
   void (*project)(const ProjectArgs&, std::int64_t index, void* scratch);

@@ -55,34 +55,68 @@ double draw(int64_t seed, int64_t place) {
   return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::acos(-1.0) * v);
 }
 
+// S / unit of x, and its derivative.
+struct Mapped {
+  double value, slope;
+};
+
+Mapped map(Positive positive, double x) {
+  switch (positive) {
+    case Positive::clip:
+      return {x, 1};
+    case Positive::softplus:
+      return {std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))), 1 / (1 + std::exp(-x))};
+    case Positive::exp:
+      return {std::exp(x), std::exp(x)};
+    case Positive::abs:
+      return {std::fabs(x), x < 0 ? -1.0 : x == 0 ? 0.0 : 1.0};
+  }
+  return {};
+}
+
+double inverse(Positive positive, double s) {
+  return positive == Positive::softplus ? s + std::log(-std::expm1(-s)) : positive == Positive::exp ? std::log(s) : s;
+}
+
+double start_of(const Problem& p, const Solver& solver, size_t place) {
+  if (solver.start == Start::zeros) return 0;
+  const bool clips = solver.positive == Positive::clip, never_0 = !clips && solver.positive != Positive::abs;
+  const double unit = solver.relative ? p.tau_norm : 1;
+  if (solver.start == Start::normal)
+    return std::max((clips ? unit : 1) * draw(p.seed, int64_t(place)), clips ? 0 : -1e9);
+  const double d = std::max(p.d[place], never_0 ? p.tau_norm / 1024 : 0);
+  return clips ? d : inverse(solver.positive, d / unit);
+}
+
 std::vector<double> naive_adam(const Problem& p, const Solver& solver, int64_t& steps, bool& converged) {
   const size_t k = p.d.size();
-  const double unit = solver.relative ? p.tau_norm : 1;
-  std::vector<double> s(k), mean(k, 0.0), variance(k, 0.0);
+  const bool clips = solver.positive == Positive::clip;
+  const double unit = solver.relative ? p.tau_norm : 1, size = clips ? 1 : unit, lr = solver.lr * (clips ? unit : 1);
+  std::vector<double> x(k), s(k), mean(k, 0.0), variance(k, 0.0);
   for (size_t i = 0; i < k; ++i) {
-    const double start = solver.start == Start::zeros    ? 0
-                         : solver.start == Start::normal ? unit * draw(p.seed, int64_t(i))
-                                                         : p.d[i];
-    s[i] = std::max(0.0, start);
+    x[i] = start_of(p, solver, i);
+    s[i] = size * map(solver.positive, x[i]).value;
   }
   double last = std::numeric_limits<double>::infinity();
   converged = false;
-  for (steps = 0; steps < solver.steps; ++steps) {
+  for (steps = 0;; ++steps) {
     const double loss = p.objective(s, solver.norm);
     converged = solver.tol > 0 && std::fabs(loss - last) <= solver.tol * unit;
-    if (converged) break;
+    if (converged || steps == solver.steps) break;
     last = loss;
     double square = p.c2();
     for (size_t i = 0; i < k; ++i) square += (s[i] - p.d[i]) * (s[i] - p.d[i]);
     const double t = double(steps + 1), decay = solver.decay ? 1 - double(steps) / double(solver.steps) : 1;
     for (size_t i = 0; i < k; ++i) {
       const double gap = s[i] - p.d[i];
-      const double g = p.lam + (solver.norm == Norm::squared ? 2 * gap : square == 0 ? 0 : gap / std::sqrt(square));
+      const double of_s = p.lam + (solver.norm == Norm::squared ? 2 * gap : square == 0 ? 0 : gap / std::sqrt(square));
+      const double g = of_s * map(solver.positive, x[i]).slope;
       mean[i] = solver.beta1 * mean[i] + (1 - solver.beta1) * g;
       variance[i] = solver.beta2 * variance[i] + (1 - solver.beta2) * g * g;
       const double root = std::sqrt(variance[i] / (1 - std::pow(solver.beta2, t)));
-      s[i] = std::max(
-          0.0, s[i] - solver.lr * unit * decay / (1 - std::pow(solver.beta1, t)) * mean[i] / (root + solver.eps));
+      x[i] -= lr * decay / (1 - std::pow(solver.beta1, t)) * mean[i] / (root + solver.eps);
+      if (clips) x[i] = std::max(0.0, x[i]);
+      s[i] = size * map(solver.positive, x[i]).value;
     }
   }
   return s;
@@ -91,7 +125,7 @@ std::vector<double> naive_adam(const Problem& p, const Solver& solver, int64_t& 
 void test_case(bool f64, int64_t batch, int64_t k, const Solver& solver, bool info, int threads) {
   context = std::string("sparsify ") + (f64 ? "f64 " : "f32 ") + std::to_string(batch) + "x" + std::to_string(k) +
             " method " + std::to_string(int(solver.method)) + " norm " + std::to_string(int(solver.norm)) + " start " +
-            std::to_string(int(solver.start));
+            std::to_string(int(solver.start)) + " positive " + std::to_string(int(solver.positive));
   const bool adam = solver.method == Method::adam;
   Output d(f64, batch * k), tau_norm(f64, batch), s(f64, batch * k), objective(f64, batch);
   std::vector<double> lam(batch);
@@ -146,6 +180,11 @@ std::vector<Solver> solvers() {
     solver.steps = 6, solver.lr = 0.05, solver.beta1 = 0.9, solver.beta2 = 0.999, solver.eps = 1e-8;
     for (Start start : {Start::closed_form, Start::zeros, Start::normal}) {
       solver.start = start, solver.relative = start != Start::zeros, solver.decay = norm == Norm::frobenius;
+      all.push_back(solver);
+    }
+    for (Positive positive : {Positive::softplus, Positive::exp, Positive::abs}) {
+      solver.positive = positive, solver.relative = positive != Positive::exp;
+      solver.start = positive == Positive::softplus ? Start::closed_form : Start::normal;
       all.push_back(solver);
     }
   }

@@ -105,11 +105,11 @@ def sparsify(
     return S, objective, steps, converged
 
 
-def as_tuple(solver: Solver) -> tuple[str, str, str, bool, bool, int, float, float, float, float, float]:
+def as_tuple(solver: Solver) -> tuple[str, str, str, str, bool, bool, int, float, float, float, float, float]:
     """The solver without λ and seed, as the core takes it."""
     return (
-        solver.method, solver.norm, solver.start, solver.units == "tau", solver.schedule == "linear", solver.steps,
-        solver.lr, solver.tol, *solver.betas, solver.eps,
+        solver.method, solver.norm, solver.positive, solver.start, solver.units == "tau", solver.schedule == "linear",
+        solver.steps, solver.lr, solver.tol, *solver.betas, solver.eps,
     )  # fmt: skip
 
 

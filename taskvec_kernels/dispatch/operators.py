@@ -23,7 +23,8 @@ from .values import check_norm
 
 # the fields of ``Solver`` in their order, but λ and the seed, of which there are tensors
 SOLVER = (
-    "str method, str norm, float lr, int steps, float tol, float[] betas, float eps, str start, str units, str schedule"
+    "str method, str norm, str positive, float lr, int steps, float tol, float[] betas, float eps, str start, "
+    "str units, str schedule"
 )
 ADAPTERS = "Tensor {0}U, Tensor {0}S, Tensor {0}Vh, Tensor? {0}_norm, Tensor? {0}_seed"
 MORE_ADAPTERS = ADAPTERS.replace("Tensor ", "Tensor? ")
@@ -77,7 +78,7 @@ def pairwise(*arguments: Any) -> list[Tensor]:
 def flat(solver: Solver) -> tuple[Any, ...]:
     """A solver as an operator's arguments."""
     s = solver
-    return s.method, s.norm, s.lr, s.steps, s.tol, s.betas, s.eps, s.start, s.units, s.schedule
+    return s.method, s.norm, s.positive, s.lr, s.steps, s.tol, s.betas, s.eps, s.start, s.units, s.schedule
 
 
 def as_solver(*fields: Any) -> Solver:

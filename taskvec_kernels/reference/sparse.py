@@ -8,9 +8,10 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from ..seeding import normal, seeds
+from ..seeding import seeds
 from ..solver import Solver, SolverSettings
 from ..types import SparseInfo
+from .positive import positive, unit
 from .projection import clip_negative
 
 
@@ -77,20 +78,18 @@ def exact(d: Tensor, tau_norm: Tensor, lam: Tensor) -> Tensor:
 def adam_loop(
     d: Tensor, tau_norm: Tensor, lam: Tensor, solver: Solver, seed: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Algorithm 1 of the paper: torch.optim.Adam's step, then S = max(0, S); each pair stops on its own."""
-    unit = tau_norm[..., None] if solver.units == "tau" else torch.ones_like(tau_norm)[..., None]
-    start = {"closed_form": lambda: d, "zeros": lambda: torch.zeros_like(d)}
-    if seed is not None:
-        start["normal"] = lambda: unit * normal(seed, d.shape[-1]).to(d)
-    S = clip_negative(start[solver.start]())
-    mean = variance = torch.zeros_like(S)
+    """Algorithm 1 of the paper: torch.optim.Adam's step on x, of which S ≥ 0 is made; each pair stops on its own."""
+    way, scale = positive(tau_norm, solver), unit(tau_norm, solver)
+    x = way.start(d, seed)
+    S = way.S(x)
+    mean = variance = torch.zeros_like(x)
     beta1, beta2 = solver.betas
     last, steps = torch.full_like(tau_norm, torch.inf), torch.zeros(tau_norm.shape, dtype=torch.int64, device=d.device)
     converged = stopped = torch.zeros_like(steps, dtype=torch.bool)
     for step in range(1, solver.steps + 1):
         loss = objective(S, d, tau_norm, lam, solver.norm)
         if solver.tol > 0:
-            converged = converged | ((loss - last).abs() <= solver.tol * unit[..., 0])
+            converged = converged | ((loss - last).abs() <= solver.tol * scale)
             stopped, last = converged | loss.isnan(), loss
             if stopped.all():
                 break
@@ -100,16 +99,18 @@ def adam_loop(
         else:
             distance = (residual_square(d, tau_norm) + gap.square().sum(-1)).sqrt()[..., None]
             gradient = torch.where(distance == 0, 0.0, gap / distance) + lam[..., None]
+        gradient = gradient * way.slope(x)
         mean = beta1 * mean + (1 - beta1) * gradient
         variance = beta2 * variance + (1 - beta2) * gradient.square()
         left = 1 - (step - 1) / solver.steps if solver.schedule == "linear" else 1
-        rate = solver.lr * unit / (1 - beta1**step) * left
-        moved = S - rate * mean / (variance.sqrt() / (1 - beta2**step) ** 0.5 + solver.eps)
-        S = torch.where(stopped[..., None], S, clip_negative(moved))
+        rate = solver.lr * way.pace / (1 - beta1**step) * left
+        moved = x - rate * mean / (variance.sqrt() / (1 - beta2**step) ** 0.5 + solver.eps)
+        x = torch.where(stopped[..., None], x, way.bound(moved))
+        S = way.S(x)
         steps += ~stopped
     loss = objective(S, d, tau_norm, lam, solver.norm)
     if solver.tol > 0:
-        converged = converged | (~stopped & ((loss - last).abs() <= solver.tol * unit[..., 0]))
+        converged = converged | (~stopped & ((loss - last).abs() <= solver.tol * scale))
     return torch.where(loss.isnan()[..., None], torch.nan, S), loss, steps, converged
 
 

@@ -325,6 +325,16 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         "^norm must be one of frobenius, squared, got 'l1'",
         lambda: pairwise(x, solver=Solver(0.3, norm="l1")),
     ),
+    "positive": (
+        ValueError,
+        "^positive must be one of clip, softplus, exp, abs, got 'square'",
+        lambda: sparsify(S, TAU, 0.3, method="adam", positive="square"),
+    ),
+    "positive without Adam": (
+        ValueError,
+        "^positive is a setting of method 'adam'; the method is 'exact'",
+        lambda: sparsify(S, TAU, 0.3, positive="exp"),
+    ),
     "start": (
         ValueError,
         "start must be one of closed_form, zeros, normal, got 'ones'",

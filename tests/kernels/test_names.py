@@ -133,7 +133,7 @@ def test_the_core_refuses_a_name_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="metric 'cosine' needs more than two spectra"):
         _C.compare_spectra(False, 1, 1, 0, 0, 1.0, {"cosine": 0}, 1)
     solver = native.as_tuple(Solver())
-    for i, what in enumerate(("method", "norm", "start")):
+    for i, what in enumerate(("method", "norm", "positive", "start")):
         wrong = (*solver[:i], "none", *solver[i + 1 :])
         with pytest.raises(ValueError, match=f"unknown {what} 'none'"):
             _C.sparsify(False, 0, 1, wrong, 0, 0, 0, 0, 0, 0, 0, 0, None, 1)

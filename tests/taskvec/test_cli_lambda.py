@@ -57,6 +57,8 @@ def test_adam_and_its_settings_reach_the_kernel(pair, capsys) -> None:
             "--betas 0.5 0.5",
             "--eps 0.1",
             "--start zeros",
+            "--positive softplus",
+            "--positive exp",
             "--start normal",
             "--start normal --seed 1",
             "--units paper",

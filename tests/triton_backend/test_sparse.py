@@ -10,6 +10,7 @@ import torch
 from taskvec_kernels import Solver, pairwise, reference, sparsify
 from taskvec_kernels.metrics import PAIRWISE
 from taskvec_kernels.seeding import seeds
+from taskvec_kernels.solver import POSITIVES
 from tests.kernels import bounds
 from tests.kernels.cases import name_of, random, zoo
 from tests.kernels.compare import assert_pairs, assert_same_bits
@@ -21,6 +22,12 @@ ADAM: dict[str, dict[str, Any]] = {
     "draws": {"start": "normal", "seed": 5},
     "squared": {"norm": "squared", "start": "zeros"},
     "paper": {"units": "paper", "schedule": "constant", "lr": 0.01, "start": "normal"},
+    "softplus": {"positive": "softplus", "start": "normal"},
+    "softplus of the closed form": {"positive": "softplus", "units": "paper", "norm": "squared"},
+    "exp": {"positive": "exp", "start": "normal", "units": "paper"},
+    "exp of zeros": {"positive": "exp", "start": "zeros", "schedule": "constant"},
+    "abs": {"positive": "abs", "start": "normal"},
+    "abs of the closed form": {"positive": "abs"},
     "tolerance": {"tol": 1e-3, "schedule": "constant", "lr": 0.01},
 }
 
@@ -92,10 +99,11 @@ def test_pairwise_for_several_lambdas(norm: str, small_tiles: None) -> None:
             assert_same_bits({n: t if n == "d" else t[0] for n, t in (way or {}).items()}, alone or {})
 
 
-def test_pairwise_by_adam(small_tiles: None) -> None:
+@pytest.mark.parametrize("positive", POSITIVES)
+def test_pairwise_by_adam(positive: str, small_tiles: None) -> None:
     """The draws of a pair come from the seeds of its two, and directions that only pad stay zero."""
     x = zoo(5, 40, 33, 5, batch=(2,), dtype=torch.float64)
-    solver = Solver([0.0, 0.1], "adam", steps=6, start="normal")
+    solver = Solver([0.0, 0.1], "adam", positive=positive, steps=6, start="normal")
     given: dict[str, Any] = {"solver": solver, "seed": seeds(3, (2, 5))}
     options: dict[str, Any] = {"metrics": ("l1", "residual"), "spectra": True}
     got = pairwise(x, backend="triton", **options, **given).forward

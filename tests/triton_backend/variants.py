@@ -30,6 +30,7 @@ SOLVERS = {
     "exact": Solver(0.1),
     "squared": Solver(0.1, norm="squared"),
     "adam": Solver(0.1, "adam"),
+    "adam by softplus": Solver(0.1, "adam", positive="softplus", start="normal"),
     "adam from draws, with a tolerance": Solver(0.1, "adam", start="normal", tol=1e-6, units="paper"),
 }
 DTYPE = {

@@ -46,7 +46,7 @@ struct BlockScratch {
     take(forward, args.x.k);
     take(backward, args.y.k);
     take(projected, most_k);
-    take(solver, 3 * most_k);
+    take(solver, 5 * most_k);
     take(backlog, args.lams * (args.symmetric ? args.forward : args.backward).metrics.count * lanes<T> * lanes<T>);
     return used + 64;  // to align the base
   }

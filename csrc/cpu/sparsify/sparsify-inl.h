@@ -8,9 +8,19 @@
 namespace taskvec::TASKVEC_LEVEL {
 
 template <class T>
-inline void solve(const Pairs<T>& pairs, const Solver& solver, Vec<T>* work /* [3 k] */, Vec<T>* s, Found<T>* found) {
-  if (solver.method == Method::adam) return solve_adam(pairs, solver, work, s, found);
-  solve_exact(pairs, solver.norm, reinterpret_cast<Vec<double>*>(work), s, found);
+inline void solve(const Pairs<T>& pairs, const Solver& solver, Vec<T>* work /* [5 k] */, Vec<T>* s, Found<T>* found) {
+  if (solver.method == Method::exact)
+    return solve_exact(pairs, solver.norm, reinterpret_cast<Vec<double>*>(work), s, found);
+  switch (solver.positive) {
+    case Positive::clip:
+      return solve_adam<Clip>(pairs, solver, work, s, found);
+    case Positive::softplus:
+      return solve_adam<Softplus>(pairs, solver, work, s, found);
+    case Positive::exp:
+      return solve_adam<Exponential>(pairs, solver, work, s, found);
+    case Positive::abs:
+      return solve_adam<Absolute>(pairs, solver, work, s, found);
+  }
 }
 
 // Whether λ is a finite number ≥ 0 and ‖τ₂‖ not below ‖d‖ beyond rounding, in every lane.

@@ -15,7 +15,7 @@ bool sparsify(const SparsifyArgs& args, int threads) {
   const std::int64_t items = (args.batch + chunk - 1) / chunk;
   if (items == 0) return true;
   const int workers = int(std::min<std::int64_t>(threads, items));
-  const Scratch scratch(5 * args.k * 64, workers);
+  const Scratch scratch(7 * args.k * 64, workers);
   std::atomic<bool> valid{true};
   parallel_for(items, workers, [&](std::int64_t item, int worker) {
     if (!kernels().sparsify(args, item * chunk, std::min(args.batch, (item + 1) * chunk), scratch.of(worker)))

@@ -6,13 +6,15 @@
 namespace taskvec {
 
 enum class Method : int { exact, adam };
-enum class Norm : int { frobenius, squared };  // ‖·‖_F or ‖·‖_F² in the objective
+enum class Norm : int { frobenius, squared };            // ‖·‖_F or ‖·‖_F² in the objective
+enum class Positive : int { clip, softplus, exp, abs };  // S ← max(0, S), or made of an x: log(1 + eˣ), eˣ, |x|
 enum class Start : int { closed_form, zeros, normal };
 
 struct Solver {
   Method method = Method::exact;
   Norm norm = Norm::frobenius;
-  // of adam: start, learning rate and tolerance are in units of ‖τ₂‖ when `relative`
+  Positive positive = Positive::clip;  // of adam, as all that follows: how S stays ≥ 0
+  // start, what is made of x, learning rate and tolerance are in units of ‖τ₂‖ when `relative`
   Start start = Start::closed_form;
   bool relative = true, decay = true;  // the learning rate falls linearly to 0 over the steps
   std::int64_t steps = 0;

@@ -14,6 +14,12 @@ Option = typer.Option
 OPTIONS: dict[str, Any] = {
     "method": Annotated[Literal["exact", "adam"], Option(help="The exact minimiser, or the paper's Adam.")],
     "norm": Annotated[Literal["frobenius", "squared"], Option(help="Norm of the residual in the objective.")],
+    "positive": Annotated[
+        Literal["clip", "softplus", "exp", "abs"] | None,
+        Option(
+            help="Adam: how S stays ≥ 0: clipped after each step, or made of an x that is stepped on. [clip]", **UNSHOWN
+        ),
+    ],
     "lr": Annotated[float | None, Option(help="Adam: learning rate, in units of the target's norm. [0.1]", **UNSHOWN)],
     "steps": Annotated[int | None, Option(help="Adam: number of steps. [1000]", **UNSHOWN)],
     "tol": Annotated[

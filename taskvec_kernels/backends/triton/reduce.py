@@ -85,6 +85,7 @@ def reduce_pairs(
     steps,
     METHOD: tl.constexpr,  # "closed": max(0, d)
     SQUARED: tl.constexpr,
+    POSITIVE: tl.constexpr,
     START: tl.constexpr,
     RELATIVE: tl.constexpr,
     DECAY: tl.constexpr,
@@ -138,8 +139,8 @@ def reduce_pairs(
                 own = tl.load(source_seed + source, mask=inside, other=0)
                 seed = pair_seed(own, tl.load(target_seed + target, mask=inside, other=0))
             s2, _loss, _taken, _converged = adam(
-                d, tau_norm, weight, seed, live & (c[None, :] < k), steps, SQUARED, START, RELATIVE, DECAY, LR, TOL,
-                BETA1, BETA2, EPS, K,
+                d, tau_norm, weight, seed, live & (c[None, :] < k), steps, SQUARED, POSITIVE, START, RELATIVE, DECAY,
+                LR, TOL, BETA1, BETA2, EPS, K,
             )  # fmt: skip
     u = tl.zeros((BI * BJ,), dtype=s1.dtype)
     v = tl.zeros((BI * BJ,), dtype=s1.dtype)

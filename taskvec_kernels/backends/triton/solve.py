@@ -14,6 +14,8 @@ FIRST, SECOND, THIRD = (tl.constexpr(shift) for shift in SHIFTS)
 ONE, OTHER = (tl.constexpr(factor) for factor in FACTORS)
 TURN = tl.constexpr(2 * math.pi)
 TERMS = tl.constexpr(11)  # of the sine: the next one is below 1e-18
+LOG_TERMS, LOG_TERMS_F64 = tl.constexpr(7), tl.constexpr(16)  # of log(1 + y): the next is below 1e-9, 1e-17
+LEAST, MOST = tl.constexpr(2.0**-10), tl.constexpr(2.0**40)  # of ‖τ‖, as in reference/positive.py
 
 
 @triton.jit
@@ -47,6 +49,41 @@ def normal(seed, place):
 @triton.jit
 def clip(x):
     return tl.where(x < 0, 0.0, x)  # NaN stays
+
+
+@triton.jit
+def inverse(s, POSITIVE: tl.constexpr):
+    """The x of which S = s is made, in fp64."""
+    if POSITIVE == "exp":
+        return tl.log(s)
+    elif POSITIVE == "softplus":
+        above = tl.exp(tl.minimum(s, 40.0))
+        less_one = tl.where(above == 1.0, s, (above - 1.0) * s / tl.log(above))  # e^s − 1, of small s too
+        return tl.where(s > 40.0, s, tl.log(less_one))
+    else:
+        return s
+
+
+@triton.jit
+def mapped(x, POSITIVE: tl.constexpr):
+    """g(x), which S is made of, and its derivative."""
+    if POSITIVE == "exp":
+        value = tl.exp(x)
+        return value, value
+    elif POSITIVE == "softplus":
+        small = tl.exp(-tl.abs(x))
+        # log(1 + small) as a series: a GPU's logarithm in fp32 is not accurate near 1
+        share = small / (2.0 + small)
+        square = share * share
+        terms: tl.constexpr = LOG_TERMS_F64 if x.dtype == tl.float64 else LOG_TERMS
+        series = tl.full(x.shape, 1.0 / (2 * terms + 1), x.dtype)
+        for n in tl.static_range(terms):
+            series = series * square + 1.0 / (2 * (terms - n) - 1)
+        value = tl.where(x < 0, 0.0, x) + 2.0 * share * series
+        return value, tl.where(x < 0, small, 1.0) / (1.0 + small)
+    else:
+        one = tl.full(x.shape, 1.0, x.dtype)
+        return tl.abs(x), tl.where(x < 0, -one, tl.where(x == 0, 0.0, one))
 
 
 @triton.jit
@@ -86,11 +123,14 @@ def exact(d, tau_norm, lam, SQUARED: tl.constexpr):
 
 @triton.jit
 def adam(
-    d, tau_norm, lam, seed, live, steps, SQUARED: tl.constexpr, START: tl.constexpr, RELATIVE: tl.constexpr,
-    DECAY: tl.constexpr, LR: tl.constexpr, TOL: tl.constexpr, BETA1: tl.constexpr, BETA2: tl.constexpr,
-    EPS: tl.constexpr, K: tl.constexpr,
+    d, tau_norm, lam, seed, live, steps, SQUARED: tl.constexpr, POSITIVE: tl.constexpr, START: tl.constexpr,
+    RELATIVE: tl.constexpr, DECAY: tl.constexpr, LR: tl.constexpr, TOL: tl.constexpr, BETA1: tl.constexpr,
+    BETA2: tl.constexpr, EPS: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
-    """Algorithm 1 with torch.optim.Adam's step and S ≥ 0; S, f(S), steps and convergence. ``live``: real directions."""
+    """Algorithm 1 with torch.optim.Adam's step on x, of which S ≥ 0 is made; S, f(S), steps and convergence.
+
+    ``live``: real directions. With POSITIVE "clip" x is s.
+    """
     dtype = d.dtype
     norm = tau_norm.to(tl.float64)
     scale = tl.where(norm == 0, 1.0, norm)
@@ -98,15 +138,32 @@ def adam(
     wide = d.to(tl.float64) / scale[:, None]
     c2 = clip((norm / scale) * (norm / scale) - tl.sum(wide * wide, axis=1)).to(dtype)
     w = wide.to(dtype)
-    if START == "normal":
-        s = clip(unit[:, None] * normal(seed[:, None], tl.arange(0, K)[None, :])).to(dtype)
-        s = tl.where(live, s, 0.0)
-    elif START == "zeros":
-        s = tl.zeros_like(w)
-    else:
-        s = clip(w)
     weight = lam.to(dtype)
-    rate = (LR * unit).to(dtype)
+    if POSITIVE == "clip":
+        rate = (LR * unit).to(dtype)
+        if START == "normal":
+            s = clip(unit[:, None] * normal(seed[:, None], tl.arange(0, K)[None, :])).to(dtype)
+            s = tl.where(live, s, 0.0)
+        elif START == "zeros":
+            s = tl.zeros_like(w)
+        else:
+            s = clip(w)
+    else:
+        rate = tl.full(unit.shape, LR, dtype)
+        share = tl.full(unit.shape, 1.0, tl.float64) if RELATIVE else scale  # ‖τ‖ in units of g(x)
+        most = inverse(share * MOST, POSITIVE).to(dtype)
+        if START == "normal":
+            x = normal(seed[:, None], tl.arange(0, K)[None, :]).to(dtype)
+        elif START == "zeros":
+            x = tl.zeros_like(w)
+        else:
+            raised = wide
+            if POSITIVE != "abs":
+                raised = tl.where(wide < LEAST, LEAST, wide)
+            x = inverse(clip(raised) * share[:, None], POSITIVE).to(dtype)
+        x = tl.where(x > most[:, None], most[:, None], x)
+        value, slope_of_s = mapped(x, POSITIVE)
+        s = tl.where(live, unit.to(dtype)[:, None] * value, 0.0)
     slope = (2.0 * scale).to(dtype)
     tol = (TOL * (tl.full(scale.shape, 1.0, tl.float64) if RELATIVE else 1.0 / scale)).to(dtype)
     mean = tl.zeros_like(w)
@@ -134,10 +191,17 @@ def adam(
         root2 = (1.0 / tl.sqrt(1.0 - power2)).to(dtype)
         per_gap = slope if SQUARED else tl.where(distance == 0, 0.0, 1.0 / distance)
         gradient = (s - w) * per_gap[:, None] + weight[:, None]
+        if POSITIVE != "clip":
+            gradient *= slope_of_s
         mean += (1.0 - BETA1) * (gradient - mean)
         variance = BETA2 * variance + (1.0 - BETA2) * gradient * gradient
-        s = clip(s - pace[:, None] * mean / (tl.sqrt(variance) * root2 + EPS))
-        s = tl.where(live, s, 0.0)
+        move = pace[:, None] * mean / (tl.sqrt(variance) * root2 + EPS)
+        if POSITIVE == "clip":
+            s = tl.where(live, clip(s - move), 0.0)
+        else:
+            x = tl.where(x - move > most[:, None], most[:, None], x - move)
+            value, slope_of_s = mapped(x, POSITIVE)
+            s = tl.where(live, unit.to(dtype)[:, None] * value, 0.0)
         taken += (open_ > 0).to(tl.int64)
         step = tl.where(tl.max(open_, axis=0) > 0, step + 1, steps)
     gap2 = c2 + tl.sum((s - w) * (s - w), axis=1)

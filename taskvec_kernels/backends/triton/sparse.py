@@ -30,6 +30,7 @@ def sparsify_rows(
     steps,
     METHOD: tl.constexpr,
     SQUARED: tl.constexpr,
+    POSITIVE: tl.constexpr,
     START: tl.constexpr,
     RELATIVE: tl.constexpr,
     DECAY: tl.constexpr,
@@ -58,7 +59,23 @@ def sparsify_rows(
         if START == "normal":
             start = tl.load(seed + row, mask=inside, other=0).to(tl.uint64)
         s, loss, taken, converged = adam(
-            d, norm, weight, start, live, steps, SQUARED, START, RELATIVE, DECAY, LR, TOL, BETA1, BETA2, EPS, K
+            d,
+            norm,
+            weight,
+            start,
+            live,
+            steps,
+            SQUARED,
+            POSITIVE,
+            START,
+            RELATIVE,
+            DECAY,
+            LR,
+            TOL,
+            BETA1,
+            BETA2,
+            EPS,
+            K,
         )
     tl.store(s_out + at, s, mask=live)
     if INFO:
@@ -72,6 +89,7 @@ def constants(solver: Solver) -> dict[str, object]:
     return {
         "METHOD": solver.method,
         "SQUARED": solver.norm == "squared",
+        "POSITIVE": solver.positive,
         "START": solver.start,
         "RELATIVE": solver.units == "tau",
         "DECAY": solver.schedule == "linear",
