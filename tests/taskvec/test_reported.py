@@ -6,17 +6,21 @@ built here, or in the test of what it concerns.
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from make_adapters import PREFIX, pair, pairs, write_adapter
 from taskvec import TaskvecError, load_adapter, load_zoo, project, sweep
+from taskvec.adapters import Adapter
 from taskvec.zoo import Zoo
 
 EXPERTS = "model.layers.0.mlp.experts"
@@ -58,6 +62,20 @@ def names(loaded: Zoo) -> list[str]:
     return [adapter.name for adapter in loaded.adapters]
 
 
+def whole(path: Path) -> None:
+    """Shards are the adapter of which they are shards, and one of them is none."""
+    shards, one = load_adapter(path / "sh"), load_adapter(path / "whole")
+    same(shards, one)
+    refused("is one shard of 2")(path / "sh" / "adapter_model-00001-of-00002.safetensors")
+
+
+def same(one: Adapter, other: Adapter) -> None:
+    assert one.modules.keys() == other.modules.keys()
+    for key, module in one.modules.items():
+        for made, expected in zip(module.update(), other.modules[key].update(), strict=True):
+            torch.testing.assert_close(made, expected, rtol=0, atol=0)
+
+
 def resized(path: Path) -> None:
     """A grown vocabulary is left out of the pairs in which it differs, and nothing else is."""
     result = sweep(path)
@@ -82,6 +100,7 @@ def wrapped(path: Path) -> None:
 
 REPORTED: dict[str, Callable[[Path], None]] = {
     "02-layer-replication/in": replicated,
+    "03-sharded/in": whole,
     "04-target-parameters-no-dot/in": reads(modules=24, left_out=48, warns="48 tensors left out: factors of one of"),
     "05-target-parameters-2d/in/router2d": reads(modules=12, scale=3),
     "05-target-parameters-2d/in/router2d_and_q": reads(modules=24, scale=3),
@@ -118,6 +137,11 @@ def test_reported(case: str, folder: Path) -> None:
     REPORTED[case](folder / case)
 
 
+def test_every_reported_folder_is_in_the_table(folder: Path) -> None:
+    with_files = {path.name for path in folder.iterdir() if (path / "in").is_dir()}
+    assert with_files == {case.split("/")[0] for case in REPORTED}
+
+
 def of_experts(*paths: str, m: int = 6, n: int = 5, rows: int = 8) -> dict[str, Tensor]:
     return {name: tensor for path in paths for name, tensor in pair(path, m=m, n=n, r=rows).items()}
 
@@ -148,3 +172,39 @@ def test_an_unqualified_parameter_of_one_matrix_is_read(tmp_path: Path) -> None:
 def test_a_sharded_save_that_was_not_gathered_is_named(tmp_path: Path) -> None:
     write_adapter(tmp_path, {name: torch.empty(0) for name in pairs()})
     refused("not gathered, got .*lora_A.weight 0 and .*; gather the weights")(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+@pytest.mark.parametrize("index", [True, False])
+def test_shards_are_one_adapter(tmp_path: Path, kind: str, index: bool) -> None:
+    tensors = pairs()
+    folder = write_adapter(tmp_path / "zoo" / "sharded", tensors)
+    one = load_adapter(write_adapter(tmp_path / "one", tensors))
+    (folder / "adapter_model.safetensors").unlink()
+    where = {name: f"adapter_model-{1 + ('h.1' in name):05}-of-00002.{kind}" for name in tensors}
+    for shard in sorted(set(where.values())):
+        part = {name: tensors[name] for name in tensors if where[name] == shard}
+        save_file(part, folder / shard) if kind == "safetensors" else torch.save(part, folder / shard)
+    if index:
+        (folder / f"adapter_model.{kind}.index.json").write_text(json.dumps({"weight_map": where}))
+    (found,) = load_zoo(tmp_path / "zoo").adapters
+    assert found.name == "sharded"
+    same(found, one)
+    again = pickle.loads(pickle.dumps(found.modules["h.1.q"].update))
+    assert torch.equal(again().a, one.modules["h.1.q"].update().a)
+    refused("is one shard of 2, a part of an adapter; give the folder")(folder / shard)
+    (folder / shard).unlink()
+    refused(f"lacks the shard {shard}")(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.safetensors", "/etc/passwd", "a/../../secret.safetensors", ".", "x\0y", ""]
+)
+def test_an_index_of_shards_does_not_lead_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    write_adapter(tmp_path)
+    (tmp_path / "adapter_model.safetensors").rename(tmp_path / "secret.safetensors")
+    folder = write_adapter(tmp_path / "inner" / "adapter")
+    (folder / "adapter_model.safetensors").unlink()
+    (folder / "a").mkdir()
+    (folder / "adapter_model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": name}}))
+    refused("weight_map is not usable|lacks the shard")(folder)

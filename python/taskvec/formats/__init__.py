@@ -16,7 +16,7 @@ from .format import Dora, Format, Location, PassedOver, Reading, ReadOptions
 from .gguf import GGUF
 from .kohya import KOHYA
 from .mlx import MLX
-from .peft import CONFIG, WEIGHTS, Peft
+from .peft import CONFIG, WHOLE, Peft
 from .reading.files import member, read_json
 from .reading.held import read_once
 from .reading.names import WEIGHTS as SUFFIXES
@@ -41,7 +41,6 @@ __all__ = [
 PEFT = Peft()
 # formats of one file, asked in this order; the last names what is not read
 SINGLE: tuple[SingleFile | Foreign, ...] = (KOHYA, DIFFUSERS, XLABS, GGUF, TORCHTUNE, MLX, ADAPTERHUB, FOREIGN)
-WHOLE = (*WEIGHTS, *(f"{name}.index.json" for name in WEIGHTS))  # each stands for the whole of a PEFT adapter
 BESIDE = "it lies beside a PEFT adapter, which is read"
 NONE = "no adapter that can be told from its tensors' names"
 CHECKPOINT = re.compile(r"\d+_(adapters\.safetensors)$")  # mlx-lm's, beside the last one
@@ -60,7 +59,7 @@ def discover(path: Path) -> tuple[list[Location], list[PassedOver]]:
             return _in_folder(path)
         except OSError as error:
             return [Location(str(path), path, path, Closed(error.strerror or str(error)))], []
-    if path.name in WEIGHTS:
+    if path.name in WHOLE:
         return PEFT.discover(path), []
     return _in_file(path), []
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..adapters import Adapter, LeftOut, Module
+from ..adapters import Adapter, LeftOut, Module, counted
 from ..errors import TaskvecError
 from ..paths import unwrapped
 from .dora import LOW_RANK, decomposed, takes_low_rank
@@ -86,9 +86,19 @@ class SingleFile:
         counts = Counter(warning for module in modules.values() for warning in module.warnings)
         warnings = tuple(f"{count} of {len(modules)} modules: {warning}" for warning, count in counts.items())
         unused = [LeftOut(piece.magnitude, LOW_RANK) for piece in content.pieces if low_rank and piece.magnitude]
-        left_out = tuple(sorted((*content.left_out, *unused), key=lambda item: item.tensor))
         made = digest_with_base(digest(where, *content.configs), modules.values())
-        return [Adapter(location.name, location.path, self.name, content.base_model, modules, made, left_out, warnings)]
+        adapter = Adapter(
+            name=location.name,
+            path=location.path,
+            format=self.name,
+            base_model=content.base_model,
+            modules=modules,
+            digest=made,
+            left_out=counted((*content.left_out, *unused), file.shapes),
+            warnings=warnings,
+            parameters=sum(map(math.prod, file.shapes.values())),
+        )
+        return [adapter]
 
 
 def _modules(pieces: Sequence[Piece], options: ReadOptions, low_rank: bool) -> dict[str, Module]:

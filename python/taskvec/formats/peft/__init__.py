@@ -14,6 +14,7 @@ from ..dora import LOW_RANK, decomposed, takes_low_rank
 from ..foreign import style_of
 from ..format import GIVE_BASE, NEEDS_BASE, Location, ReadOptions
 from ..reading.files import digest, member, regular
+from ..reading.shards import INDEX, SHARD, open_model
 from ..reading.tensors import TensorFile, open_tensors
 from ..recipe import digest_with_base
 from .config import read_config
@@ -26,6 +27,7 @@ from .refused import refusal
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # in PEFT's own order of preference
+WHOLE = (*WEIGHTS, *(f"{name}{INDEX}" for name in WEIGHTS))  # each stands for the whole of an adapter
 
 
 class Peft:
@@ -36,10 +38,10 @@ class Peft:
     def discover(self, path: Path) -> list[Location]:
         """The weights file of the adapter at ``path``, or its config when there are no weights, stands for it."""
         if path.is_dir():
-            file = next((path / name for name in (*WEIGHTS, CONFIG) if os.path.lexists(path / name)), None)
+            file = next((path / name for name in (*WHOLE, CONFIG) if os.path.lexists(path / name)), None)
         else:
             has_config = os.path.lexists(path.parent / CONFIG)
-            known = path.suffix in (".safetensors", ".bin") and (path.name in WEIGHTS or has_config)
+            known = path.name in WHOLE or (path.suffix in (".safetensors", ".bin") and has_config)
             file = path if known else None
         return [] if file is None else [Location(str(path), path, file, self)]
 
@@ -54,7 +56,7 @@ class Peft:
             what = f"is an adapter of peft_type {config.type}: {method.on_base}, so its update {NEEDS_BASE}"
             raise TaskvecError(what, where=config_path, fix=GIVE_BASE)
         warnings = unknown_fields(config, method)
-        file = open_tensors(weights)
+        file, parts = _opened(weights)
         found_tensors = sort_tensors(file.shapes, method, weights)
         left_out = found_tensors.left_out
         magnitudes = {module.path: module.names.get(MAGNITUDE) for module in found_tensors.modules}
@@ -86,7 +88,7 @@ class Peft:
             format=self.name,
             base_model=config.base_model,
             modules=modules,
-            digest=digest_with_base(digest(weights, config_path), modules.values()),
+            digest=digest_with_base(digest(*parts, config_path), modules.values()),
             left_out=counted((*left_out, *dropped), file.shapes),
             warnings=(*warnings, *_warnings(modules, dropped)),
             parameters=sum(map(math.prod, file.shapes.values())),
@@ -97,7 +99,13 @@ class Peft:
 def _files(path: Path) -> tuple[Path, Path]:
     """The weights and the config of the adapter at ``path``, a folder or a weights file."""
     folder = path if path.is_dir() else path.parent
-    weights = next((file for name in WEIGHTS if (file := member(path, name))), None) if path.is_dir() else regular(path)
+    if path.is_dir():
+        weights = next((file for name in WHOLE if (file := member(path, name))), None) or _first_shard(path)
+    else:
+        weights = regular(path)
+        if match := SHARD.match(path.name):
+            what, fix = f"is one shard of {int(match[2])}, a part of an adapter", "give the folder that it is in"
+            raise TaskvecError(what, where=path, fix=fix)
     if weights is None:
         others = sorted(file.name for file in path.iterdir() if file.suffix in (".safetensors", ".bin"))
         got = ", ".join(others[:3]) or "no weights at all"
@@ -108,6 +116,20 @@ def _files(path: Path) -> tuple[Path, Path]:
         what = f"has no {CONFIG} next to it: r and alpha, and so the scale, are unknown"
         raise TaskvecError(what, where=weights, fix="copy it from where the adapter was saved")
     return weights, config
+
+
+def _first_shard(folder: Path) -> Path | None:
+    """The first of an adapter's shards, where there is no index of them."""
+    shards = sorted(file.name for file in folder.iterdir() if SHARD.match(file.name))
+    return member(folder, shards[0]) if shards else None
+
+
+def _opened(weights: Path) -> tuple[TensorFile, tuple[Path, ...]]:
+    """The tensors of an adapter and the files that they are in: one, or all shards from their index or the first."""
+    if weights.name.endswith(INDEX) or SHARD.match(weights.name):
+        shards = open_model(weights)
+        return shards, (weights, *shards.files)
+    return open_tensors(weights), (weights,)
 
 
 def _decomposed(item: Found, magnitude: str | None, options: ReadOptions, turned: bool | None) -> Found:

@@ -39,9 +39,9 @@ def member(folder: Path, name: str) -> Path | None:
     with file_errors(path):
         try:
             mode = os.lstat(path).st_mode
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name that no file can have
             return None
-        if stat.S_ISREG(mode):
+        if stat.S_ISREG(mode) and os.path.basename(name) == name:
             return path
         target = Path(os.path.realpath(path, strict=True))
     if not target.is_relative_to(_root(Path(os.path.realpath(folder)))):
