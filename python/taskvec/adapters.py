@@ -47,6 +47,7 @@ class Module:
     scale_source: str  # how the scale was found, e.g. "alpha/r", "alpha/sqrt(r)", "alpha_pattern"
     update: Callable[[], Update]
     warnings: tuple[str, ...] = ()
+    start: str | None = None  # "pissa": by value the factors are little more than a start that is no part of the update
 
     @property
     def layer(self) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..adapters import Adapter, LeftOut, Module, counted
@@ -17,6 +17,8 @@ from .reading.archives import open_weights
 from .reading.files import digest, member, regular
 from .reading.tensors import TensorFile
 from .recipe import SAVE_AGAIN, Recipe, by, check_values, digest_with_base
+from .starts import PISSA, is_untouched
+from .starts import WARNING as UNTOUCHED
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,11 @@ class SingleFile:
             raise TaskvecError(f"has no module that can be compared{reason}", where=where, fix="leave it out")
         low_rank = any(piece.dora for piece in content.pieces) and takes_low_rank(where, options)
         modules = _modules(content.pieces, options, low_rank)
+        if is_untouched([piece.recipe for piece in content.pieces if not piece.dora]):
+            modules = {
+                path: replace(module, start=PISSA, warnings=(*module.warnings, UNTOUCHED))
+                for path, module in modules.items()
+            }
         counts = Counter(warning for module in modules.values() for warning in module.warnings)
         warnings = tuple(f"{count} of {len(modules)} modules: {warning}" for warning, count in counts.items())
         unused = [LeftOut(piece.magnitude, LOW_RANK) for piece in content.pieces if low_rank and piece.magnitude]

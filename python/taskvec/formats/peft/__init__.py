@@ -17,10 +17,12 @@ from ..reading.files import digest, member, regular
 from ..reading.shards import INDEX, SHARD, open_model
 from ..reading.tensors import TensorFile, open_tensors
 from ..recipe import digest_with_base
-from .config import read_config
+from ..starts import PISSA, is_untouched, start_beside, without_start
+from ..starts import WARNING as UNTOUCHED
+from .config import PeftConfig, read_config
 from .fields import unknown_fields
 from .keys import plain_path, sort_tensors
-from .lora import MAGNITUDE
+from .lora import MAGNITUDE, is_shifted
 from .method import Contents, Found, Method
 from .methods import METHODS
 from .refused import refusal
@@ -81,14 +83,18 @@ class Peft:
         if dora and not low_rank:
             turned = config.flag("fan_in_fan_out") or None
             found = [_decomposed(item, magnitudes[item.path], options, turned) for item in found]
-        modules = _modules(found, (LOW_RANK,) if low_rank else ())
+        start: str | None = None
+        of_start: tuple[Path, ...] = ()
+        if config.type == "LORA" and not dora:
+            found, start, of_start = _less_start(found, config, weights, options)
+        modules = _modules(found, (LOW_RANK,) if low_rank else (), start)
         adapter = Adapter(
             name=location.name,
             path=location.path,
             format=self.name,
             base_model=config.base_model,
             modules=modules,
-            digest=digest_with_base(digest(*parts, config_path), modules.values()),
+            digest=digest_with_base(digest(*parts, config_path, *of_start), modules.values()),
             left_out=counted((*left_out, *dropped), file.shapes),
             warnings=(*warnings, *_warnings(modules, dropped)),
             parameters=sum(map(math.prod, file.shapes.values())),
@@ -139,7 +145,34 @@ def _decomposed(item: Found, magnitude: str | None, options: ReadOptions, turned
     return replace(item, recipe=decomposed(recipe, path, magnitude, options, turned=turned))
 
 
-def _modules(found: list[Found], notes: tuple[str, ...]) -> dict[str, Module]:
+def _less_start(
+    found: list[Found], config: PeftConfig, weights: Path, options: ReadOptions
+) -> tuple[list[Found], str | None, tuple[Path, ...]]:
+    """The updates without a start of training that took something off the base and is saved beside the adapter.
+
+    That there was one is known by the config's word, or by the factors' values; then, where it is not saved, a mark for
+    the modules comes back. Last the start's file, where it was read.
+    """
+    named = options.base is None and is_shifted(config)
+    by_value = not named and is_untouched([item.recipe for item in found])
+    if not named and not by_value:
+        return found, None, ()
+    start = start_beside(weights)
+    if start is None:
+        return found, PISSA, ()
+    source = f" of B·A less the start in {start.path.parent.name}"
+    less = [
+        replace(
+            item,
+            recipe=without_start(item.recipe, start, item.scale.value),
+            scale=replace(item.scale, source=f"{item.scale.source}{source}"),
+        )
+        for item in found
+    ]
+    return less, None, (start.path,)
+
+
+def _modules(found: list[Found], notes: tuple[str, ...], start: str | None = None) -> dict[str, Module]:
     """The modules by path, without the wrappers inside it (.base_layer), which PEFT's patterns have to see."""
     modules: dict[str, Module] = {}
     for item in found:
@@ -157,7 +190,8 @@ def _modules(found: list[Found], notes: tuple[str, ...]) -> dict[str, Module]:
             scale=scale.value,
             scale_source=scale.source,
             update=recipe,
-            warnings=(*scale.warnings, *item.warnings, *notes),
+            warnings=(*scale.warnings, *item.warnings, *notes, *((UNTOUCHED,) if start else ())),
+            start=start,
         )
     return modules
 

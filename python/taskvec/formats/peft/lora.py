@@ -13,6 +13,7 @@ from ...errors import TaskvecError, printable
 from ..algebra import lora, with_base
 from ..format import GIVE_BASE, NEEDS_BASE
 from ..recipe import SAVE_AGAIN, Recipe, check_values
+from ..starts import start_beside
 from .config import PeftConfig
 from .experts import STACKED, expert_modules, parameters_among
 from .keys import ModuleTensors, plain_path
@@ -67,7 +68,7 @@ def _check(contents: Contents) -> tuple[str, ...]:
     start = document.get("init_lora_weights")
     if isinstance(start, str) and start.lower() not in PLAIN_STARTS:
         shown = printable(start)[:40]
-        if start.lower().startswith(SHIFTED_STARTS):
+        if is_shifted(config):
             _check_start(contents, start.lower())
             return ()
         what = f"was initialised by {shown!r}, which is not known: B·A may not be the update"
@@ -86,13 +87,21 @@ def _check(contents: Contents) -> tuple[str, ...]:
     return tuple(warnings)
 
 
+def is_shifted(config: PeftConfig) -> bool:
+    """Whether the config says that a first B·A was taken off the base weight."""
+    start = config.document.get("init_lora_weights")
+    return isinstance(start, str) and start.lower().startswith(SHIFTED_STARTS)
+
+
 def _is_kasa(contents: Contents) -> bool:
     return bool(contents.config.document.get("kasa_config")) or any("lora_diag" in m.names for m in contents.modules)
 
 
 def _check_start(contents: Contents, start: str) -> None:
-    """Raise unless the base is given and what the start took off it is a function of its weights."""
+    """Raise unless the start is saved beside the adapter, or the base is given and determines it."""
     config = contents.config
+    if contents.options.base is None and start_beside(contents.file.path) is not None:
+        return
     what = f"was initialised by {printable(start)[:40]}: B·A also holds what was taken off the base weight"
     if start not in STARTS:
         why = "a random SVD" if start.startswith("pissa") else "data or quantisation"
@@ -112,7 +121,7 @@ def _on_base(contents: Contents, module: ModuleTensors, recipe: Recipe, scale: f
         b, a = recipe.names
         combine: Callable[..., tuple[Tensor, Tensor]] = with_base.kasa
         used: tuple[str, ...] = (b, diagonal, a)
-    elif isinstance(start, str) and start.lower() in STARTS:
+    elif isinstance(start, str) and start.lower() in STARTS and contents.options.base is not None:
         combine, used = STARTS[start.lower()], recipe.names
     else:
         return recipe
