@@ -13,11 +13,12 @@ from typing import Unpack
 
 from .adapters import Adapter
 from .errors import TaskvecError, printable
-from .formats import Location, PassedOver, Reading, ReadOptions, discover, no_adapter, read
+from .formats import Checkpoints, Location, NoFormat, PassedOver, Reading, ReadOptions, discover, no_adapter, read
 from .hub import local
 from .naming.fused import split_all
 
 STATE = re.compile(r"checkpoint-\d+$")  # what transformers' Trainer calls a state of the training
+BETWEEN = re.compile(r"(?<=[^/.])\.\.(?=.)")  # of BASE..TUNED, and not of a path that climbs: ../x, a/../b
 EARLIER = "a state of the training of the adapter above it; --recursive reads it too"
 MOST_REASONS, VARIOUS = 10, "for various reasons"
 LINK = "symbolic links to folders are not followed; give their targets"
@@ -38,9 +39,11 @@ def load_adapter(path: str | Path, *, name: str | None = None, **reading: Unpack
     Raises:
         TaskvecError: anything that is wrong with the files, in one line with the fix.
     """
-    typed, path = path, local(path, one=True)
     options = ReadOptions(**reading)
-    found, passed_over = discover(existing(path))
+    typed = path
+    pair = checkpoints(path)
+    path = local(path, one=True) if pair is None else pair.path
+    found, passed_over = ([pair], []) if pair else _discover(existing(path), options)
     if not found:
         raise _nothing(path, passed_over) if passed_over else no_adapter(path)
     if len(found) > 1:
@@ -56,7 +59,33 @@ def read_at(location: Location, options: ReadOptions) -> list[Adapter]:
     return [split_all(adapter, options.attention) for adapter in adapters] if options.split_fused else adapters
 
 
-def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Location, ...], tuple[str, ...]]:
+def checkpoints(typed: str | Path) -> Location | None:
+    """The full fine-tune that BASE..TUNED means, two paths or ids of the Hub; None for any other path."""
+    match = BETWEEN.search(str(typed))
+    if match is None or os.path.lexists(typed):
+        return None
+    parts = str(typed)[: match.start()], str(typed)[match.end() :]
+    before, after = (existing(local(part, one=True)) for part in parts)
+    found = Checkpoints(before).discover(after)
+    if not found:
+        what, expected = "holds no weights of a model", "model.safetensors, pytorch_model.bin, or shards with an index"
+        raise TaskvecError(what, where=after, expected=expected, fix="check the path")
+    return replace(found[0], name=str(typed))
+
+
+def _discover(path: Path, options: ReadOptions) -> tuple[list[Location], list[PassedOver]]:
+    """As ``formats.discover``; with a base, a model's own weights are found too where there is no adapter."""
+    found, passed_over = discover(path)
+    if options.base is not None and all(isinstance(at.format, NoFormat) for at in found):
+        models = Checkpoints().discover(path)
+        if models and (path.is_file() or os.path.lexists(path / "config.json")):
+            return models, []
+    return found, passed_over
+
+
+def find(
+    paths: Iterable[str | Path], recursive: bool = False, options: ReadOptions | None = None
+) -> tuple[tuple[Location, ...], tuple[str, ...]]:
     """The adapters at and below ``paths``, in the order given and by name within a folder, and warnings.
 
     A path is an adapter's folder, its weights file, a folder of them, or an id of the Hugging Face Hub. Adapters inside
@@ -70,8 +99,11 @@ def find(paths: Iterable[str | Path], recursive: bool = False) -> tuple[tuple[Lo
     locations: list[Location] = []
     warnings: list[str] = []
     for typed in map(Path, paths):
+        if (pair := checkpoints(typed)) is not None:
+            locations.append(pair)
+            continue
         given = local(typed)
-        found, passed_over = _search(given, recursive)
+        found, passed_over = _search(given, recursive, options or ReadOptions())
         locations += [replace(at, name=str(typed) if at.path == given else _proposed(given, at)) for at in found]
         warnings += _told(passed_over)
     if not locations:
@@ -111,16 +143,16 @@ def _nothing(path: Path, passed_over: list[PassedOver]) -> TaskvecError:
     return TaskvecError(what, where=path, fix="give one of these files itself to see more")
 
 
-def _search(path: Path, recursive: bool) -> tuple[list[Location], list[PassedOver]]:
+def _search(path: Path, recursive: bool, options: ReadOptions) -> tuple[list[Location], list[PassedOver]]:
     """Adapters at or below ``path``, and what was passed over."""
     if not existing(path).is_dir():
-        return discover(path)[0], []
+        return _discover(path, options)[0], []
     found: list[Location] = []
     passed_over: list[PassedOver] = []
     waiting = [path]
     while waiting:
         folder = waiting.pop()
-        here, others = discover(folder)
+        here, others = _discover(folder, options)
         found += here
         passed_over += others
         is_adapter = any(at.path == folder for at in here)

@@ -73,8 +73,8 @@ def read_adapters(
     **reading: Unpack[Reading],
 ) -> Zoo:
     """``load_zoo`` without asking whether the adapters can be compared."""
-    found, warnings = find([paths] if isinstance(paths, str | Path) else paths, recursive)
     options = ReadOptions(**reading)
+    found, warnings = find([paths] if isinstance(paths, str | Path) else paths, recursive, options)
     adapters: list[Adapter] = []
     skipped: list[Skipped] = []
     with progress_bar(progress, "loading", len(found)) as advance:

@@ -68,6 +68,18 @@ def test_with_the_base(name: str | None, capsys: pytest.CaptureFixture[str]) -> 
     check(spectra(capsys, folder, "--base", base), folder)
 
 
+@pytest.mark.parametrize("name", cases("dense-pair"))
+def test_checkpoints(name: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = truth_folder(name)
+    pair = f"{folder}/base..{folder}/tuned"
+    if "bnb4" in folder.name:
+        assert main(["inspect", pair]) == 2
+        assert "is quantised (bitsandbytes)" in capsys.readouterr().err
+        return
+    check(spectra(capsys, pair), folder)
+    check(spectra(capsys, folder / "tuned", "--base", folder / "base"), folder)
+
+
 @pytest.mark.parametrize("name", SCALES)
 def test_with_a_scale(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = truth_folder(name if cases("exact-if-scale-is-given") != [None] else None)

@@ -11,25 +11,29 @@ Command = Callable[..., None]
 
 
 def add_options(options: Mapping[str, Any], defaults: Mapping[str, Any], into: str) -> Callable[[Command], Command]:
-    """Adds ``options``, annotations by name, to a command; it gets those that are not None as one mapping, ``into``."""
+    """Adds ``options``, annotations by name, to a command; it gets those that are not None as one mapping, ``into``.
+
+    An option of the command's own with the same name stays its own.
+    """
 
     def decorate(command: Command) -> Command:
         shown = inspect.signature(command, eval_str=True)  # typer does not evaluate a signature that is given
+        new = {name: kind for name, kind in options.items() if name not in shown.parameters}
 
         @wraps(command)
         def run(**given: Any) -> None:
-            settings = {name: given.pop(name) for name in options}
+            settings = {name: given.pop(name) for name in new}
             command(**given, **{into: {name: value for name, value in settings.items() if value is not None}})
 
         own = [parameter for name, parameter in shown.parameters.items() if name != into]
         added = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=kind)
-            for name, kind in options.items()
+            for name, kind in new.items()
         ]
         kept = {name: kind for name, kind in command.__annotations__.items() if name != into}
         # typer reads both
         run.__signature__ = shown.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-        run.__annotations__ = kept | dict(options)
+        run.__annotations__ = kept | new
         return run
 
     return decorate

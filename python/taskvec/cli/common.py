@@ -23,7 +23,11 @@ PIPE_COLUMNS = 200
 
 Paths = Annotated[
     list[Path],
-    typer.Argument(metavar="PATH", help="Adapters (folder or weights file), or folders of them.", show_default=False),
+    typer.Argument(
+        metavar="PATH",
+        help="Adapters (folder or weights file), folders of them, BASE..TUNED for full fine-tunes.",
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Also read checkpoint-N inside adapters' folders.")]

@@ -9,6 +9,7 @@ import typer
 
 from .added import add_options
 
+UNSHOWN: dict[str, Any] = {"show_default": False}
 Option = typer.Option
 OPTIONS: dict[str, Any] = {
     "dora": Annotated[
@@ -29,5 +30,10 @@ OPTIONS: dict[str, Any] = {
         Option(metavar="n[,g]", help="Query and key-value heads of the base model.", show_default="its config.json"),
     ],
     "split_fused": Annotated[bool, Option("--split-fused", help="Split fused projections into q, k, v or gate, up.")],
+    "rank": Annotated[
+        int | None,
+        Option(min=1, help="Directions of a full fine-tune's modules that are used. [128 of large ones]", **UNSHOWN),
+    ],
+    "exact": Annotated[bool | None, Option("--exact", help="Use all of them, by whole SVDs.", **UNSHOWN)],
 }
 reading_options = add_options(OPTIONS, {"dora": "refuse", "split_fused": False}, "reading")

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..adapters import Adapter
 from ..errors import TaskvecError
 from .adapterhub import ADAPTERHUB
+from .dense import Checkpoints
 from .diffusers import DIFFUSERS
 from .foreign import FOREIGN, Closed, Foreign, NoFormat, no_adapter
 from .format import Dora, Format, Location, PassedOver, Reading, ReadOptions
@@ -27,9 +28,11 @@ from .xlabs import XLABS
 
 __all__ = [
     "SINGLE",
+    "Checkpoints",
     "Dora",
     "Format",
     "Location",
+    "NoFormat",
     "PassedOver",
     "ReadOptions",
     "Reading",

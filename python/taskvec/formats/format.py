@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol, TypedDict
 
 from ..adapters import Adapter
 from ..errors import TaskvecError
-from .base import Base
+from .checkpoint import Checkpoint, open_checkpoint
 from .heads import Heads, heads_of_base, parse_heads
 
 Dora = Literal["refuse", "low-rank"]
@@ -36,6 +36,8 @@ class Reading(TypedDict, total=False):
     scale: float | None
     heads: Heads | str | None
     split_fused: bool
+    rank: int | None
+    exact: bool
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class ReadOptions:
         heads: of the base model, "n" or "n,g", which files in Meta's rotary order and fused projections need; None:
             from the base model's config.json, where it is on this machine.
         split_fused: split every fused projection into its parts; without, those only that are compared with parts.
+        rank: how many singular directions of a full fine-tune's modules are used where it is a source; None: all of
+            those of modules of at most 512, 128 of larger ones.
+        exact: use all, by whole singular value decompositions.
 
     Raises:
         TaskvecError: an unknown value; a base that cannot be read.
@@ -63,12 +68,18 @@ class ReadOptions:
     scale: float | None = None
     heads: Heads | str | None = None
     split_fused: bool = False
+    rank: int | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if self.dora not in ("refuse", "low-rank"):
             raise TaskvecError("unknown value of dora", got=repr(self.dora), expected="'refuse' or 'low-rank'")
         if self.alpha is not None and self.scale is not None:
             raise TaskvecError("alpha and scale are both given", fix="give one of them")
+        if self.rank is not None and self.rank < 1:
+            raise TaskvecError("rank is not usable", got=str(self.rank), expected="a positive integer")
+        if self.rank is not None and self.exact:
+            raise TaskvecError("rank and exact are both given", fix="give one of them")
         for name, value in (("alpha", self.alpha), ("scale", self.scale)):
             if value is not None and not math.isfinite(value):
                 raise TaskvecError(f"{name} is no number", got=str(value))
@@ -90,11 +101,11 @@ class ReadOptions:
         return self.heads or (None if self.base is None else heads_of_base(str(self.base)))
 
     @cached_property
-    def weights(self) -> Base:
+    def weights(self) -> Checkpoint:
         """The base model."""
         if self.base is None:
             raise TaskvecError("the base model is not given", fix=GIVE_BASE)
-        return Base(self.base)
+        return open_checkpoint(self.base)
 
 
 @dataclass(frozen=True)

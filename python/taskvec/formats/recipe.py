@@ -13,7 +13,7 @@ from torch import Tensor
 from ..adapters import Dense, LowRank, Module, Update
 from ..errors import TaskvecError
 from .algebra.lora import grouped_convolution, linear
-from .base import Weight
+from .checkpoint import Weight
 from .reading.tensors import TensorFile
 
 SAVE_AGAIN = "save the adapter again from the model it was trained in"
@@ -125,7 +125,7 @@ def digest_with_base(own: str, modules: Iterable[Module]) -> str:
     """An adapter's digest: of its own files, and of the base's where an update is made of its weights."""
     weights = (getattr(module.update, "weight", None) for module in modules)
     weight = next((weight for weight in weights if weight is not None), None)
-    return own if weight is None else sha256(f"{own} {weight.base.digest}".encode()).hexdigest()
+    return own if weight is None else sha256(f"{own} {weight.checkpoint.digest}".encode()).hexdigest()
 
 
 def by(shape: tuple[int, ...]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...adapters import LeftOut
 from ...errors import TaskvecError
-from ..base import Weight
+from ..checkpoint import Weight
 from ..format import ReadOptions
 from ..reading.tensors import TensorFile
 from ..recipe import SAVE_AGAIN, Recipe, by, check_indices, check_values

@@ -1,4 +1,4 @@
-"""The base model: where its weights are found, which is meant, and what is refused."""
+"""A model's own weights: where its weights are found, which is meant, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from taskvec import TaskvecError
-from taskvec.formats.base import Base
+from taskvec.formats.checkpoint import Checkpoint
 
 WEIGHTS = {
     "model.embed_tokens.weight": torch.randn(10, 4),
@@ -47,7 +47,7 @@ def single(folder: Path, tensors: dict[str, Tensor] | None = None, config: dict[
 @pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("suffix", ["safetensors", "bin"])
 def test_weights_in_shards(tmp_path: Path, suffix: str, index: bool) -> None:
-    base = Base(shards(tmp_path / "base", suffix, index))
+    base = Checkpoint(shards(tmp_path / "base", suffix, index))
     assert len(base.file.files) == 2
     assert torch.equal(base.weight(Q)(), WEIGHTS[f"{Q}.weight"])
     assert pickle.loads(pickle.dumps(base.weight(Q)))().equal(WEIGHTS[f"{Q}.weight"])
@@ -56,15 +56,15 @@ def test_weights_in_shards(tmp_path: Path, suffix: str, index: bool) -> None:
 def test_one_file_in_a_folder_or_given_itself(tmp_path: Path) -> None:
     folder = single(tmp_path / "base")
     for path in (folder, folder / "model.safetensors"):
-        assert torch.equal(Base(path).weight(Q)(), WEIGHTS[f"{Q}.weight"])
-    assert Base(folder).digest == Base(folder / "model.safetensors").digest
+        assert torch.equal(Checkpoint(path).weight(Q)(), WEIGHTS[f"{Q}.weight"])
+    assert Checkpoint(folder).digest == Checkpoint(folder / "model.safetensors").digest
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     folder = shards(tmp_path / "base", "safetensors", index=True)
     (folder / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(TaskvecError, match="lacks the shard model-00002-of-00002"):
-        Base(folder)
+        Checkpoint(folder)
 
 
 def test_an_index_leads_nowhere_else(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_an_index_leads_nowhere_else(tmp_path: Path) -> None:
     index = {"weight_map": {"a": "../secret/model.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(TaskvecError, match="weight_map is not usable"):
-        Base(folder)
+        Checkpoint(folder)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_an_index_leads_nowhere_else(tmp_path: Path) -> None:
     ],
 )
 def test_which_weight_is_meant(tmp_path: Path, path: str, name: str | None) -> None:
-    base = Base(single(tmp_path / "base"))
+    base = Checkpoint(single(tmp_path / "base"))
     found = base.find(path)
     assert (found and found.name) == name
     if name is None:
@@ -99,19 +99,21 @@ def test_which_weight_is_meant(tmp_path: Path, path: str, name: str | None) -> N
 
 
 def test_wrappers_go(tmp_path: Path) -> None:
-    base = Base(single(tmp_path / "base", {f"_orig_mod.module.{name}": value for name, value in WEIGHTS.items()}))
+    base = Checkpoint(single(tmp_path / "base", {f"_orig_mod.module.{name}": value for name, value in WEIGHTS.items()}))
     assert base.weight(Q).shape == (6, 4)
 
 
 def test_embeddings_and_gpt2_are_turned(tmp_path: Path) -> None:
-    assert Base(single(tmp_path / "base")).weight("model.embed_tokens").shape == (4, 10)
+    assert Checkpoint(single(tmp_path / "base")).weight("model.embed_tokens").shape == (4, 10)
     square, fused = torch.randn(4, 4), torch.randn(4, 12)
-    base = Base(single(tmp_path / "gpt2", {"h.0.attn.c_attn.weight": fused, "h.0.attn.c_proj.weight": square}))
+    base = Checkpoint(single(tmp_path / "gpt2", {"h.0.attn.c_attn.weight": fused, "h.0.attn.c_proj.weight": square}))
     assert base.weight("h.0.attn.c_attn").shape == (12, 4)
     assert torch.equal(base.weight("h.0.attn.c_proj")(), square.mT)
     alone = {"h.0.attn.c_proj.weight": square}
-    assert torch.equal(Base(single(tmp_path / "a", alone)).weight("h.0.attn.c_proj")(), square)
-    assert Base(single(tmp_path / "b", alone, {"model_type": "gpt2"})).weight("h.0.attn.c_proj")().equal(square.mT)
+    assert torch.equal(Checkpoint(single(tmp_path / "a", alone)).weight("h.0.attn.c_proj")(), square)
+    assert (
+        Checkpoint(single(tmp_path / "b", alone, {"model_type": "gpt2"})).weight("h.0.attn.c_proj")().equal(square.mT)
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,12 +129,12 @@ def test_embeddings_and_gpt2_are_turned(tmp_path: Path) -> None:
 def test_quantised_models_are_refused_by_name(tmp_path: Path, name: str, method: str) -> None:
     tensors = WEIGHTS | {f"{Q}.{name}": torch.zeros(4, dtype=torch.uint8)}
     with pytest.raises(TaskvecError, match=f"is quantised .*{method}"):
-        Base(single(tmp_path / "base", tensors))
+        Checkpoint(single(tmp_path / "base", tensors))
 
 
 def test_broken_weights_are_named_when_they_are_read(tmp_path: Path) -> None:
     tensors = {"a.weight": torch.full((2, 3), torch.nan), "b.weight": torch.zeros(2, 3, dtype=torch.int64)}
-    base = Base(single(tmp_path / "base", tensors))
+    base = Checkpoint(single(tmp_path / "base", tensors))
     with pytest.raises(TaskvecError, match=r"NaN or Inf in a\.weight"):
         base.weight("a")()
     with pytest.raises(TaskvecError, match=r"b\.weight of torch\.int64"):
@@ -141,4 +143,4 @@ def test_broken_weights_are_named_when_they_are_read(tmp_path: Path) -> None:
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(TaskvecError, match="holds no weights of a model"):
-        Base(tmp_path)
+        Checkpoint(tmp_path)

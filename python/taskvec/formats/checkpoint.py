@@ -1,4 +1,4 @@
-"""The base model of an adapter: its weights by module path, read one at a time."""
+"""A model's own weights by module path, read one at a time: the base of adapters, or a full fine-tune of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,9 @@ UNQUANTISED = "give the checkpoint that it was quantised from"
 
 @dataclass(frozen=True)
 class Weight:
-    """One weight of a base model, out × in, read when it is called."""
+    """One weight of a model, out × in, read when it is called."""
 
-    base: Base
+    checkpoint: Checkpoint
     name: str
     shape: tuple[int, int]
     turned: bool  # stored as in × out
@@ -47,10 +47,10 @@ class Weight:
         Raises:
             TaskvecError: no floats, NaN or Inf.
         """
-        return read_matrix(self.base.file.path, self.name, self.base.file.tensor(self.name), self.turned)
+        return self.checkpoint.matrix(self.name, turned=self.turned)
 
 
-class Base:
+class Checkpoint:
     """A model's weights, by the path of the module that they belong to.
 
     Args:
@@ -70,6 +70,14 @@ class Base:
     def digest(self) -> str:
         """sha256 of the weights."""
         return digest(*self.file.files)
+
+    def matrix(self, name: str, *, turned: bool = False) -> Tensor:
+        """A tensor by its own name, (m, n); TaskvecError for other dtypes than floats, NaN and Inf."""
+        return read_matrix(self.file.path, name, self.file.tensor(name), turned)
+
+    def part(self, name: str, where: slice | int, turned: bool) -> Tensor:
+        """Some rows of a matrix, or one of a stack of matrices."""
+        return read_matrix(self.file.path, name, self.file.tensor(name)[where], turned)
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -150,7 +158,13 @@ class Base:
         return ends
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Base, (self.path.absolute(),)
+        return open_checkpoint, (self.path.absolute(),)
+
+
+@lru_cache(maxsize=64)
+def open_checkpoint(path: str | Path) -> Checkpoint:
+    """The checkpoint at a path, whose headers are read once however many adapters need it."""
+    return Checkpoint(path)
 
 
 def read_matrix(where: Path, name: str, tensor: Tensor, turned: bool = False) -> Tensor:

@@ -1,0 +1,181 @@
+"""Task vectors of full fine-tunes: pairs of checkpoints, and what two checkpoints of one model may differ in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from taskvec import TaskvecError, load_adapter, load_zoo, sweep
+from taskvec.adapters import Dense, Module
+from taskvec.cli import main
+from taskvec.inspect import inspect_module
+
+GENERATOR = torch.Generator().manual_seed(5)
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=GENERATOR)
+
+
+SHAPES = {
+    "model.embed_tokens.weight": (20, 12),
+    "model.layers.0.self_attn.q_proj.weight": (12, 12),
+    "model.layers.1.self_attn.q_proj.weight": (12, 12),
+    "model.layers.0.mlp.up_proj.weight": (16, 12),
+    "model.norm.weight": (12,),
+    "lm_head.weight": (20, 12),
+}
+BASE = {name: random(*shape) for name, shape in SHAPES.items()}
+Q = "model.layers.0.self_attn.q_proj"
+
+
+def tuned(size: float = 0.01, **changes: Tensor | None) -> dict[str, Tensor]:
+    """A fine-tune of BASE; None leaves a tensor out."""
+    made: dict[str, Tensor | None] = {name: value + size * random(*value.shape) for name, value in BASE.items()}
+    return {name: value for name, value in (made | changes).items() if value is not None}
+
+
+def save(folder: Path, tensors: Mapping[str, Tensor], **config: Any) -> Path:
+    folder.mkdir()
+    save_file({name: value.contiguous() for name, value in tensors.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"} | config))
+    return folder
+
+
+def pair(tmp_path: Path, after: Mapping[str, Tensor], before: Mapping[str, Tensor] = BASE, **config: Any) -> str:
+    return f"{save(tmp_path / 'base', before, **config)}..{save(tmp_path / 'tuned', after)}"
+
+
+def tau(module: Module) -> Tensor:
+    update = module.update()
+    assert isinstance(update, Dense) and update.base is not None
+    return update.tuned.double() - update.base.double()
+
+
+def test_every_matrix_is_a_module(tmp_path: Path) -> None:
+    after = tuned()
+    adapter = load_adapter(pair(tmp_path, after))
+    assert set(adapter.modules) == {name.removesuffix(".weight") for name in SHAPES if len(SHAPES[name]) == 2}
+    for path, module in adapter.modules.items():
+        name = f"{path}.weight"
+        expected = after[name].double() - BASE[name].double()
+        assert torch.equal(tau(module), expected.mT if path == "model.embed_tokens" else expected)
+        true = torch.linalg.svdvals(expected)
+        torch.testing.assert_close(torch.tensor(inspect_module(module)["spectrum"]), true.float())
+    (item,) = adapter.left_out
+    assert item.tensor == "model.norm.weight" and "vector" in item.reason
+
+
+def test_base_as_an_option_and_as_part_of_the_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = pair(tmp_path, tuned())
+    base, after = both.split("..")
+    assert load_adapter(both).digest == load_adapter(after, base=base).digest
+    assert main(["project", after, both, "--base", base, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mean"]["rec"] == pytest.approx(1)
+    with pytest.raises(TaskvecError, match="no adapter"):
+        load_adapter(after)
+
+
+def test_paths_that_climb_are_no_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair(tmp_path, tuned())
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert len(load_adapter("../base..../tuned").modules) == 5
+    for path in ("../tuned", "../here/../tuned"):
+        assert len(load_adapter(path, base="../base").modules) == 5
+    with pytest.raises(TaskvecError, match="nowhere: no such file"):
+        load_adapter("../base..nowhere")
+
+
+def test_a_folder_of_fine_tunes(tmp_path: Path) -> None:
+    base = save(tmp_path / "base", BASE)
+    (tmp_path / "zoo").mkdir()
+    for name in ("a", "b"):
+        save(tmp_path / "zoo" / name, tuned())
+    zoo = load_zoo(tmp_path / "zoo", base=base)
+    assert [adapter.name for adapter in zoo.adapters] == ["a", "b"]
+    rec = sweep(zoo)["rec"].values
+    assert rec.shape == (5, 2, 2) and (rec[:, 0, 0] > 0.999).all() and (rec[:, 0, 1] < 0.9).all()
+
+
+def test_tied_and_untied_heads(tmp_path: Path) -> None:
+    base = {name: value for name, value in BASE.items() if name != "lm_head.weight"}
+    after = tuned()
+    both = load_adapter(pair(tmp_path, after, base, tie_word_embeddings=True))
+    expected = after["lm_head.weight"].double() - BASE["model.embed_tokens.weight"].double()
+    assert torch.equal(tau(both.modules["lm_head"]), expected)
+
+
+def test_a_head_that_is_the_embedding_counts_once(tmp_path: Path) -> None:
+    base = {name: value for name, value in BASE.items() if name != "lm_head.weight"}
+    after = tuned()
+    after["lm_head.weight"] = after["model.embed_tokens.weight"].clone()
+    adapter = load_adapter(pair(tmp_path, after, base))
+    assert "lm_head" not in adapter.modules
+    assert any(item.tensor == "lm_head.weight" and "tied" in item.reason for item in adapter.left_out)
+
+
+def test_a_vocabulary_that_grew(tmp_path: Path) -> None:
+    grown = torch.cat([BASE["model.embed_tokens.weight"] + 0.1, random(4, 12)])
+    adapter = load_adapter(pair(tmp_path, tuned() | {"model.embed_tokens.weight": grown}))
+    assert adapter.modules["model.embed_tokens"].shape == (12, 20)
+    assert any("4 rows" in item.reason for item in adapter.left_out)
+
+
+def test_other_shapes_buffers_and_strangers_are_named(tmp_path: Path) -> None:
+    extra = {
+        f"{Q}.weight": random(12, 6),
+        "model.rotary_emb.inv_freq": random(4, 1),
+        "score.weight": random(2, 12),
+    }
+    adapter = load_adapter(pair(tmp_path, tuned() | extra, BASE | {"model.rotary_emb.inv_freq": random(4, 1)}))
+    reasons = {item.tensor: item.reason for item in adapter.left_out}
+    assert "another shape" in reasons[f"{Q}.weight"] and "12×6 and 12×12" in reasons[f"{Q}.weight"]
+    assert "buffer" in reasons["model.rotary_emb.inv_freq"]
+    assert "no tensor of the base" in reasons["score.weight"]
+    assert len(adapter.modules) == 4
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.module.", "wrapped."])
+def test_renamed_checkpoints(tmp_path: Path, prefix: str) -> None:
+    after = {f"{prefix}{name}": value for name, value in tuned().items()}
+    adapter = load_adapter(pair(tmp_path, after))
+    assert len(adapter.modules) == 5 or {"lm_head"} == {item.tensor.split(".")[-2] for item in adapter.left_out[:1]}
+
+
+def test_experts_one_by_one(tmp_path: Path) -> None:
+    name = "model.layers.0.mlp.experts.down_proj"
+    before = BASE | {name: random(3, 8, 6)}
+    after = tuned() | {name: before[name] + 0.1}
+    modules = load_adapter(pair(tmp_path, after, before)).modules
+    assert [modules[f"{name}[{e}]"].shape for e in range(3)] == [(8, 6)] * 3
+
+
+def test_unchanged_modules_have_a_zero_spectrum(tmp_path: Path) -> None:
+    after = BASE | {f"{Q}.weight": BASE[f"{Q}.weight"] + random(12, 2) @ random(2, 12)}
+    adapter = load_adapter(pair(tmp_path, after))
+    assert "4 of 5 modules are as in the base" in adapter.warnings[0]
+    assert inspect_module(adapter.modules["lm_head"])["norm"] == 0.0
+    spectrum = inspect_module(adapter.modules[Q])["spectrum"]
+    assert spectrum[1] > 0.1 and spectrum[2] < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0.05, "of ‖τ‖ of a module"), (0.01, "more than 10%"), (1e-5, "not training")]
+)
+def test_rounding_is_said(tmp_path: Path, size: float, words: str) -> None:
+    adapter = load_adapter(pair(tmp_path, {name: value.bfloat16() for name, value in tuned(size).items()}))
+    assert any(words in warning for warning in adapter.warnings)
+    assert load_adapter(f"{tmp_path / 'base'}..{save(tmp_path / 'full', tuned(size))}").warnings[:-1] == ()
+
+
+def test_nothing_in_common(tmp_path: Path) -> None:
+    with pytest.raises(TaskvecError, match="shares no matrix with"):
+        load_adapter(pair(tmp_path, {"other.weight": random(3, 4)}))
