@@ -31,19 +31,23 @@ struct Core {
     const TeamMemory memory(work, item, 0, shared);
     const Svd s = memory.svd(plan);
     double* terms = memory.vector + 5 * ld;
-    const double *R_b = work.R(item, 0), *R_a = work.R(item, 1);
+    // in the memory of X and Z until the decomposition: row l of each belongs to direction l
+    double *R_b = s.X, *R_a = s.Z;
+    transpose(team, work.R(item, 0), R_b);
+    transpose(team, work.R(item, 1), R_a);
+    team.sync();
     // B · A = Σ b_l a_l is known to rounding of this sum: where the terms cancel, what is left is noise
     each(team, r, [&](int64_t l) {
       double b = 0, a = 0;
       for (int64_t i = 0; i < r; ++i) {
-        b += R_b[i * padded + l] * R_b[i * padded + l];
-        a += R_a[i * padded + l] * R_a[i * padded + l];
+        b += R_b[l * ld + i] * R_b[l * ld + i];
+        a += R_a[l * ld + i] * R_a[l * ld + i];
       }
       terms[l] = square_root(b) * square_root(a);
     });
     each_element(team, r, [&](int64_t j, int64_t i) {
       double sum = 0;
-      for (int64_t l = 0; l < r; ++l) sum += R_b[i * padded + l] * R_a[j * padded + l];
+      for (int64_t l = 0; l < r; ++l) sum += R_b[l * ld + i] * R_a[l * ld + j];
       s.M[j * ld + i] = sum;
     });
     team.sync();
@@ -56,20 +60,31 @@ struct Core {
     const double noise = rounding_noise(plan.m, plan.n, s.sigma[0], all_terms), sign = scale < 0 ? -1 : 1;
     auto live = [&](int64_t c) { return c < plan.k && s.sigma[c] > noise && scale != 0; };
     each(team, plan.k, [&](int64_t c) { put(item, c, live(c) ? s.sigma[c] * magnitude(scale) : 0); });
-    const double *T_b = work.T(item, 0), *T_a = work.T(item, 1);
-    each_element(team, padded, [&](int64_t c, int64_t d) {
-      double u = 0, v = 0;
-      if (d < r && live(c)) {
-        const double *left = s.Z + s.sorted[c] * ld, *right = s.X + s.sorted[c] * ld;
-        for (int64_t l = 0; l < r; ++l) u += T_b[d * padded + l] * left[l], v += T_a[d * padded + l] * right[l];
-        u *= sign, v /= s.sigma[c];
-      }
-      work.fragments(item, 0)[fragment(padded, d, c)] = u;
-      work.fragments(item, 1)[fragment(padded, d, c)] = v;
-    });
+    for (int f = 0; f < 2; ++f) {
+      double* T = s.M;  // its reflectors are used up
+      transpose(team, work.T(item, f), T);
+      team.sync();
+      each_element(team, padded, [&](int64_t c, int64_t d) {
+        double sum = 0;
+        if (d < r && live(c)) {
+          const double* vector = (f == 0 ? s.Z : s.X) + s.sorted[c] * ld;
+          for (int64_t l = 0; l < r; ++l) sum += T[l * ld + d] * vector[l];
+          sum = f == 0 ? sum * sign : sum / s.sigma[c];
+        }
+        work.fragments(item, f)[fragment(padded, d, c)] = sum;
+      });
+      team.sync();
+    }
   }
 
  private:
+  // row l of `to` becomes column l of `from`
+  template <class Team>
+  TASKVEC_TEAM void transpose(Team& team, const double* from, double* to) const {
+    const int64_t padded = work.plan.padded, ld = work.plan.ld;
+    each_element(team, work.plan.r, [&](int64_t i, int64_t l) { to[l * ld + i] = from[i * padded + l]; });
+  }
+
   TASKVEC_TEAM void put(int64_t item, int64_t column, double value) const {
     const int64_t i = (work.first + item) * work.plan.k + column;
     if (work.args.dtype == DType::f64) {

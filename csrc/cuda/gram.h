@@ -164,8 +164,8 @@ struct Gram {
     const int64_t padded = work.plan.padded;
     for (int64_t p0 = begin + team.rank() / 32 * 8; p0 < F.end; p0 += 32) {
       double x[Bands][1][2] = {}, y[Bands][1][2] = {};
-      rotate<Bands, 1, 0>(team, F, fragments, padded, row * Bands, p0, x);
-      if (row != column) rotate<Bands, 1, 0>(team, F, fragments, padded, column * Bands, p0, y);
+      rotate<Bands, 1, 0, false>(team, F, fragments, padded, row * Bands, p0, x);
+      if (row != column) rotate<Bands, 1, 0, false>(team, F, fragments, padded, column * Bands, p0, y);
       TASKVEC_UNROLL
       for (int h = 0; h < 2; ++h) {
         double a[Bands], b[Bands];

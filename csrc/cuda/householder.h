@@ -16,7 +16,13 @@ struct Householder {
 
   template <class Team>
   TASKVEC_TEAM void operator()(Team& team, int64_t slot, char* shared) const {
-    for (int64_t item = slot; item < work.count; item += blocks(work)) {
+    bool any = false;
+    const int64_t step = blocks(work);
+    for (int64_t item = slot + team.rank() * step; item < work.count; item += team.size() * step) {
+      any = any || work.hidden(item);
+    }
+    if (!team.any(any)) return;
+    for (int64_t item = slot; item < work.count; item += step) {
       if (!work.hidden(item)) continue;
       for (int f = 0; f < 2; ++f) {
         if (*work.state(item, f) == State::hidden) orthonormalise(team, item, f, slot, shared);

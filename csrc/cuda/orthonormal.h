@@ -22,7 +22,7 @@ struct TeamMemory {
     TASKVEC_UNROLL
     for (int i = 0; i < 3; ++i) {
       const int inside = work.plan.in_shared;
-      matrix[i] = i < inside ? matrices + i * ld * ld : work.spare(item, f, i - inside);
+      matrix[i] = i < inside ? matrices + i * work.plan.matrix_elements() : work.spare(item, f, i - inside);
     }
   }
   // M last: it is the one that is least used

@@ -23,7 +23,7 @@ struct Plan {
   int64_t m, n, r, k;
   int bands;       // of 8 directions, in a tile of the Gram matrix: 1, 2 or 4
   int64_t padded;  // r rounded up to whole tiles
-  int64_t ld;      // of r × r matrices in a team's memory
+  int64_t ld;      // of r × r matrices in a team's memory: 8 modulo 16, so that rows of neighbours share no bank
   int64_t tiles;   // of the lower half of the Gram matrix, each a block's work
   int64_t splits[2],
       span[2];  // of the positions of B and A; they depend on nothing else, so neither do the bits of a result
@@ -42,7 +42,7 @@ struct Plan {
               : args.r <= 16 ? 2
                              : 4),
         padded(round_up(args.r, 8 * bands)),
-        ld(round_up(args.r, 8)) {
+        ld(round_up(args.r + 8, 16) - 8) {
     const int64_t sides = padded / (8 * bands);
     tiles = sides * (sides + 1) / 2;
     for (int f = 0; f < 2; ++f) {
@@ -51,8 +51,9 @@ struct Plan {
       splits[f] = ceil_div(length, span[f]);
     }
     threads = 32;
-    while (threads < team_threads && threads < 4 * r) threads *= 2;
-    const int64_t square = ld * ld * 8;
+    // 4 lanes a pair of rows where a warp then holds the matrix, else 8
+    while (threads < team_threads && threads < (r <= 16 ? 2 : 4) * r) threads *= 2;
+    const int64_t square = matrix_elements() * 8;
     in_shared = int(smaller<int64_t>(3, larger<int64_t>(0, shared_limit - vector_bytes()) / square));
     team_bytes = vector_bytes() + in_shared * square;
     matrix_bytes = 0;
@@ -66,6 +67,7 @@ struct Plan {
     slots = larger<int64_t>(1, smaller(smaller(tall_limit / tall_bytes, most_slots), chunk));
   }
 
+  TASKVEC_HD int64_t matrix_elements() const { return r * ld; }
   TASKVEC_HD int64_t vector_bytes() const { return round_up(6 * ld * 8 + 2 * ld * 4, 16); }
   int64_t workspace_bytes() const { return chunk * matrix_bytes + slots * tall_bytes; }
   TASKVEC_HD int64_t length(int f) const { return f == 0 ? m : n; }
@@ -98,13 +100,13 @@ struct Work {
   }
   // a team's matrix that did not fit into shared memory
   TASKVEC_HD double* spare(int64_t matrix, int f, int i) const {
-    return at(matrix, f, 3 + plan.splits[f]) + i * plan.ld * plan.ld;
+    return at(matrix, f, 3 + plan.splits[f]) + i * plan.matrix_elements();
   }
 
  private:
   TASKVEC_HD char* memory(int64_t matrix) const { return workspace + matrix * plan.matrix_bytes; }
   TASKVEC_HD double* at(int64_t matrix, int f, int64_t i) const {
-    const int64_t square = plan.padded * plan.padded, spares = (3 - plan.in_shared) * plan.ld * plan.ld;
+    const int64_t square = plan.padded * plan.padded, spares = (3 - plan.in_shared) * plan.matrix_elements();
     double* start =
         reinterpret_cast<double*>(memory(matrix) + 64) + (f == 0 ? 0 : (3 + plan.splits[0]) * square + spares);
     return start + i * square;

@@ -5,13 +5,14 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-// One block: 512 positions of one factor of one matrix, all its columns; a warp 16 positions at a time.
+// One block: 512 positions of one factor of one matrix, all its columns; a warp 8 · `wide` positions at a time.
 template <class Src, class Out, int Bands>
 struct Rotate {
   Work work;
 
   static constexpr int least_blocks = 4;  // on a multiprocessor, so that enough loads are in flight
   static constexpr int64_t shared_bytes = 0;
+  static constexpr int wide = 4;  // neighbours that a lane reads, and half of those it writes
   static int64_t blocks(const Work& work) {
     return work.count * (ceil_div(work.plan.m, positions_per_block) + ceil_div(work.plan.n, positions_per_block));
   }
@@ -25,34 +26,53 @@ struct Rotate {
     const int f = part < of_b ? 0 : 1;
     const int64_t length = plan.length(f), begin = (f == 0 ? part : part - of_b) * positions_per_block;
     const Stripe<Src> F(work, matrix, f, smaller(begin + positions_per_block, length));
-    const double* fragments = work.fragments(matrix, f);
     Out* out = static_cast<Out*>(f == 0 ? work.args.u_t : work.args.vh) + (work.first + matrix) * plan.k * length;
+    const bool packed = F.position_stride == 1 && F.direction_stride % wide == 0 && length % (2 * wide) == 0 &&
+                        reinterpret_cast<std::uintptr_t>(F.data) % sizeof(Pack<Src, wide>) == 0 &&
+                        reinterpret_cast<std::uintptr_t>(out) % 16 == 0;
+    const double* fragments = work.fragments(matrix, f);
+    packed ? stream<true>(team, F, fragments, begin, length, out)
+           : stream<false>(team, F, fragments, begin, length, out);
+  }
+
+ private:
+  template <bool Packed, class Team>
+  TASKVEC_TEAM void stream(Team& team, const Stripe<Src>& F, const double* fragments, int64_t begin, int64_t length,
+                           Out* out) const {
+    const Plan& plan = work.plan;
     constexpr int steps = Bands < 4 ? Bands * 2 : 0;
-    for (int64_t p0 = begin + team.rank() / 32 * 16; p0 < F.end; p0 += stream_threads / 32 * 16) {
+    constexpr int64_t at_once = 8 * wide;
+    const int lane = team.rank() % 32;
+    for (int64_t p0 = begin + team.rank() / 32 * at_once; p0 < F.end; p0 += stream_threads / 32 * at_once) {
+      const int64_t position = p0 + lane % 4 * 2 * wide;
+      const bool whole = Packed && p0 + at_once <= F.end;
       for (int64_t tile = 0; tile * 8 < plan.k; tile += Bands) {
-        double sum[Bands][2][2] = {};
-        rotate<Bands, 2, steps>(team, F, fragments, plan.padded, tile, p0, sum);
+        double sum[Bands][wide][2] = {};
+        whole ? rotate<Bands, wide, steps, Packed>(team, F, fragments, plan.padded, tile, p0, sum)
+              : rotate<Bands, wide, steps, false>(team, F, fragments, plan.padded, tile, p0, sum);
         TASKVEC_UNROLL
         for (int c = 0; c < Bands; ++c) {
+          const int64_t column = (tile + c) * 8 + lane / 4;
+          Pack<Out, 2 * wide> row;
           TASKVEC_UNROLL
-          for (int p = 0; p < 2; ++p) {
-            const int lane = team.rank() % 32;
-            const int64_t column = (tile + c) * 8 + lane / 4, position = p0 + 8 * p + lane % 4 * 2;
-            if (column < plan.k) put(out + column * length, position, F.end, length % 2 == 0, sum[c][p]);
-          }
+          for (int i = 0; i < 2 * wide; ++i) row.x[i] = Out(sum[c][i % wide][i / wide]);
+          if (column < plan.k) put<Packed>(out + column * length, position, F.end, row);
         }
       }
     }
   }
 
- private:
-  TASKVEC_TEAM static void put(Out* row, int64_t position, int64_t end, bool aligned, const double (&value)[2]) {
-    if (aligned && position < end) {
-      store_pair(row + position, Out(value[0]), Out(value[1]));
-      return;
+  // Packed: the length is whole runs, so that a run is inside or outside.
+  template <bool Packed>
+  TASKVEC_TEAM static void put(Out* row, int64_t position, int64_t end, const Pack<Out, 2 * wide>& values) {
+    if constexpr (Packed) {
+      if (position < end) store_run(row + position, values);
+    } else {
+      TASKVEC_UNROLL
+      for (int i = 0; i < 2 * wide; ++i) {
+        if (position + i < end) row[position + i] = values.x[i];
+      }
     }
-    if (position < end) row[position] = Out(value[0]);
-    if (position + 1 < end) row[position + 1] = Out(value[1]);
   }
 };
 

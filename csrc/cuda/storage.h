@@ -58,20 +58,26 @@ struct alignas(Size * sizeof(Src)) Pack {
   Src x[Size];
 };
 
-// Neighbours in one store: of a struct of two the compiler may make two.
-TASKVEC_HD inline void store_pair(float* to, float x, float y) {
+// Neighbours in stores of 16 bytes: of a struct the compiler may make several.
+template <int Size>
+TASKVEC_HD inline void store_run(float* to, const Pack<float, Size>& from) {
 #ifdef __CUDA_ARCH__
-  __stwb(reinterpret_cast<float2*>(to), make_float2(x, y));
+  TASKVEC_UNROLL
+  for (int i = 0; i < Size; i += 4) {
+    __stwb(reinterpret_cast<float4*>(to + i), make_float4(from.x[i], from.x[i + 1], from.x[i + 2], from.x[i + 3]));
+  }
 #else
-  to[0] = x, to[1] = y;
+  for (int i = 0; i < Size; ++i) to[i] = from.x[i];
 #endif
 }
 
-TASKVEC_HD inline void store_pair(double* to, double x, double y) {
+template <int Size>
+TASKVEC_HD inline void store_run(double* to, const Pack<double, Size>& from) {
 #ifdef __CUDA_ARCH__
-  __stwb(reinterpret_cast<double2*>(to), make_double2(x, y));
+  TASKVEC_UNROLL
+  for (int i = 0; i < Size; i += 2) __stwb(reinterpret_cast<double2*>(to + i), make_double2(from.x[i], from.x[i + 1]));
 #else
-  to[0] = x, to[1] = y;
+  for (int i = 0; i < Size; ++i) to[i] = from.x[i];
 #endif
 }
 

@@ -25,24 +25,32 @@ struct Stripe {
   }
 };
 
-// out[c][p] += Σ_d T[d][c] F[d][p] for columns 8 (column_tile + c) + l / 4 and positions p0 + 8 p + 2 (l % 4) + {0, 1}.
-// Steps: r / 4 rounded up to tiles, when known to the compiler, or 0.
-template <int C, int P, int Steps, class Src, class Team>
+// out[c][p] += Σ_d T[d][c] F[d][position] for columns 8 (column_tile + c) + l / 4. A lane reads P neighbours of a
+// direction, positions p0 + P (l / 4) + {0, ..., P − 1}, at once where they are packed, so that out[c][p][h] belongs to
+// position p0 + P (2 (l % 4) + h) + p. Steps: r / 4 rounded up to tiles, when known to the compiler, or 0.
+template <int C, int P, int Steps, bool Packed, class Src, class Team>
 TASKVEC_TEAM void rotate(Team& team, const Stripe<Src>& F, const double* fragments, int64_t padded, int64_t column_tile,
                          int64_t p0, double (&out)[C][P][2]) {
   const int lane = team.rank() % 32;
   const int64_t steps = Steps > 0 ? Steps : padded / 4;
   const double* from = fragments + column_tile * steps * 32 + lane;
+  const int64_t position = p0 + P * (lane / 4);
   auto step = [&](int64_t s) {
-    double a[C], b[P];
-    TASKVEC_UNROLL
-    for (int p = 0; p < P; ++p) b[p] = widen(F.at(4 * s + lane % 4, p0 + 8 * p + lane / 4));
+    Pack<Src, P> x;
+    if constexpr (Packed) {
+      x = *reinterpret_cast<const Pack<Src, P>*>(F.direction(4 * s + lane % 4) + position);
+    } else {
+      TASKVEC_UNROLL
+      for (int p = 0; p < P; ++p) x.x[p] = F.at(4 * s + lane % 4, position + p);
+    }
+    double a[C];
     TASKVEC_UNROLL
     for (int c = 0; c < C; ++c) a[c] = from[(c * steps + s) * 32];
     TASKVEC_UNROLL
-    for (int c = 0; c < C; ++c) {
+    for (int p = 0; p < P; ++p) {
+      const double b = widen(x.x[p]);
       TASKVEC_UNROLL
-      for (int p = 0; p < P; ++p) team.dmma(out[c][p], a[c], b[p]);
+      for (int c = 0; c < C; ++c) team.dmma(out[c][p], a[c], b);
     }
   };
   if constexpr (Steps > 0) {

@@ -38,8 +38,52 @@ TASKVEC_TEAM void row_squares(Team& team, const Svd& s) {
   team.sync();
 }
 
+// Makes rows p and q of X orthogonal by a group, and rotates those of Z with them; false where they were already.
+// Share: of a row, a member's elements at most, so that they stay in registers; 0 when that is not known.
+template <int Share, class Team>
+TASKVEC_TEAM bool orthogonalise_pair(Team& team, const Groups& groups, const Svd& s, int64_t p, int64_t q, bool active,
+                                     double negligible, double tolerance) {
+  const int64_t n = s.n;
+  double *x = s.X + p * s.ld, *y = s.X + q * s.ld, *u = s.Z + p * s.ld, *v = s.Z + q * s.ld, a = 0, b = 0, g = 0;
+  if constexpr (Share > 0) {
+    const int end = int(n);
+    double xs[Share], ys[Share];
+    TASKVEC_UNROLL
+    for (int e = 0; e < Share; ++e) {
+      const int i = groups.lane + e * groups.width;
+      xs[e] = active && i < end ? x[i] : 0, ys[e] = active && i < end ? y[i] : 0;
+    }
+    TASKVEC_UNROLL
+    for (int e = 0; e < Share; ++e) a += xs[e] * xs[e], b += ys[e] * ys[e], g += xs[e] * ys[e];
+    a = team.sum(a, groups.width), b = team.sum(b, groups.width), g = team.sum(g, groups.width);
+    if (!active || !rotation_due(a, b, g, negligible, tolerance)) return false;
+    const Rotation turn = rotation(a, b, g);
+    TASKVEC_UNROLL
+    for (int e = 0; e < Share; ++e) {
+      const int i = groups.lane + e * groups.width;
+      if (i < end) {
+        const double old_u = u[i], old_v = v[i];
+        x[i] = turn.c * xs[e] - turn.s * ys[e], y[i] = turn.s * xs[e] + turn.c * ys[e];
+        u[i] = turn.c * old_u - turn.s * old_v, v[i] = turn.s * old_u + turn.c * old_v;
+      }
+    }
+  } else {
+    for (int64_t i = groups.lane; active && i < n; i += groups.width)
+      a += x[i] * x[i], b += y[i] * y[i], g += x[i] * y[i];
+    a = team.sum(a, groups.width), b = team.sum(b, groups.width), g = team.sum(g, groups.width);
+    if (!active || !rotation_due(a, b, g, negligible, tolerance)) return false;
+    const Rotation turn = rotation(a, b, g);
+    for (int64_t i = groups.lane; i < n; i += groups.width) {
+      const double old_x = x[i], old_y = y[i], old_u = u[i], old_v = v[i];
+      x[i] = turn.c * old_x - turn.s * old_y, y[i] = turn.s * old_x + turn.c * old_y;
+      u[i] = turn.c * old_u - turn.s * old_v, v[i] = turn.s * old_u + turn.c * old_v;
+    }
+  }
+  return true;
+}
+
 // Rotates the rows of X, and those of Z (from the identity) with them, until the rows of X are orthogonal.
-template <class Team>
+template <int Share, class Team>
 TASKVEC_TEAM void orthogonalise_rows(Team& team, const Svd& s) {
   const int64_t n = s.n, even = n + n % 2, pairs = even / 2;
   const Groups groups(team, pairs);
@@ -56,23 +100,21 @@ TASKVEC_TEAM void orthogonalise_rows(Team& team, const Svd& s) {
         int64_t p, q;
         round_robin(even, round, base + groups.index, p, q);
         const bool active = base + groups.index < pairs && p < n && q < n;
-        double *x = s.X + p * s.ld, *y = s.X + q * s.ld, a = 0, b = 0, g = 0;
-        for (int64_t i = groups.lane; active && i < n; i += groups.width)
-          a += x[i] * x[i], b += y[i] * y[i], g += x[i] * y[i];
-        a = team.sum(a, groups.width), b = team.sum(b, groups.width), g = team.sum(g, groups.width);
-        if (!active || !rotation_due(a, b, g, negligible, tolerance)) continue;
-        rotated = true;
-        const Rotation turn = rotation(a, b, g);
-        double *u = s.Z + p * s.ld, *v = s.Z + q * s.ld;
-        for (int64_t i = groups.lane; i < n; i += groups.width) {
-          const double old_x = x[i], old_y = y[i], old_u = u[i], old_v = v[i];
-          x[i] = turn.c * old_x - turn.s * old_y, y[i] = turn.s * old_x + turn.c * old_y;
-          u[i] = turn.c * old_u - turn.s * old_v, v[i] = turn.s * old_u + turn.c * old_v;
-        }
+        rotated |= orthogonalise_pair<Share>(team, groups, s, p, q, active, negligible, tolerance);
       }
       team.sync();
     }
     if (!team.any(rotated)) return;
+  }
+}
+
+template <class Team>
+TASKVEC_TEAM void orthogonalise_rows(Team& team, const Svd& s) {
+  const int64_t width = Groups(team, (s.n + 1) / 2).width;
+  if (width > 1 && s.n <= 4 * width) {
+    orthogonalise_rows<4>(team, s);
+  } else {
+    orthogonalise_rows<0>(team, s);
   }
 }
 
