@@ -55,16 +55,29 @@ def cuda_problem(index: int) -> Answer:
 
 def triton(device: torch.device | None) -> Answer:
     """The Triton kernels; imports neither Triton nor them."""
+    ok, reason = triton_package()
+    if not ok:
+        return ok, reason
+    if not torch.cuda.is_available():
+        return False, f"torch {torch.__version__} sees no CUDA GPU"
+    if device is not None and device.type != "cuda":
+        return False, f"takes CUDA tensors, got {device}; move them with .cuda()"
+    return triton_gpu(device)
+
+
+@cache  # it reads files, which takes as long as a small call
+def triton_package() -> Answer:
     if importlib.util.find_spec("triton") is None:
         return False, "Triton is not installed; pip install 'triton>=3.6'"
     version = importlib.metadata.version("triton")
     if tuple(map(int, version.split(".")[:2])) < (3, 6):
         return False, f"needs Triton 3.6 or newer, found {version}; pip install 'triton>=3.6'"
-    if not torch.cuda.is_available():
-        return False, f"torch {torch.__version__} sees no CUDA GPU"
-    if device is not None and device.type != "cuda":
-        return False, f"takes CUDA tensors, got {device}; move them with .cuda()"
-    capability = torch.cuda.get_device_capability(device)
+    return True, f"Triton {version}"
+
+
+@cache
+def triton_gpu(device: torch.device | None) -> Answer:
+    capability, name = torch.cuda.get_device_capability(device), torch.cuda.get_device_name(device)
     if capability < (8, 0):
-        return False, f"needs a GPU of compute capability 8.0, {torch.cuda.get_device_name(device)} has {capability}"
-    return True, f"Triton {version}, {torch.cuda.get_device_name(device)}"
+        return False, f"needs a GPU of compute capability 8.0, {name} has {capability}"
+    return True, f"{triton_package()[1]}, {name}"

@@ -109,6 +109,8 @@ def test_triton_says_what_is_missing(case: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("torch.cuda.is_available", lambda: there.get("is_available", True))
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: there.get("capability", (9, 0)))
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: GPU)
+    for kept in (usable.triton_package, usable.triton_gpu):
+        monkeypatch.setattr(usable, kept.__name__, kept.__wrapped__)  # what it says of this machine is kept
     device = torch.device("cuda" if case == "old GPU" else "cpu")
     ok, reason = registry.usable("triton", device, "pairwise")
     assert not ok and message in reason and "\n" not in reason

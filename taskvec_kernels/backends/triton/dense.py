@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import triton
 import triton.language as tl
@@ -10,8 +12,24 @@ from torch import Tensor
 from ...dispatch.arguments import result_dtype
 from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2, offset
 
-ROWS, COLUMNS = 64, 1024  # of τ, that a program sums
-BN = 32
+COLUMNS = 1024  # of τ, that a program sums
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a program: rows and columns of τ at a time, and how many of these blocks are under way."""
+
+    BM: int
+    BN: int
+    stages: int
+    registers: int | None = None  # a thread; None: what the compiler takes
+
+    @classmethod
+    def of(cls, tau: Tensor, K: int, dtype: torch.dtype) -> Shape:
+        """The fastest on an H100 that compiles without spills."""
+        if dtype == torch.float64:
+            return cls(64, 32, 3, 128)
+        return cls(128, 64, 3) if tau.element_size() == 2 and K == 16 else cls(64, 64, 4)
 
 
 @triton.jit(do_not_specialize=["k", "row_blocks", "column_blocks"])
@@ -58,16 +76,17 @@ def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
     check_dtype("project_dense", dtype, machine(U.device))
     batch = tau.shape[:-2]
     K = min(32, max(16, next_power_of_2(k)))
-    rows, columns = ceil_div(m, ROWS), ceil_div(n, COLUMNS)
+    shape = Shape.of(tau, K, dtype)
+    rows, columns = ceil_div(m, shape.BM), ceil_div(n, COLUMNS)
     parts = torch.empty(batch.numel(), rows * columns, k, dtype=dtype, device=U.device)
     if parts.numel():
         factors = [Strided.of(t, 2) for t in (U, Vh, tau)]
         arguments = [value for t in factors for value in (t.data, t.offsets, *t.strides)]
         project_part[(batch.numel() * rows * columns * ceil_div(k, K),)](
             *arguments, parts, m, n, k, rows, columns,
-            COLUMNS=COLUMNS, BM=ROWS, BN=BN, K=K, ALIGNED=all(t.aligned for t in factors),
-            PRECISION="ieee" if dtype == torch.float64 else "tf32x3", num_warps=4, num_stages=3,
-            maxnreg=128 if dtype == torch.float64 else None,  # else it spills
+            COLUMNS=COLUMNS, BM=shape.BM, BN=shape.BN, K=K, ALIGNED=all(t.aligned for t in factors),
+            PRECISION="ieee" if dtype == torch.float64 else "tf32x3", num_warps=4, num_stages=shape.stages,
+            maxnreg=shape.registers,
         )  # fmt: skip
     d = parts.sum(1).view(*batch, k)
     return d.clamp_(min=0) if clip else d  # clamp keeps NaN

@@ -67,13 +67,13 @@ def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bo
     parts = [Strided.of(t, 2) for t in (U, Vh, b, a)]
     scales = scale.reshape(-1).contiguous()
     block_k, block_r = (min(32, max(16, next_power_of_2(size))) for size in (k, r))
+    few = block_k * block_r < 1024 and b.element_size() == 4  # one warp holds them, if its registers have no limit
     if out.numel():
         arguments = [value for t in parts for value in (t.data, t.offsets, *t.strides)]
         project_pairs[(scales.numel() * ceil_div(k, block_k),)](
             *arguments, scales, out, m, n, k, r,
-            CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=32, RUN=RUN,
-            ALIGNED=all(t.aligned for t in parts),
-            num_warps=2 if block_k * block_r < 1024 and b.element_size() == 4 else 4,  # else it spills
-            maxnreg={2: 255, 4: 128}.get(b.element_size()),
+            CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=64 if few else 32, RUN=RUN,
+            ALIGNED=all(t.aligned for t in parts), num_warps=1 if few else 4,
+            maxnreg=None if few else {2: 255, 4: 128}.get(b.element_size()),
         )  # fmt: skip
     return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,10 +127,15 @@ class Strided:
     def of(cls, t: Tensor, dims: int) -> Strided:
         """The last ``dims`` dimensions keep their strides."""
         lead = t.dim() - dims
-        offsets = torch.zeros(1, dtype=torch.int64, device=t.device)
-        for size, stride in zip(t.shape[:lead], t.stride()[:lead], strict=True):
-            steps = torch.arange(size, dtype=torch.int64, device=t.device) * stride
-            offsets = (offsets[:, None] + steps).flatten()
+        offsets: Tensor | None = None
+        for size, stride in joined(t.shape[:lead], t.stride()[:lead]):
+            if stride == 0:
+                steps = torch.zeros(size, dtype=torch.int64, device=t.device)
+            else:
+                steps = torch.arange(0, size * stride, stride, device=t.device)
+            offsets = steps if offsets is None else (offsets[:, None] + steps).flatten()
+        if offsets is None:
+            offsets = torch.zeros(1, dtype=torch.int64, device=t.device)
         leading = zip(t.shape[:lead], t.stride()[:lead], strict=True)
         aligned = t.data_ptr() % 16 == 0 and all(size == 1 or stride % 16 == 0 for size, stride in leading)
         return cls(t, offsets, (len(offsets), *t.shape[lead:]), t.stride()[lead:], aligned)
@@ -141,6 +147,19 @@ class Strided:
         count = adapters.stop - adapters.start
         aligned = self.aligned and first % 16 == 0
         return Strided(self.data, offsets, (len(offsets), count, *self.shape[2:]), self.strides, aligned)
+
+
+def joined(shape: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]]:
+    """(size, stride) of the dimensions, neighbours as one where one step goes through both: each costs launches."""
+    dims: list[tuple[int, int]] = []
+    for size, stride in zip(shape, strides, strict=True):
+        if size == 1:
+            continue
+        if dims and dims[-1][1] == size * stride:
+            dims[-1] = dims[-1][0] * size, stride
+        else:
+            dims.append((size, stride))
+    return dims
 
 
 @triton.jit
