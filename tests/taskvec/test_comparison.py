@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
+from taskvec import TaskvecError
 from taskvec.queries.comparison import NEARER, bootstrap_interval, compare, difference
 
 NAMES = ("sum", "ner", "ten")
@@ -54,15 +56,30 @@ def test_nothing_to_test_is_nan() -> None:
     assert (same.difference, same.low, same.high) == (0, 0, 0)
 
 
+def result(names: tuple[str, ...], values: dict[str, np.ndarray]) -> xr.Dataset:
+    """A sweep's: (L, 2) of sum→ner and sum→ten by metric."""
+    arrays = {}
+    for metric, of_pairs in values.items():
+        array = np.full((len(of_pairs), 3, 3), 0.5)
+        array[:, 0, 1:] = of_pairs
+        arrays[metric] = (("module", "source", "target"), array)
+    modules = [f"h.{i // 2}.{'qv'[i % 2]}" for i in range(len(of_pairs))]
+    return xr.Dataset(arrays, coords={"source": list(names), "target": list(names), "module": modules})
+
+
 def test_the_document() -> None:
-    first, second = ({name: values for name in NEARER} for values in made())
-    document = compare(NAMES, [i // 2 for i in range(24)], first, second).to_dict()
-    assert [document[name] for name in ("source", "first", "second", "modules", "layers")] == [*NAMES, 24, 12]
-    assert {name: one["favours"] for name, one in document["metrics"].items()} == {
-        "rec": "first",
-        "l1": "second",
-        "captured": "first",
-    }
+    dataset = result(NAMES, {metric: np.stack(made(), -1) for metric in NEARER})
+    dataset["rec"][5, 0, 2] = np.nan  # a module that one of them lacks
+    document = compare(dataset, *NAMES).to_dict()
+    assert [document[name] for name in ("source", "first", "second", "modules", "layers")] == [*NAMES, 23, 12]
+    found = {name: one["favours"] for name, one in document["metrics"].items()}
+    assert found == {"rec": "first", "l1": "second", "captured": "first"}
+
+
+def test_no_module_in_common() -> None:
+    dataset = result(NAMES, dict.fromkeys(NEARER, np.full((4, 2), math.nan)))
+    with pytest.raises(TaskvecError, match="no module in common"):
+        compare(dataset, *NAMES)
 
 
 @pytest.mark.parametrize("layers", [6, 12, 32])

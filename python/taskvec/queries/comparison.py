@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..errors import TaskvecError
 from ..results.comparison import Comparison, Difference, PValues
-from .direction import LEVEL, number_layers
+from .direction import LEVEL, layer_of, number_layers
 
 NEARER: dict[str, Literal["greater", "less"]] = {"rec": "greater", "l1": "less", "captured": "greater"}
 DRAWS = 9999
@@ -21,22 +23,30 @@ Floats = NDArray[np.floating]
 Values = Sequence[float] | Floats
 
 
-def compare(
-    names: tuple[str, str, str], layers: Sequence[Hashable], first: Mapping[str, Values], second: Mapping[str, Values]
-) -> Comparison:
-    """A→B against A→C by REC, L₁ and captured.
+def compare(dataset: xr.Dataset, source: str, first: str, second: str) -> Comparison:
+    """Whether ``source`` holds ``first`` more than ``second``, by REC, L₁ and captured.
 
     The tests take modules as independent, as the paper's do; those of a layer are not, so the interval resamples
     layers. Both speak of these runs: another seed of one task alone moves its mean REC by up to 0.19.
 
     Args:
-        names: of A, B and C.
-        layers: (n,) the layer of each module that all three have.
-        first: by metric, A→B (n,); NaN where undefined. A module is used when both are defined.
-        second: A→C.
+        dataset: a result of ``sweep`` for one λ, with the three adapters and the three metrics.
+        source: name of an adapter.
+        first: another.
+        second: a third.
+
+    Raises:
+        TaskvecError: the three have no module in common.
     """
-    differences = tuple(difference(metric, layers, first[metric], second[metric]) for metric in NEARER)
-    return Comparison(*names, modules=len(layers), layers=len(set(layers)), differences=differences)
+    of_three = dataset.sel(source=source, target=[first, second])
+    rec = of_three["rec"].values  # [L, 2]
+    shared = np.flatnonzero(~np.isnan(rec).any(-1))
+    if not len(shared):
+        raise TaskvecError(f"{source}, {first} and {second} have no module in common: there is nothing to compare")
+    layers = [layer_of(path) for path in dataset["module"].values[shared]]
+    values = {metric: of_three[metric].values[shared].T for metric in NEARER}
+    differences = tuple(difference(metric, layers, *values[metric]) for metric in NEARER)
+    return Comparison(source, first, second, len(shared), len(set(layers)), differences)
 
 
 def difference(metric: str, layers: Sequence[Hashable], first: Values, second: Values) -> Difference:
