@@ -96,11 +96,13 @@ def factor_pair(module: Module, rank: int | None) -> Pair:
     limit = min(module.shape) if rank is None else min(rank, *module.shape)
     if not isinstance(update, Dense) and update.a.shape[0] <= limit:
         return Pair((update.b.double() * update.scale).float(), update.a.float(), 0.0)
-    svd = lowrank_svd(*factors(update))
+    made_b, made_a, scale, whole = factors(update, min(limit, module.rank), rounding=False)
+    svd = lowrank_svd(made_b, made_a, scale)
     kept = min(limit, max(1, int((svd.S > 0).sum())))
     root = svd.S[:kept].double().sqrt()
-    norm = float(svd.S.double().norm())
-    residual = float(svd.S[kept:].double().norm()) / norm if norm else 0.0
+    norm = float(svd.S.double().norm()) if whole is None else whole
+    lost = svd.S[kept:].double().square().sum() + max(0.0, norm * norm - float(svd.S.double().square().sum()))
+    residual = float(lost) ** 0.5 / norm if norm else 0.0
     b, a = svd.U[:, :kept].double() * root, root[:, None] * svd.Vh[:kept].double()
     return Pair(b.float(), a.float(), residual)
 

@@ -40,7 +40,12 @@ def inspect_adapters(adapters: Sequence[Adapter], *, progress: Mode | None = Non
 
 def inspect_module(module: Module) -> dict[str, Any]:
     """One module: what the file and the config say of it, and what its spectrum does."""
-    spectrum = lowrank_svd(*factors(module.update())).S.double()
+    b, a, scale, norm = factors(module.update(), module.rank, rounding=False)
+    spectrum = lowrank_svd(b, a, scale).S.double()
+    warnings = list(module.warnings)
+    if norm is not None:
+        share = float(spectrum.square().sum()) / (norm * norm or 1)
+        warnings.append(f"cut to {len(spectrum)} directions, which hold {share:.2%} of ‖τ‖²")
     return {
         "module": module.path,
         "kind": module.kind,
@@ -50,10 +55,10 @@ def inspect_module(module: Module) -> dict[str, Any]:
         "alpha": module.alpha,
         "scale": module.scale,
         "scale_source": module.scale_source,
-        "norm": float(spectrum.norm()),
+        "norm": float(spectrum.norm()) if norm is None else norm,
         "spectrum": spectrum.tolist(),
         **describe_spectrum(spectrum),
-        "warnings": list(module.warnings),
+        "warnings": warnings,
     }
 
 

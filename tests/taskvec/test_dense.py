@@ -179,3 +179,80 @@ def test_rounding_is_said(tmp_path: Path, size: float, words: str) -> None:
 def test_nothing_in_common(tmp_path: Path) -> None:
     with pytest.raises(TaskvecError, match="shares no matrix with"):
         load_adapter(pair(tmp_path, {"other.weight": random(3, 4)}))
+
+
+METRICS = ["rec", "l1", "l2", "cosine", "captured", "captured_out", "captured_in", "energy", "excess", "residual"]
+
+
+@pytest.fixture
+def fine_tunes(tmp_path: Path) -> tuple[Path, list[Path]]:
+    """A base and three full fine-tunes of it whose spectra fall off."""
+    base = save(tmp_path / "base", {"a.weight": random(40, 30), "b.weight": random(24, 50)})
+    before = {"a.weight": random(40, 30), "b.weight": random(24, 50)}
+    save_file(before, base / "model.safetensors")
+    folders = []
+    for name in "xyz":
+        after = {}
+        for key, value in before.items():
+            u, _, vh = torch.linalg.svd(random(*value.shape), full_matrices=False)
+            after[key] = value + (u * 0.8 ** torch.arange(u.shape[1])) @ vh
+        folders.append(save(tmp_path / name, after))
+    return base, folders
+
+
+def test_cut_to_a_rank_targets_stay_exact(fine_tunes: tuple[Path, list[Path]]) -> None:
+    base, folders = fine_tunes
+    whole, cut = (load_zoo(folders, base=base, **options) for options in ({}, {"rank": 6}))
+    assert [module.rank for module in cut.adapters[0].modules.values()] == [6, 6]
+    found = sweep(cut, metrics=METRICS)
+    for j, module in enumerate(found["module"].values):
+        tau = [tau_of(adapter.modules[module]) for adapter in whole.adapters]
+        for s, source in enumerate(tau):
+            u, spectrum, vh = (t[..., :6] if i < 2 else t[:6] for i, t in enumerate(torch.linalg.svd(source, False)))
+            for t, target in enumerate(tau):
+                block, square = u.mT @ target @ vh.mT, target.square().sum()
+                d = block.diagonal().clamp(min=0)
+                truth = {
+                    "l1": (spectrum - d).abs().sum(),
+                    "captured": block.square().sum() / square,
+                    "captured_out": (u.mT @ target).square().sum() / square,
+                    "captured_in": (target @ vh.mT).square().sum() / square,
+                    "energy": d.square().sum() / square,
+                    "residual": ((u * d) @ vh - target).norm() / square.sqrt(),
+                }
+                for name, value in truth.items():
+                    assert float(found[name][j, s, t]) == pytest.approx(float(value), rel=2e-3, abs=1e-4), name
+
+
+def tau_of(module: Module) -> Tensor:
+    return tau(module)
+
+
+def test_the_randomised_svd_finds_the_leading_directions(fine_tunes: tuple[Path, list[Path]]) -> None:
+    base, folders = fine_tunes
+    (module, _) = load_adapter(folders[0], base=base, rank=6).modules.values()
+    document = inspect_module(module)
+    true = torch.linalg.svdvals(tau(module))
+    torch.testing.assert_close(torch.tensor(document["spectrum"]), true[:6].float(), rtol=1e-4, atol=0)
+    assert document["norm"] == pytest.approx(float(true.norm()))
+    share = float(true[:6].square().sum() / true.square().sum())
+    assert document["warnings"] == [f"cut to 6 directions, which hold {share:.2%} of ‖τ‖²"]
+    whole = load_adapter(folders[0], base=base, exact=True)
+    assert [module.rank for module in whole.modules.values()] == [30, 24]
+
+
+def test_directions_of_rounding_are_no_source(tmp_path: Path) -> None:
+    """A low-rank change that is saved in bfloat16: what is compared has its rank, what is inspected is the file's."""
+    before = {"a.weight": random(60, 50)}
+    change = 3 * torch.outer(random(60), random(50)) / 50
+    base = save(tmp_path / "base", before)
+    save(tmp_path / "x", {"a.weight": (before["a.weight"] + change).bfloat16()})
+    zoo = load_zoo([tmp_path / "x"], base=base)
+    assert (sweep(zoo)["spectrum"].values > 0).sum() == 1
+    assert len(inspect_module(zoo.adapters[0].modules["a"])["spectrum"]) == 50
+
+
+def test_wrong_options(tmp_path: Path) -> None:
+    for options in ({"rank": 0}, {"rank": 3, "exact": True}):
+        with pytest.raises(TaskvecError, match="rank"):
+            load_adapter(tmp_path, **options)

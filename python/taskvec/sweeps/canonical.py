@@ -12,6 +12,7 @@ from torch import Tensor
 from taskvec_kernels import LowRankSVD, lowrank_svd
 
 from ..adapters import Adapter, Dense, Module, Update
+from .dense import leading
 from .plan import FP32_BYTES, MEMORY_BYTES, Bucket, form_bytes
 
 STACK_BYTES = 64 * 2**20  # of factors that are stacked for one call
@@ -28,10 +29,17 @@ class Forms:
     device: str = "cpu"
     memory: int = MEMORY_BYTES
     _modules: tuple[str, ...] = ()
-    _kept: dict[Bucket, LowRankSVD] = field(default_factory=dict)  # the latest last
+    _kept: dict[Bucket, tuple[LowRankSVD, Tensor]] = field(default_factory=dict)  # the latest last
 
     def __call__(self, modules: tuple[str, ...], bucket: Bucket) -> LowRankSVD:
         """U (L, N, m, k), S (L, N, k), Vh (L, N, k, n) of L modules of the bucket's N adapters."""
+        return self._made(modules, bucket)[0]
+
+    def norms(self, modules: tuple[str, ...], bucket: Bucket) -> Tensor:
+        """‖τ‖ (L, N), fp64, where it is longer than S, because directions of a dense update are left out; else NaN."""
+        return self._made(modules, bucket)[1]
+
+    def _made(self, modules: tuple[str, ...], bucket: Bucket) -> tuple[LowRankSVD, Tensor]:
         if modules != self._modules:
             self._modules = modules
             self._kept.clear()
@@ -61,7 +69,9 @@ class Forms:
         return self.__dict__ | {"_modules": (), "_kept": {}}
 
 
-def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: int, device: str = "cpu") -> LowRankSVD:
+def canonical_forms(
+    adapters: Sequence[Adapter], modules: Sequence[str], rank: int, device: str = "cpu"
+) -> tuple[LowRankSVD, Tensor]:
     """Thin SVDs of L modules of N adapters, fp32, padded with zero directions to ``rank`` = k.
 
     Args:
@@ -71,7 +81,8 @@ def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: i
         device: where they are made and stay.
 
     Returns:
-        U (L, N, m, k), a transposed view of memory by direction, S (L, N, k), Vh (L, N, k, n).
+        U (L, N, m, k), a transposed view of memory by direction, S (L, N, k), Vh (L, N, k, n); and ‖τ‖ (L, N), fp64,
+        where directions of a dense update are left out, NaN elsewhere.
 
     Cost:
         ``lowrank_svd`` of L · N matrices; memory is the result and about 192 MiB more (fp64 factors: 384).
@@ -80,16 +91,19 @@ def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: i
     m, n = wanted[0].shape
     sizes = ((rank, m), (rank,), (rank, n))
     Ut, S, Vh = (torch.zeros(len(wanted), *size, device=device) for size in sizes)
-    for rows, b, a, scale in stacks(wanted):
+    norms = torch.full((len(wanted),), torch.nan, dtype=torch.float64, device=device)
+    for rows, b, a, scale, norm in stacks(wanted):
+        norms[rows] = norm.to(device)
         svd = lowrank_svd(b.to(device), a.to(device), scale.to(device))
         k = svd.S.shape[-1]
         Ut[rows, :k], S[rows, :k], Vh[rows, :k] = svd.U.mT.to(Ut), svd.S.to(S), svd.Vh.to(Vh)
     L, N = len(modules), len(adapters)
-    return LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
+    forms = LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
+    return forms, norms.view(L, N)
 
 
-def stacks(modules: Sequence[Module]) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Positions, B (c, m, r), A (c, r, n), scale (c,) of modules of equal rank and dtype, at most STACK_BYTES."""
+def stacks(modules: Sequence[Module]) -> Iterator[tuple[Tensor, ...]]:
+    """Positions, B (c, m, r), A (c, r, n), scale (c,), norm (c,) of modules of equal rank, at most STACK_BYTES."""
     alike: dict[int, list[int]] = defaultdict(list)
     for i, module in enumerate(modules):
         alike[module.rank].append(i)
@@ -99,29 +113,26 @@ def stacks(modules: Sequence[Module]) -> Iterator[tuple[Tensor, Tensor, Tensor, 
             yield from stack([(i, modules[i]) for i in rows[start : start + step]])
 
 
-def stack(some: Sequence[tuple[int, Module]]) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+def stack(some: Sequence[tuple[int, Module]]) -> Iterator[tuple[Tensor, ...]]:
     """``stacks`` for modules of equal rank: one for each dtype."""
-    by_dtype: dict[torch.dtype, list[tuple[int, float, Tensor, Tensor]]] = defaultdict(list)
+    by_dtype: dict[torch.dtype, list[tuple[int, float, float, Tensor, Tensor]]] = defaultdict(list)
     for i, module in some:
-        b, a, scale = factors(module.update())
-        by_dtype[torch.promote_types(b.dtype, a.dtype)].append((i, scale, b, a))
+        b, a, scale, norm = factors(module.update(), module.rank)
+        by_dtype[torch.promote_types(b.dtype, a.dtype)].append((i, scale, torch.nan if norm is None else norm, b, a))
     for dtype, items in by_dtype.items():
-        rows, scales, bs, as_ = zip(*items, strict=True)
+        rows, scales, norms, bs, as_ = zip(*items, strict=True)
         yield (
             torch.tensor(rows),
             torch.stack([b.to(dtype) for b in bs]),
             torch.stack([a.to(dtype) for a in as_]),
             torch.tensor(scales, dtype=torch.float64),
+            torch.tensor(norms, dtype=torch.float64),
         )
 
 
-def factors(update: Update) -> tuple[Tensor, Tensor, float]:
-    """B (m, r), A (r, n) and the scale; a dense τ is τ · I or I · τ, r = min(m, n), its difference taken in fp64."""
+def factors(update: Update, rank: int, *, rounding: bool = True) -> tuple[Tensor, Tensor, float, float | None]:
+    """B (m, r), A (r, n), the scale, and ‖τ‖ where directions of a dense τ are left out: ``dense.leading``."""
     if not isinstance(update, Dense):
-        return update.b, update.a, update.scale
-    tau = update.tuned.double()
-    if update.base is not None:
-        tau = tau - update.base.double()
-    m, n = tau.shape
-    eye = torch.eye(min(m, n), dtype=tau.dtype, device=tau.device)
-    return (tau, eye, 1.0) if n <= m else (eye, tau, 1.0)
+        return update.b, update.a, update.scale, None
+    b, a, norm = leading(update, rank, rounding=rounding)
+    return b, a, 1.0, norm

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from taskvec_kernels import Solver, pairwise
+from taskvec_kernels import LowRankSVD, Solver, pairwise
 
 from ..adapters import Adapter
 from .canonical import Forms
+from .dense import exact_targets
 from .options import Options
 from .plan import Block
 
@@ -49,6 +50,8 @@ def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
     """
     x = forms(block.modules, block.sources)
     y = x if block.within else forms(block.modules, block.targets)
+    norms = [forms.norms(block.modules, side) for side in (block.sources, block.targets)]
+    seed = seeds(block, forms, options.solver)
     pairs = pairwise(
         x,
         None if block.within else y,
@@ -57,11 +60,35 @@ def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
         precision=options.precision,
         p=options.p,
         solver=options.solver,
-        seed=seeds(block, forms, options.solver),
+        seed=seed,
+        norm=known_norms(x, y, norms, block.within),
         backend=options.backend,
     )
     forward, backward = ({name: array(t) for name, t in (way or {}).items()} for way in pairs)
+    there = (seed, seed) if isinstance(seed, Tensor) else seed
+    back = None if there is None else (there[1], there[0])
+    ways = ((forward, x, block.targets, norms[1], there), (backward, y, block.sources, norms[0], back))
+    for values, source, target, norm, own in ways:
+        if values and not norms_unknown(norm):
+            modules = [[adapter.modules[path] for adapter in forms.members(target)] for path in block.modules]
+            exact_targets(values, source, modules, norm, options, own)
     return BlockResult(forward, backward or None, array(x.S), array(y.S))
+
+
+def known_norms(
+    x: LowRankSVD[Tensor], y: LowRankSVD[Tensor], norms: Sequence[Tensor], within: bool
+) -> Tensor | tuple[Tensor, Tensor] | None:
+    """‖τ‖ of both sides, as ``pairwise`` takes it; None where no directions were left out."""
+    if all(map(norms_unknown, norms)):
+        return None
+    lengths = [torch.linalg.vector_norm(side.S, dim=-1, dtype=torch.float64) for side in (x, y)]
+    full = [torch.fmax(length, norm) for length, norm in zip(lengths, norms, strict=True)]
+    return full[0] if within else (full[0], full[1])
+
+
+def norms_unknown(norm: Tensor) -> bool:
+    """Whether every update is whole in its canonical form."""
+    return bool(norm.isnan().all())
 
 
 def seeds(block: Block, forms: Forms, solver: Solver) -> Tensor | tuple[Tensor, Tensor] | None:
