@@ -15,7 +15,9 @@ from taskvec import Adapter, load_adapter, load_zoo
 from taskvec.cli import main
 from taskvec.zoo import Zoo, read_adapters
 
-FOREIGN = {"sam-vit-b-image-encoder/mathieunlp-lora_weights": "SAM/ViT format.*: its alpha is in no file"}
+FOREIGN = {
+    "sam-vit-b-image-encoder/mathieunlp-lora_weights": "SAM/ViT .* format: its alpha, and so its scale, is in no file"
+}
 OTHERS = {
     "mlx-community-quantized-gemma-2b/arjun-254-adapters": "mlx",
     "stable-diffusion-1.5-unet/catundchat-stable-diffusion-v1.5-lora": "diffusers",
@@ -156,7 +158,7 @@ def test_inspect_everything(real_adapters: Path, capfd: pytest.CaptureFixture[st
     jsonschema.validate(document, schema)
     assert len(document["adapters"]) == 60
     odd_rank, left_out = err.splitlines()
-    assert "36 of 48 modules: its tensors have rank 8" in odd_rank and "SAM/ViT format" in left_out
+    assert "36 of 48 modules: its tensors have rank 8" in odd_rank and "SAM/ViT (w_a, w_b) format" in left_out
     for adapter in document["adapters"]:
         zero = [module for module in adapter["modules"] if module["effective_rank"] is None]
         assert len(zero) == B_ZERO.get(adapter["name"], 0)

@@ -146,12 +146,11 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("0000100_adapters.safetensors", ["model.layers.0.q_proj.lora_a"], "MLX format: its scale is in no file"),
         (
             "lora_rank2.safetensors",
-            ["w_a_000", "w_b_000"],
-            "SAM/ViT format.*does not read yet: its alpha",
+            ["w_a_000", "w_b_000", "w_a_001", "w_b_001"],
+            "SAM/ViT .w_a, w_b. format: its alpha, and so its scale, is in no file",
         ),
         ("a.safetensors", ["base_model.model.q.lora_A.weight"], "PEFT format without the adapter_config.json"),
-        ("a.safetensors", ["unet:0:up"], "cloneofsimo format, which taskvec does not read yet"),
-        ("a.safetensors", ["h.0.mlp.adapter.linear_in.weight"], "NeMo format, which taskvec does not read yet"),
+        ("a.safetensors", [f"h.adapter.linear_{way}.weight" for way in ("in", "out")], "NeMo format: its alpha"),
     ],
 )
 def test_other_formats_are_named(file: str, names: list[str], words: str) -> None:

@@ -291,11 +291,12 @@ class Planted:
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        ([UP, DOWN], "cloneofsimo format .a list., which taskvec does not read yet"),
-        ({"q.lora_A": DOWN, "q.lora_B": UP}, "loralib format, which taskvec does not read yet: neither its alpha"),
+        ({"q.lora_A": DOWN, "q.lora_B": UP}, "loralib format: its alpha, and so its scale, is in no file"),
         ({"q.loras.t.lora_A": Planted()}, "without adapter_config.json|cannot be loaded safely"),
         ({"q.lora_a.weight": Planted()}, "cannot be loaded safely|without adapter_config.json"),
-        ([Planted()], "which taskvec does not read yet"),
+        ([Planted()], "cannot be loaded safely"),
+        ([UP, 1], "holds int '1', which is not a plain tensor"),
+        ([], "holds no tensors"),
     ],
 )
 def test_pickles_are_named_and_never_run(

@@ -14,11 +14,12 @@ from taskvec import TaskvecError, load_adapter
 from taskvec.adapters import Adapter
 from taskvec.inspect import inspect_module
 
-KINDS = re.compile(r"adapters-|aitoolkit|diffusers|gguf|kohya|lycoris|mlx|qwen|torchtune|wan|xlabs")
+KINDS = re.compile(r"adapters-|aitoolkit|cloneofsimo|diffusers|gguf|kohya|lycoris|mlx|qwen|torchtune|wan|xlabs")
 # the client's names are others: spectra are compared as a set, fused parts joined
-RENAMED = ("kohya-sdxl-sgm", "wan-diffusion-model")
+RENAMED = ("cloneofsimo-pt", "kohya-sdxl-sgm", "wan-diffusion-model")
 REASONS = {"needs-base": "needs the base weights", "exact-if-scale-is-given": "scale is in no file"}
-NOT_READ = "cloneofsimo|lora-vit-wa-wb|loralib"
+UNSCALED = "lora-vit|loralib"
+ALPHA_8 = 2.0  # of LoRA-ViT, whose alpha is 8 // 4
 
 
 def cases(pattern: str) -> dict[str, str]:
@@ -83,9 +84,17 @@ def ends(path: str, other: str) -> bool:
     return flat(other).endswith(plain)
 
 
-@pytest.mark.parametrize("name", cases(NOT_READ) or [None])
-def test_what_is_not_read_is_refused_by_its_name(name: str | None) -> None:
+@pytest.mark.parametrize("name", cases(UNSCALED) or [None])
+def test_an_alpha_that_is_in_no_file_has_to_be_given(name: str | None) -> None:
     if name is None:
         pytest.skip("TASKVEC_TEST_TRUTH names no folder of true updates")
-    with pytest.raises(TaskvecError, match=r"is an adapter in .* format.*, which taskvec does not read yet"):
-        load_adapter(Path(os.environ["TASKVEC_TEST_TRUTH"]) / name)
+    folder = Path(os.environ["TASKVEC_TEST_TRUTH"]) / name
+    with pytest.raises(TaskvecError, match=r"is an adapter in .* format: its alpha, and so its scale, is in no file"):
+        load_adapter(folder)
+    expected = truth(folder)
+    scales = json.loads((folder / "SOURCE.json").read_text()).get("scales", dict.fromkeys(expected, ALPHA_8))
+    for path, scale in scales.items():
+        module = load_adapter(folder, scale=scale).modules[path]
+        true = np.linalg.svd(expected[path].astype(np.float64), compute_uv=False)
+        assert distance(np.array(inspect_module(module)["spectrum"]), true) <= 3e-4
+        assert module.shape == expected[path].shape

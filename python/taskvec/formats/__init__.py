@@ -10,19 +10,23 @@ from pathlib import Path
 from ..adapters import Adapter
 from ..errors import TaskvecError
 from .adapterhub import ADAPTERHUB
+from .cloneofsimo import CLONEOFSIMO
 from .dense import Checkpoints
 from .diffusers import DIFFUSERS
-from .foreign import FOREIGN, Closed, Foreign, NoFormat, no_adapter
+from .foreign import FOREIGN, Closed, NoFormat, no_adapter
 from .format import Dora, Format, Location, PassedOver, Reading, ReadOptions
 from .gguf import GGUF
 from .kohya import KOHYA
+from .lora_vit import LORA_VIT
+from .loralib import LORALIB
 from .mlx import MLX
+from .nemo import NEMO
+from .others import Claiming, others
 from .peft import CONFIG, WHOLE, Peft
 from .reading.files import member, read_json
 from .reading.held import read_once
 from .reading.names import WEIGHTS as SUFFIXES
 from .reading.names import tensor_names
-from .single import SingleFile
 from .torchtune import TORCHTUNE
 from .xlabs import XLABS
 
@@ -42,8 +46,10 @@ __all__ = [
 ]
 
 PEFT = Peft()
-# formats of one file, asked in this order; the last names what is not read
-SINGLE: tuple[SingleFile | Foreign, ...] = (KOHYA, DIFFUSERS, XLABS, GGUF, TORCHTUNE, MLX, ADAPTERHUB, FOREIGN)
+# formats of one file, asked in this order
+SINGLE: tuple[Claiming, ...] = (
+    KOHYA, DIFFUSERS, XLABS, GGUF, TORCHTUNE, MLX, ADAPTERHUB, CLONEOFSIMO, LORA_VIT, NEMO, LORALIB,
+)  # fmt: skip
 BESIDE = "it lies beside a PEFT adapter, which is read"
 NONE = "no adapter that can be told from its tensors' names"
 CHECKPOINT = re.compile(r"\d+_(adapters\.safetensors)$")  # mlx-lm's, beside the last one
@@ -94,7 +100,7 @@ def _in_folder(folder: Path) -> tuple[list[Location], list[PassedOver]]:
     if any(os.path.lexists(folder / name) for name in WHOLE):
         return PEFT.discover(folder), [PassedOver(file, BESIDE) for file in files if _may_be_another(file)]
     beside_peft = bool(files) and _beside_peft(folder)
-    found: list[tuple[Path, SingleFile | Foreign]] = []
+    found: list[tuple[Path, Claiming]] = []
     passed_over = []
     for file in files:
         try:
@@ -121,8 +127,9 @@ def _may_be_another(file: Path) -> bool:
     return file.suffix in (".safetensors", ".npz", ".gguf") and not file.name.startswith("adapter_model")
 
 
-def _format_of(names: Set[str], beside_peft: bool) -> SingleFile | Foreign | None:
-    return next((format for format in SINGLE if format.claims(names, beside_peft)), None)
+def _format_of(names: Set[str], beside_peft: bool) -> Claiming | None:
+    """Ours first, then those of other packages, last what names the styles that are not read."""
+    return next((format for format in (*SINGLE, *others(), FOREIGN) if format.claims(names, beside_peft)), None)
 
 
 def _beside_peft(folder: Path) -> bool:

@@ -10,43 +10,35 @@ from typing import NoReturn
 
 from ..errors import TaskvecError
 from .format import Location, ReadOptions
+from .others import others
 from .reading.files import regular
 from .reading.names import tensor_names
 
 FIX = "convert it to PEFT (adapter_config.json and adapter_model.safetensors)"
 PEFT = "PEFT format without the adapter_config.json that gives its scale"
-NO_ALPHA = ": its alpha is in no file"
-NO_KIND = ": neither its alpha is in the file nor which modules are convolutions"
-# a tensor name of the style, the style, why it is not read
+# a tensor name of the style, and the style
 STYLES = (
-    (r"\.loras\.[^.]+\.lora_[AB]$", "adapters format (adapter-hub)", ""),
-    (r"\.lora_[ab]\.weight$", "torchtune format", ""),
-    (r"\.weight\.lora_[ab]$", "GGUF format", ""),
-    (r"\.lora_[ab]$", "MLX format", ""),
-    (r"_blocks\.\d+\.processor\.(qkv|proj)_lora\d?\.(up|down)\.", "XLabs format", ""),
-    (r"\.processor\.\w+_lora\.(up|down)\.", "diffusers format (attention processors)", ""),
-    (r"\.lora\.(up|down)\.|\.lora_linear_layer\.(up|down)\.", "diffusers format", ""),
-    (r"^\[\]$", "cloneofsimo format (a list)", ": its modules have no names"),
-    (r"^(unet|text_encoder[^:]*):\d+:(up|down)$", "cloneofsimo format", ""),
-    (r"\.lora_(up|down)\.|^lora_(unet|te\d?)_|^lycoris_", "kohya-ss format", ""),
-    (r"^w_[ab]_\d+$", "SAM/ViT format (w_a, w_b)", NO_ALPHA),
-    (r"\.adapter\.linear_(in|out)\.weight$|\.adapter\.adapter_\w+\.linear_(in|out)\.", "NeMo format", ""),
-    (r"^(unet|text_encoder)\..*\.lora_[AB]\.", "diffusers format (PEFT keys)", ""),
-    (r"\.lora_(embedding_)?[AB]\.", PEFT, ""),
-    (r"\.lora_[AB]$", "loralib format", NO_KIND),
+    (r"\.loras\.[^.]+\.lora_[AB]$", "adapters format (adapter-hub)"),
+    (r"\.lora_[ab]\.weight$", "torchtune format"),
+    (r"\.weight\.lora_[ab]$", "GGUF format"),
+    (r"\.lora_[ab]$", "MLX format"),
+    (r"_blocks\.\d+\.processor\.(qkv|proj)_lora\d?\.(up|down)\.", "XLabs format"),
+    (r"\.processor\.\w+_lora\.(up|down)\.", "diffusers format (attention processors)"),
+    (r"\.lora\.(up|down)\.|\.lora_linear_layer\.(up|down)\.", "diffusers format"),
+    (r"^\[\]$|^(unet|text_encoder[^:]*):\d+:(up|down)$", "cloneofsimo format"),
+    (r"\.lora_(up|down)\.|^lora_(unet|te\d?)_|^lycoris_", "kohya-ss format"),
+    (r"^w_[ab]_\d+$", "SAM/ViT format (w_a, w_b)"),
+    (r"\.adapter\.linear_(in|out)\.weight$|\.adapter\.adapter_\w+\.linear_(in|out)\.", "NeMo format"),
+    (r"^(unet|text_encoder)\..*\.lora_[AB]\.", "diffusers format (PEFT keys)"),
+    (r"\.lora_(embedding_)?[AB]\.", PEFT),
+    (r"\.lora_[AB]$", "loralib format"),
 )
 
 
 def style_of(names: Iterable[str]) -> str | None:
     """The style of LoRA that these tensor names are written in, None if none is known."""
-    found = _style(names)
-    return found and found[0]
-
-
-def _style(names: Iterable[str]) -> tuple[str, str] | None:
     names = list(names)
-    styles = ((style, why) for pattern, style, why in STYLES if any(re.search(pattern, name) for name in names))
-    return next(styles, None)
+    return next((style for pattern, style in STYLES if any(re.search(pattern, name) for name in names)), None)
 
 
 class Foreign:
@@ -64,8 +56,8 @@ class Foreign:
 
     def read(self, location: Location, options: ReadOptions) -> NoReturn:
         """Raise, with the name of the format that the tensors' names show."""
-        style, why = _style(tensor_names(location.file)) or ("another format", "")
-        reason = "" if style == PEFT else f", which taskvec does not read yet{why}"
+        style = style_of(tensor_names(location.file)) or "another format"
+        reason = "" if style == PEFT else ", which taskvec does not read yet"
         what = f"is an adapter in {style}{reason}"
         raise TaskvecError(what, where=location.file, fix=FIX)
 
@@ -81,8 +73,9 @@ class NoFormat:
         return [] if path.is_dir() else [Location(str(path), path, path, self)]
 
     def read(self, location: Location, options: ReadOptions) -> NoReturn:
-        """Raise, with what is wrong with the file, or that nothing in it is an adapter's."""
+        """Raise, with what is wrong with the file or with another package's format, or that nothing is an adapter's."""
         tensor_names(regular(location.file))
+        others()  # one that cannot be loaded may know it
         raise no_adapter(location.path)
 
 

@@ -87,12 +87,21 @@ class _Safetensors:
         return _again(self.path)
 
 
+def open_bare_list(path: Path) -> TensorFile:
+    """Open a pickle of torch.save that is a list of tensors; their places are their names.
+
+    Raises:
+        TaskvecError: as ``open_tensors``.
+    """
+    return _Pickle(path, is_list=True)
+
+
 class _Pickle:
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, is_list: bool = False) -> None:
+        self.path, self.is_list = path, is_list
         with file_errors(path):
             self._state = FileState.of(path)
-        self._tensors = _load_pickle(path)
+        self._tensors = _load_pickle(path, is_list)
         self.shapes = {name: tuple(value.shape) for name, value in self._tensors.items()}
 
     def tensor(self, name: str) -> Tensor:
@@ -101,7 +110,7 @@ class _Pickle:
         return self._tensors[name].clone()  # not a view of the map, which breaks if the file shrinks
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again(self.path)
+        return (open_bare_list, (Path(os.path.abspath(self.path)),)) if self.is_list else _again(self.path)
 
 
 def _again(path: Path) -> tuple[Any, ...]:
@@ -109,7 +118,7 @@ def _again(path: Path) -> tuple[Any, ...]:
     return open_tensors, (Path(os.path.abspath(path)),)
 
 
-def _load_pickle(path: Path) -> dict[str, Tensor]:
+def _load_pickle(path: Path, is_list: bool) -> dict[str, Tensor]:
     with file_errors(path):
         with open(path, "rb") as file:
             refuse_lfs_pointer(path, file.read(64))
@@ -120,6 +129,8 @@ def _load_pickle(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a hostile pickle can make the loader raise anything
         reason = str(error).split("\n")[0][:200]
         raise TaskvecError(f"cannot be loaded safely ({reason})", where=path, fix=CONVERT) from error
+    if is_list and isinstance(document, list):
+        document = {str(place): value for place, value in enumerate(document)}
     if not isinstance(document, dict):
         got = f"a {type(document).__name__}"
         raise TaskvecError("is not a state dict", where=path, got=got, expected="tensors by name", fix=CONVERT)

@@ -1,0 +1,21 @@
+"""Formats whose alpha is in no file: a person has to give it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import TaskvecError
+from .format import GIVE_SCALE, GivenScale, ReadOptions
+
+
+def given_scale(options: ReadOptions, rank: int, where: Path, style: str) -> GivenScale:
+    """The scale that ``--alpha`` or ``--scale`` gives an update of this rank.
+
+    Raises:
+        TaskvecError: neither is given.
+    """
+    found = options.given_scale(rank)
+    if found is None:
+        what = f"is an adapter in {style} format: its alpha, and so its scale, is in no file"
+        raise TaskvecError(what, where=where, fix=GIVE_SCALE)
+    return found
