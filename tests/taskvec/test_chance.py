@@ -1,88 +1,18 @@
-"""Chance values against a slow implementation, and the rules for zeros and NaN."""
+"""Sums over modules, z and q, other layers: against plain loops and scipy, and the rules for zeros and NaN."""
 
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from scipy.stats import false_discovery_control, norm
+from scipy.stats import t as student
 
-from taskvec.chance import DRAWS, SEED, NanMean, nan_mean, normalised_draws, rec_chance, rec_z
-
-EXPECTED_DRAWS = [0.7870843070006076, -2.5144033006796174, -0.34082733241799706]
-EXPECTED_CHANCE = (0.4179176, 0.2557555)
-
-
-def slow_chance(s1: list[float]) -> tuple[float, float]:
-    """The definition, draw by draw, in Python's own floats."""
-    spectrum = [s for s in s1 if s > 0]
-    r = len(spectrum)
-    recs = []
-    for z in np.random.Generator(np.random.PCG64([SEED, r])).standard_normal((DRAWS, r)).tolist():
-        kept = [max(0.0, value) for value in z]
-        total = sum(kept)
-        shares = [value / total if total else 0.0 for value in kept]
-        recs.append(sum(min(s / sum(spectrum), q) for s, q in zip(spectrum, shares, strict=True)))
-    mean = math.fsum(recs) / DRAWS
-    return mean, math.sqrt(math.fsum((rec - mean) ** 2 for rec in recs) / DRAWS)
-
-
-@pytest.mark.parametrize("r", [1, 2, 7, 8, 33])
-def test_chance_is_that_of_the_definition(r: int) -> None:
-    s1 = np.sort(np.random.default_rng(r).gamma(1.0, size=r))[::-1]
-    mean, sd = rec_chance(s1)
-    # fp32 sums of r terms of at most 1, for each draw
-    assert (mean, sd) == pytest.approx(slow_chance(s1.tolist()), abs=1e-6)
-
-
-def test_a_batch_is_its_spectra_one_by_one() -> None:
-    rng = np.random.default_rng(0)
-    s1 = np.sort(rng.gamma(1.0, size=(3, 19, 8)))[..., ::-1] * (np.arange(8) < rng.integers(0, 9, (3, 19, 1)))
-    mean, sd = rec_chance(s1)
-    assert mean.shape == sd.shape == (3, 19)
-    for index in np.ndindex(3, 19):
-        assert (mean[index], sd[index]) == rec_chance(s1[index])
-
-
-def test_padding_order_and_scale_do_not_matter() -> None:
-    s1 = np.array([4.0, 2.0, 1.0])
-    assert rec_chance(np.array([0.0, 1.0, 0.0, 4.0, 2.0])) == rec_chance(s1)
-    assert rec_chance(s1 * 1024) == rec_chance(s1)
-
-
-def test_one_direction_is_a_coin() -> None:
-    mean, sd = rec_chance(np.array([3.0]))
-    kept = float((normalised_draws(1) > 0).mean())
-    assert mean == pytest.approx(kept, abs=1e-6)
-    assert sd == pytest.approx(math.sqrt(kept * (1 - kept)), abs=1e-6)
-    assert abs(mean - 0.5) < 4 * 0.5 / math.sqrt(DRAWS)
-
-
-def test_zero_and_nan_spectra() -> None:
-    mean, sd = rec_chance(np.array([[0.0, 0.0], [1.0, np.nan], [1.0, 0.5]]))
-    assert mean[0] == sd[0] == 0
-    assert np.isnan(mean[1]) and np.isnan(sd[1])
-    assert 0 < mean[2] < 1 and sd[2] > 0
-
-
-def test_draws_are_the_same_everywhere() -> None:
-    """Values of the generator written down once: a change of them changes every published z."""
-    z = np.random.Generator(np.random.PCG64([SEED, 3])).standard_normal(3)
-    assert z.tolist() == pytest.approx(EXPECTED_DRAWS, rel=1e-12)
-    assert rec_chance(np.array([4.0, 2.0, 1.0])) == pytest.approx(EXPECTED_CHANCE, abs=1e-6)
-
-
-def test_the_global_generators_are_neither_used_nor_moved() -> None:
-    code = (
-        "import sys, numpy as np; np.random.seed(int(sys.argv[1])); from taskvec.chance import rec_chance;"
-        "print(*map(float.hex, map(float, rec_chance(np.array([3.0, 1.0])))), np.random.rand())"
-    )
-    first, second = (subprocess.check_output([sys.executable, "-c", code, seed], text=True).split() for seed in "12")
-    assert first[:2] == second[:2]
-    np.random.seed(1)
-    assert float(first[2]) == np.random.rand()
+from taskvec.chance.layers import FEWEST, other_layers
+from taskvec.chance.means import GeometricMean, NanMean, PooledShare, nan_mean, quartiles
+from taskvec.chance.significance import NEGATIVE, p_values, q_values, rec_z, sigma0
+from taskvec.chance.spectra import participation
 
 
 def test_nan_mean_counts_what_it_used() -> None:
@@ -91,13 +21,38 @@ def test_nan_mean_counts_what_it_used() -> None:
     np.testing.assert_array_equal(used, [2, 1, 0])
 
 
-def test_nan_mean_in_blocks_is_nan_mean_at_once() -> None:
-    values = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+@pytest.mark.parametrize("kind", [NanMean, GeometricMean], ids=lambda kind: kind.__name__)
+def test_in_blocks_as_at_once(kind) -> None:
+    values = np.random.default_rng(0).gamma(1.0, size=(7, 4)).astype(np.float32)
     values[2, 1] = values[:, 3] = np.nan
-    running = NanMean((4,))
+    running, whole = kind((4,)), kind((4,))
     for block in (values[:3], values[3:6], values[6:]):
         running.add(block)
-    np.testing.assert_allclose(running.value, nan_mean(values)[0], rtol=1e-14)
+    whole.add(values)
+    np.testing.assert_allclose(running.value, whole.value, rtol=1e-14)
+    assert np.isnan(running.value[3]) and not np.isnan(running.value[:3]).any()
+
+
+def test_the_geometric_mean() -> None:
+    mean = GeometricMean((3,))
+    mean.add(np.array([[1.0, 4.0, np.nan], [16.0, 0.0, 3.0]]))
+    np.testing.assert_allclose(mean.value, [4.0, 0.0, 3.0])
+
+
+def test_quartiles_skip_nan() -> None:
+    values = np.array([[1.0, np.nan, np.nan], [2.0, 7.0, np.nan], [3.0, np.nan, np.nan], [np.nan, np.nan, np.nan]])
+    np.testing.assert_array_equal(quartiles(values), [[1.5, 7.0, np.nan], [2.5, 7.0, np.nan]])
+    assert np.isnan(quartiles(np.empty((0, 2)))).all()
+
+
+def test_a_pooled_share_is_that_of_the_whole() -> None:
+    """Of updates put under each other: ‖part‖² / ‖whole‖². A source of zero holds nothing of what is there."""
+    share = PooledShare((3,))
+    shares = np.array([[0.5, np.nan, np.nan], [0.1, 0.25, np.nan]])
+    squares = np.array([[1.0, 3.0, 0.0], [9.0, 1.0, 0.0]])
+    for row in range(2):
+        share.add(shares[row : row + 1], squares[row : row + 1])
+    np.testing.assert_allclose(share.value, [(0.5 + 0.9) / 10, 0.25 / 4, np.nan])
 
 
 def test_rec_z_by_hand() -> None:
@@ -111,3 +66,76 @@ def test_rec_z_without_spread_is_nan() -> None:
     assert np.isnan(rec_z(np.zeros(3), np.zeros(3), np.zeros(3)))
     assert np.isnan(rec_z(np.full(3, np.nan), np.ones(3), np.ones(3)))
     assert np.isnan(rec_z(np.zeros(0), np.zeros(0), np.zeros(0)))
+
+
+def test_sigma0_is_the_width_of_the_negative_half() -> None:
+    z = np.random.default_rng(0).normal(0, 2.5, 100_000)
+    related = np.concatenate([z, np.full(50_000, 30.0), [np.nan]])
+    assert sigma0(related) == pytest.approx(2.5, rel=0.01)
+    assert sigma0(z / 10) == 1.0
+    few = np.concatenate([-np.ones(NEGATIVE - 1), np.ones(500)])
+    assert math.isnan(sigma0(few)) and sigma0(np.append(few, -1.0)) == 1.0
+    assert math.isnan(sigma0(np.empty(0)))
+
+
+def test_p_is_one_sided() -> None:
+    z = np.array([-3.0, 0.0, 2.0, 12.0, np.nan])
+    np.testing.assert_allclose(p_values(z), norm.sf(z), rtol=1e-12)
+    assert p_values(np.array([12.0]))[0] > 0
+
+
+@pytest.mark.parametrize("correction", ["bh", "by"])
+def test_q_is_scipys_and_nan_is_no_test(correction: str) -> None:
+    rng = np.random.default_rng(1)
+    p = np.concatenate([rng.uniform(size=90), rng.uniform(size=10) * 1e-4, [0.5, 0.5]])
+    with_nan = np.insert(p, [0, 40], np.nan)
+    q = q_values(with_nan, correction)
+    np.testing.assert_array_equal(np.isnan(q), np.isnan(with_nan))
+    np.testing.assert_allclose(q[~np.isnan(q)], false_discovery_control(p, method=correction), rtol=1e-12)
+    assert np.isnan(q_values(np.array([np.nan]))).all() and q_values(np.empty(0)).size == 0
+
+
+def test_other_layers_is_the_t_of_one_more_draw() -> None:
+    """Against Student's test of two samples, of which one has a single value."""
+    rng = np.random.default_rng(2)
+    others = rng.gamma(2.0, size=(3, 8))
+    others[1, 6:] = np.nan
+    value = np.array([5.0, 5.0, 0.1])
+    for logarithm in (True, False):
+        found = other_layers(value, others, logarithm=logarithm)
+        for i in range(3):
+            there = others[i][~np.isnan(others[i])]
+            n = len(there)
+            x, y = (np.log(value[i]), np.log(there)) if logarithm else (value[i], there)
+            want = (x - y.mean()) / (y.std(ddof=1) * math.sqrt(1 + 1 / n))
+            assert (found.mean[i], found.sd[i], found.n[i]) == pytest.approx((there.mean(), there.std(ddof=1), n))
+            assert found.t[i] == pytest.approx(want)
+
+
+def test_t_keeps_its_level() -> None:
+    """Of a heavy tail, by logarithms; without them a pair that is no different is found three times too often."""
+    draws = np.exp(np.random.default_rng(3).normal(size=(100_000, 12)))
+    plain, of_logs = (
+        (student.sf(other_layers(draws[:, 0], draws[:, 1:], logarithm=logarithm).t, 10) < 0.01).mean() / 0.01
+        for logarithm in (False, True)
+    )
+    assert of_logs == pytest.approx(1, abs=0.1) and plain > 3
+
+
+@pytest.mark.parametrize(
+    "others",
+    [[], [0.1] * (FEWEST - 1), [0.1] * FEWEST, [0.1, 0.2, 0.0, 0.3, 0.1]],
+    ids=["none", "few", "equal", "zero"],
+)
+def test_no_t_where_there_is_no_spread(others: list[float]) -> None:
+    found = other_layers(0.5, np.array(others))
+    assert np.isnan(found.t) and found.n == len(others)
+    assert np.isnan(found.mean) == (not others) and np.isnan(found.sd) == (not others)
+    assert np.isnan(other_layers(0.0, np.array([0.1, 0.2, 0.3, 0.4, 0.5])).t)
+
+
+def test_participation_counts_directions_in_effect() -> None:
+    spectra = np.array([[2.0, 2.0, 2.0, 0.0], [5.0, 0.0, 0.0, 0.0], [1e-25, 1e-25, 0, 0], [0, 0, 0, 0], [3.0, 1, 0, 0]])
+    found = participation(spectra)
+    np.testing.assert_allclose(found[[0, 1, 2, 4]], [3, 1, 2, 100 / 82])
+    assert np.isnan(found[3])

@@ -23,34 +23,40 @@ def document(capsys, *arguments: object) -> dict[str, object]:
     return json.loads(capsys.readouterr().out)
 
 
+def mean(capsys, *arguments: object) -> dict[str, float]:
+    """Of the one λ of a projection."""
+    return document(capsys, "project", *arguments)["results"][0]["mean"]
+
+
 @pytest.fixture
 def pair(zoo_folder):
     return zoo_folder / "first", zoo_folder / "far"
 
 
 def test_project_with_one_lambda_has_the_schema_of_none(pair, capsys) -> None:
-    one = document(capsys, "project", *pair, "--lambda", "0.01")
-    jsonschema.validate(one, schema("project"))
-    assert one["lambda"] == 0.01 and one["rec_z"] is None and one["mean"]["rec_chance"] is None
+    whole = document(capsys, "project", *pair, "--lambda", "0.01")
+    jsonschema.validate(whole, schema("project"))
+    (one,) = whole["results"]
+    assert one["lambda"] == 0.01 and one["rec_z_raw"] is None and one["mean"]["rec_chance"] is None
     assert {module["rec_chance"] for module in one["modules"]} == {None}
     jsonschema.validate(document(capsys, "project", *pair), schema("project"))
 
 
 def test_project_with_several(pair, capsys) -> None:
     several = document(capsys, "project", *pair, "--lambda", "0", "--lambda", "0.01")
-    assert list(several) == ["results"] and [one["lambda"] for one in several["results"]] == [0.0, 0.01]
+    jsonschema.validate(several, schema("project"))
+    assert [one["lambda"] for one in several["results"]] == [0.0, 0.01]
     for one in several["results"]:
-        jsonschema.validate(one, schema("project"))
-        assert one == document(capsys, "project", *pair, "--lambda", one["lambda"])
+        assert document(capsys, "project", *pair, "--lambda", one["lambda"])["results"] == [one]
 
 
 def test_adam_and_its_settings_reach_the_kernel(pair, capsys) -> None:
     adam = ["--method", "adam", "--lambda", "0.05"]
-    exact = document(capsys, "project", *pair, "--lambda", "0.05")["mean"]
-    done = document(capsys, "project", *pair, *adam)["mean"]
+    exact = mean(capsys, *pair, "--lambda", "0.05")
+    done = mean(capsys, *pair, *adam)
     assert done["l1"] == pytest.approx(exact["l1"], rel=1e-3)
     values = {
-        setting: document(capsys, "project", *pair, *adam, "--steps", "3", *setting.split())["mean"]["l2"]
+        setting: mean(capsys, *pair, *adam, "--steps", "3", *setting.split())["l2"]
         for setting in (
             "",
             "--lr 0.2",
@@ -73,10 +79,11 @@ def test_adam_and_its_settings_reach_the_kernel(pair, capsys) -> None:
 def test_sweep_with_one_and_several(zoo_folder, tmp_path, capsys) -> None:
     one = document(capsys, "sweep", zoo_folder, "-o", tmp_path / "one.zarr", "--lambda", "0.01")
     jsonschema.validate(one, schema("sweep"))
-    assert all(row["rec_z"] is None and "lam" not in row for row in one["ranking"])
+    assert all(row["rec_z_raw"] is None for row in one["results"][0]["ranking"])
     two = document(capsys, "sweep", zoo_folder, "-o", tmp_path / "two.zarr", "--lambda", "0", "--lambda", "0.01")
     jsonschema.validate(two, schema("sweep"))
-    assert [row["lam"] for row in two["ranking"]] == [0.0] * 6 + [0.01] * 6
+    assert [result["lambda"] for result in two["results"]] == [0.0, 0.01]
+    assert [len(result["ranking"]) for result in two["results"]] == [6, 6]
     with xr.open_zarr(tmp_path / "one.zarr") as alone, xr.open_zarr(tmp_path / "two.zarr") as both:
         assert alone.attrs["lambda"] == 0.01 and "lam" not in alone.dims
         xr.testing.assert_equal(alone["rec"], both["rec"].sel(lam=0.01).drop_vars("lam"))
@@ -85,10 +92,10 @@ def test_sweep_with_one_and_several(zoo_folder, tmp_path, capsys) -> None:
 def test_tables_name_their_lambda(zoo_folder, tmp_path, capsys) -> None:
     assert main(["sweep", str(zoo_folder), "-o", str(tmp_path / "o.zarr"), "--lambda", "0", "--lambda", "0.01"]) == 0
     out = capsys.readouterr().out
-    assert out.count("How far each target") == 2 and ", λ = 0.01" in out and "no chance value" in out
+    assert out.count("How much of each target") == 2 and ", λ = 0.01" in out and "no chance value" in out
     assert main(["project", str(zoo_folder / "first"), str(zoo_folder / "near"), "--lambda", "0.01"]) == 0
     out = capsys.readouterr().out
-    assert ", λ = 0.01" in out and "proves nothing" not in out
+    assert ", λ = 0.01" in " ".join(out.split())
 
 
 def test_lambda_path(pair, tmp_path, capsys) -> None:
@@ -129,4 +136,5 @@ def test_bad_input_is_one_line_and_status_2(zoo_folder, monkeypatch, capsys, arg
     monkeypatch.chdir(zoo_folder)
     assert main(arguments) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and word in err and not (zoo_folder / "out.zarr").exists()
+    (error,) = [line for line in err.splitlines() if not line.startswith("taskvec: warning:")]
+    assert out == "" and word in error and not (zoo_folder / "out.zarr").exists()

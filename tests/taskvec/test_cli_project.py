@@ -27,17 +27,19 @@ def test_json_is_the_one_document_on_stdout(zoo_folder) -> None:
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     jsonschema.validate(document, SCHEMA)
-    assert (document["source"], document["target"]) == (source, target)
-    assert [module["module"] for module in document["modules"]] == ["h.0.q", "h.0.v", "h.1.q", "h.1.v"]
-    assert document["skipped"] == [{"module": f"h.10.{kind}", "reason": f"only in {source}"} for kind in "qv"]
-    assert document["used"]["rec"] == 4
-    assert document["mean"] == pytest.approx(project(load_adapter(source), load_adapter(target)).to_dict()["mean"])
+    (result,) = document["results"]
+    assert (result["source"], result["target"]) == (source, target)
+    assert [module["module"] for module in result["modules"]] == ["h.0.q", "h.0.v", "h.1.q", "h.1.v"]
+    assert result["skipped"] == [{"module": f"h.10.{kind}", "reason": f"only in {source}"} for kind in "qv"]
+    assert result["used"]["rec"] == 4 and result["verdict"] == "undecided: fewer than six layers"
+    in_python = project(load_adapter(source), load_adapter(target))
+    assert result["mean"] == pytest.approx(in_python.mean) and result["pooled"] == pytest.approx(in_python.pooled)
 
 
 def test_the_table(zoo_folder, capsys) -> None:
     assert main(["project", str(zoo_folder / "first"), str(zoo_folder / "near")]) == 0
     out, err = capsys.readouterr()
-    assert "h.10.v" in out and "mean" in out and "|z| < 3 proves nothing" in " ".join(out.split())
+    assert "h.10.v" in out and "mean" in out and "other layers, 2 shifts" in " ".join(out.split())
     assert err == ""
 
 
@@ -54,7 +56,7 @@ def test_two_base_models_are_a_warning(zoo_folder, capsys) -> None:
     config.write_text(config.read_text().replace('"made"', '"another"'))
     assert main(["project", str(zoo_folder / "first"), str(zoo_folder / "near"), "--json"]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out)["mean"]["rec"] > 0.95
+    assert json.loads(out)["results"][0]["mean"]["rec"] > 0.95
     assert "made" in err and "another" in err and err.count("\n") == 1
 
 

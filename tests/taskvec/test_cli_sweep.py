@@ -27,26 +27,58 @@ def test_json_is_the_one_document_on_stdout(zoo_folder, tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     jsonschema.validate(document, SCHEMA)
-    assert document["out"] == str(tmp_path / "out.zarr")
-    assert document["adapters"] == ["far", "first", "near"]
-    assert document["modules"] == ["h.0.q", "h.0.v", "h.1.q", "h.1.v", "h.10.q", "h.10.v"]
-    assert len(document["ranking"]) == 6
-    best = document["ranking"][0]
+    assert document["schema"] == "taskvec.sweep/2"
+    (result,) = document["results"]
+    assert result["out"] == str(tmp_path / "out.zarr") and result["lambda"] == 0
+    assert result["adapters"] == ["far", "first", "near"]
+    assert result["modules"] == ["h.0.q", "h.0.v", "h.1.q", "h.1.v", "h.10.q", "h.10.v"]
+    assert len(result["ranking"]) == 6 and (result["pairs"], result["left_out"]) == (3, 0)
+    best, back = result["ranking"][:2]
     assert {best["source"], best["target"]} == {"first", "near"}
-    assert best["rec"] > 0.95 and best["used"] == 6 and best["excess"] > 10
-    assert document["ranking"][-1]["used"] == 4
+    assert (best["source"], best["captured_back"]) == (back["target"], back["captured"])
+    assert best["rec"] > 0.95 and best["used"] == 6 and best["captured"] > 0.9 and best["excess"] > 1
+    assert best["other_layers"]["captured"]["n"] == 2 and best["other_layers"]["captured"]["t"] is None
+    assert result["ranking"][-1]["used"] == 4
     progress = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    assert progress[-1]["done"] == progress[-1]["total"] == 4 * 9 + 2 * 4
+    finished = {line["progress"]: line["done"] for line in progress if line["done"] == line["total"]}
+    assert finished["comparing pairs"] == 4 * 9 + 2 * 4 and finished["other layers"] == 3
     with xr.open_zarr(tmp_path / "out.zarr") as stored:
-        assert float(stored["rec"].sel(source=best["source"], target=best["target"]).mean()) == pytest.approx(
-            best["rec"], rel=1e-6
-        )
+        pair = stored.sel(source=best["source"], target=best["target"])
+        for name in ("rec", "captured"):
+            assert float(pair[name].mean()) == pytest.approx(best["mean"][name], rel=1e-6)
+
+
+def test_json_shows_what_the_table_shows(zoo_folder, tmp_path, capsys) -> None:
+    """Whatever the options, one shape; both directions of the pairs at each end."""
+    arguments = ["sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr"), "--overwrite", "--json"]
+    for options, pairs, lams in (
+        (["--top", "1"], 2, 1),
+        (["--top", "1", "--lambda", "0", "--lambda", "0.05"], 2, 2),
+        (["--min-captured", "0.5", "--baseline", "none"], 1, 1),
+        (["--max-q", "0.5", "--columns", "source,q", "--paper"], 0, 1),
+        (["--metrics", "captured,rec"], 3, 1),
+        (["--baseline", "all", "--lambda", "0.05", "--order", "rec", "--correction", "by"], 3, 1),
+    ):
+        assert main([*arguments, *options]) == 0
+        document = json.loads(capsys.readouterr().out)
+        jsonschema.validate(document, SCHEMA)
+        assert [len(result["ranking"]) for result in document["results"]] == [2 * pairs] * lams
+        assert [result["left_out"] for result in document["results"]] == [3 - pairs] * lams
+
+
+def test_the_baseline_is_of_the_pairs_that_are_shown(zoo_folder, tmp_path, capsys) -> None:
+    out = tmp_path / "out.zarr"
+    arguments = ["sweep", str(zoo_folder), "-o", str(out), "--overwrite"]
+    for options, pairs in ((["--top", "1"], 4), (["--baseline", "all", "--top", "1"], 6), (["--baseline", "none"], 0)):
+        assert main([*arguments, *options]) == 0
+        assert xr.open_zarr(out).sizes.get("pair", 0) == pairs
+        assert "far" in capsys.readouterr().out
 
 
 def test_the_table_and_where_the_result_is(zoo_folder, tmp_path, capsys) -> None:
     assert main(["sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr"), "--top", "1"]) == 0
     out, err = capsys.readouterr()
-    assert "first" in out and "the other way" in out and "|z| < 3 proves nothing" in " ".join(out.split())
+    assert "first" in out and "the other way" in out and "no σ₀" in out
     assert "1 pair between the 1 at each end left out" in out
     assert f"written to {tmp_path / 'out.zarr'}" in out
     assert err == ""
@@ -55,7 +87,9 @@ def test_the_table_and_where_the_result_is(zoo_folder, tmp_path, capsys) -> None
 def test_one_adapter_alone_has_no_ranking(zoo_folder, tmp_path, capsys) -> None:
     arguments = ["sweep", str(zoo_folder / "first"), "-o", str(tmp_path / "out.zarr")]
     assert main([*arguments, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["ranking"] == []
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, SCHEMA)
+    assert document["results"][0]["ranking"] == []
     assert main([*arguments, "--overwrite"]) == 0
     assert "no pairs" in capsys.readouterr().out
 
@@ -99,13 +133,14 @@ def test_a_bad_adapter_stops_the_sweep_unless_it_is_skipped_and_named(zoo_folder
     out, err = capsys.readouterr()
     document = json.loads(out)
     jsonschema.validate(document, SCHEMA)
-    assert document["adapters"] == ["far", "first"]
-    (skipped,) = document["skipped"]
+    (result,) = document["results"]
+    assert result["adapters"] == ["far", "first"]
+    (skipped,) = result["skipped"]
     assert "near" in skipped["path"] and "near" in err
     assert xr.open_zarr(tmp_path / "out.zarr").attrs["skipped"] == [skipped["reason"]]
 
 
-def test_adapters_that_share_no_module_are_warned_of_and_null(zoo_folder, tmp_path, capsys) -> None:
+def test_adapters_that_share_no_module_are_warned_of_and_counted(zoo_folder, tmp_path, capsys) -> None:
     config = zoo_folder.parent / "other"
     (zoo_folder / "far").rename(config)
     weights = config / "adapter_model.safetensors"
@@ -114,10 +149,10 @@ def test_adapters_that_share_no_module_are_warned_of_and_null(zoo_folder, tmp_pa
     out, err = capsys.readouterr()
     document = json.loads(out)
     jsonschema.validate(document, SCHEMA)
-    assert any("2 of 3 pairs of adapters share no module" in warning for warning in document["warnings"])
+    (result,) = document["results"]
+    assert any("2 of 3 pairs of adapters share no module" in warning for warning in result["warnings"])
     assert "2 of 3 pairs" in err
-    assert [row["used"] for row in document["ranking"]] == [6, 6, 0, 0, 0, 0]
-    assert document["ranking"][-1]["rec"] is None and document["ranking"][-1]["rec_z"] is None
+    assert [row["used"] for row in result["ranking"]] == [6, 6] and result["left_out"] == 2
 
 
 def test_ctrl_c_says_where_the_finished_part_is(zoo_folder, tmp_path, capsys, monkeypatch) -> None:
@@ -138,7 +173,7 @@ def test_ctrl_c_says_where_the_finished_part_is(zoo_folder, tmp_path, capsys, mo
 
 def test_metrics_p_and_backend_reach_the_sweep(zoo_folder, tmp_path) -> None:
     out = str(tmp_path / "out.zarr")
-    options = ["--metrics", "rec,lp", "--p", "3", "--backend", "reference"]
+    options = ["--metrics", "captured,rec,lp", "--p", "3", "--backend", "reference"]
     assert main(["sweep", str(zoo_folder), "-o", out, *options]) == 0
     with xr.open_zarr(out) as stored:
         assert {"rec", "lp"} < set(stored.data_vars) and "l1" not in stored
@@ -148,9 +183,12 @@ def test_metrics_p_and_backend_reach_the_sweep(zoo_folder, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--metrics", "l1"], ["needs the metric rec"]),
-        (["--metrics", "rec,l3"], ["l3", "overlap_u"]),
-        (["--metrics", "rec,lp"], ["p > 0"]),
+        (["--metrics", "l1"], ["needs captured and rec", "--metrics l1,captured,rec"]),
+        (["--metrics", "captured,rec,l3"], ["l3", "overlap_u"]),
+        (["--metrics", "captured,rec,lp"], ["p > 0"]),
+        (["--order", "beauty"], ["'beauty'", "captured", "rec_z"]),
+        (["--columns", "source,beauty"], ["'beauty'", "captured_back"]),
+        (["--baseline", "some"], ["'some'", "top"]),
         (["--backend", "abacus"], ["abacus", "can run: cpu"]),
         (["--backend", "cuda"], ["cuda", "cannot run"]),
         (["--device", "cuda:99"], ["cuda:99", "CUDA devices"]),

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from taskvec import Solver, TaskvecError, lambda_path, project
+from taskvec.reports.curves import curves_table
 from taskvec.reports.plots import check_plot, plot_curves
-from taskvec.reports.tables import curves_table
 from taskvec.results.curve import VALUES
 from taskvec.sweeps.curve import GRID
 

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from taskvec import TaskvecError, project, sweep
-from taskvec.chance import rec_chance
-from taskvec.reports.tables import projection_table
-from taskvec.sweeps.pair import VALUES
+from taskvec import Solver, TaskvecError, project, sweep
+from taskvec.queries.details import details, details_of_pair
+from taskvec.queries.ranking import ranking
+from taskvec.queries.selection import Selection, select
+from taskvec.reports.documents import project_document
+from taskvec.reports.projection import projection_table
+from taskvec.sweeps.baseline import add_baseline
+from taskvec.sweeps.pair import VALUES, compare_pair
 
 
 @pytest.fixture
@@ -45,7 +49,7 @@ def test_every_module_is_that_of_the_sweep(pair, adapter) -> None:
     dataset = sweep(both).sel(source="source", target="target")
     for module in result.modules:
         want = dataset.sel(module=module.module)
-        for name in set(VALUES) - {"rec_chance"}:
+        for name in VALUES:
             assert getattr(module, name) == pytest.approx(float(want[name]), rel=1e-4, abs=1e-5, nan_ok=True), name
         np.testing.assert_allclose(module.s1, want.spectrum[: len(module.s1)], rtol=1e-6)
 
@@ -78,10 +82,48 @@ def test_z_leaves_the_zero_target_out(pair) -> None:
     zero = result.modules[1]
     assert zero.rec == zero.rec_chance == zero.rec_chance_sd == 0
     live = [result.modules[0], result.modules[2]]
-    for module in live:
-        assert (module.rec_chance, module.rec_chance_sd) == tuple(map(float, rec_chance(np.array(module.s1))))
     z = sum(m.rec - m.rec_chance for m in live) / math.sqrt(sum(m.rec_chance_sd**2 for m in live))
-    assert result.rec_z == pytest.approx(z)
+    assert result.rec_z_raw == pytest.approx(z)
+
+
+def test_pooled_shares_are_of_the_whole_update(pair) -> None:
+    """As if the modules were one block-diagonal matrix."""
+    source, target = pair
+    held = whole = 0.0
+    for module in project(source, target).modules:
+        tau1, tau2 = (
+            one.scale * (one.update().b.double() @ one.update().a.double()).numpy()
+            for one in (source.modules[module.module], target.modules[module.module])
+        )
+        U, _, Vh = np.linalg.svd(tau1)
+        held += np.linalg.norm(U[:, :4].T @ tau2 @ Vh[:4].T) ** 2
+        whole += np.linalg.norm(tau2) ** 2
+    assert project(source, target).pooled["captured"] == pytest.approx(held / whole, rel=1e-5)
+
+
+def test_other_layers_are_those_of_the_sweep(adapter) -> None:
+    """And the whole result is what a sweep of the two says of the pair, ranks unequal."""
+    spec = {f"h.{i}.q": (24, 16, 3) for i in range(7)}
+    zoo = [adapter("a", spec, seed=1), adapter("b", {path: (24, 16, 5) for path in spec}, seed=2)]
+    whole = add_baseline(sweep(zoo), zoo)
+    selected = select(ranking(whole), Selection())
+    rows = {row["source"]: (row, one) for row, one in zip(
+        selected.rows.to_dict("records"), details(whole, selected.rows), strict=True
+    )}  # fmt: skip
+    ((both, dataset),) = compare_pair(*zoo, Solver())
+    for projection, found in zip(both, details_of_pair(dataset), strict=True):
+        row, want = rows[projection.source]
+        for name in ("captured", "rec"):
+            np.testing.assert_allclose(projection.other_layers[name], want.other_layers[name], rtol=1e-4)
+            np.testing.assert_allclose(found.other_layers[name], want.other_layers[name], rtol=1e-4)
+        assert projection.other_layers["captured"].n == 6
+        assert projection.pooled["captured"] == pytest.approx(row["captured"], rel=1e-5)
+        assert projection.excess == pytest.approx(row["excess"], rel=1e-4)
+        assert projection.excess_quartiles == pytest.approx(want.excess_quartiles, rel=1e-4)
+        assert projection.rec_z_raw == pytest.approx(row["rec_z_raw"], rel=1e-4)
+        assert (found.direction.verdict, found.flags) == (want.direction.verdict, want.flags)
+        assert found.direction.ratio_cut == pytest.approx(want.direction.ratio_cut, rel=1e-4)
+    assert "unequal ranks" in found.flags
 
 
 def test_what_is_not_compared_has_a_reason(pair) -> None:
@@ -103,18 +145,23 @@ def test_without_a_common_module_is_an_error(adapter) -> None:
 
 
 def test_the_document_is_strict_json_with_null_for_nan(pair) -> None:
-    document = project(*pair).to_dict()
+    ((both, dataset),) = compare_pair(*pair, Solver())
+    document = project_document([(both, details_of_pair(dataset))])
     assert document == json.loads(json.dumps(document, allow_nan=False))
-    assert list(document) == ["source", "target", "lambda", "modules", "mean", "used", "rec_z", "skipped"]
-    assert document["lambda"] == 0.0
-    assert document["modules"][1]["cosine"] is None
+    (result,) = document["results"]
+    assert result["lambda"] == 0.0 and result["other_way"]["pooled"]["captured"] == both[1].pooled["captured"]
+    assert result["modules"][1]["cosine"] is None and result["sigma0"] is None
 
 
-def test_the_table_has_every_module_and_the_mean(pair) -> None:
-    result = project(*pair)
-    console = Console(width=160, record=True, file=StringIO())
-    console.print(projection_table(result))
+def test_the_table_has_every_module_and_both_ways(pair) -> None:
+    ((both, dataset),) = compare_pair(*pair, Solver())
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(projection_table(both, details_of_pair(dataset)))
     shown = console.export_text()
-    assert all(module.module in shown for module in result.modules)
-    assert "source → target" in shown and f"{result.mean['rec']:.3f}" in shown and f"{result.rec_z:+.1f}" in shown
-    assert "3 modules not compared" in shown and "|z| < 3 proves nothing" in shown
+    there = both[0]
+    assert all(module.module in shown for module in there.modules)
+    assert "source → target" in shown and "target → source" in shown
+    for one in both:
+        assert f"{one.mean['rec']:.3f}" in shown and f"{one.pooled['captured']:.4f}" in shown
+    assert f"{there.rec_z_raw:+.1f}" in shown and "3 modules not compared" in shown and "other layers" in shown
+    assert "target partly zero" in shown

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from taskvec.queries.ranking import COLUMNS
+import pytest
+
+from taskvec.queries.ranking import COLUMNS, SHARES
 from taskvec.results.curve import VALUES as ALONG_LAMBDA
-from taskvec.sweeps.pair import SPREAD, VALUES
+from taskvec.results.direction import Verdict
+from taskvec.sweeps.pair import VALUES
 from taskvec_kernels.metrics import METRICS
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
@@ -31,17 +34,26 @@ def of_metrics(schema: str) -> list[dict[str, Any]]:
 
 
 def test_project() -> None:
-    modules, mean, used = of_metrics("project")
-    assert set(VALUES) - NAMES == {"rec_chance"}
-    assert set(modules["properties"]) == set(modules["required"]) == {"module", "s1", "s2", *VALUES, SPREAD}
-    for item in (mean, used):
-        assert set(item["properties"]) == set(item["required"]) == set(VALUES)
+    modules, *together = of_metrics("project")
+    assert set(modules["properties"]) == set(modules["required"]) == {"module", "s1", "s2", *VALUES}
+    means = [item for item in together if "other_layers" not in item["properties"] and "l1" in item["properties"]]
+    assert len(means) == 4  # mean and used, both ways
+    for item in means:
+        assert set(item["properties"]) == set(item["required"]) == set(VALUES) == NAMES - {"lp"}
+
+
+@pytest.mark.parametrize("schema", ["project", "sweep"])
+def test_verdicts(schema: str) -> None:
+    document = json.loads((SCHEMAS / f"{schema}.json").read_text())
+    verdicts = [item["properties"]["verdict"]["enum"] for item in objects(document) if "verdict" in item["properties"]]
+    assert verdicts and all(words == [*get_args(Verdict), None] for words in verdicts)
 
 
 def test_sweep() -> None:
-    (row,) = of_metrics("sweep")
-    assert set(row["required"]) == set(COLUMNS) and set(row["properties"]) == {*COLUMNS, "lam"}
-    assert set(COLUMNS) & NAMES == {"l1", "rec", "excess", "cosine"}
+    row, mean, layers = of_metrics("sweep")
+    assert set(row["required"]) == set(row["properties"]) >= set(COLUMNS) - set(SHARES)
+    assert set(mean["properties"]) == NAMES | {"s1_sum"}
+    assert set(layers["properties"]) == {"captured", "rec"}
 
 
 def test_lambda_path() -> None:

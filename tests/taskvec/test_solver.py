@@ -34,7 +34,8 @@ def zoo(adapter):
 def test_s2_is_what_the_kernel_finds(zoo) -> None:
     a, b = zoo[2], zoo[3]
     closed, sparse = project(a, b, [0.0, 0.05])
-    assert closed == project(a, b)
+    alone = project(a, b)
+    assert dataclasses.replace(closed, other_layers={}) == dataclasses.replace(alone, other_layers={})
     assert (closed.lam, sparse.lam) == (0.0, 0.05)
     for one, other in zip(closed.modules, sparse.modules, strict=True):
         tau = b.modules[one.module]
@@ -48,7 +49,7 @@ def test_s2_is_what_the_kernel_finds(zoo) -> None:
         assert other.residual == pytest.approx(float(residual), abs=1e-5)
         assert (other.cosine, other.excess, other.entropy) == (one.cosine, one.excess, one.entropy)
         assert math.isnan(other.rec_chance) and math.isnan(other.rec_chance_sd)
-    assert math.isnan(sparse.rec_z) and math.isnan(sparse.mean["rec_chance"]) and sparse.used["rec_chance"] == 0
+    assert math.isnan(sparse.rec_z_raw) and math.isnan(sparse.mean["rec_chance"]) and sparse.used["rec_chance"] == 0
     assert sum(sparse.modules[0].s2) < sum(closed.modules[0].s2)
 
 
@@ -112,8 +113,9 @@ def test_the_ranking_of_several(zoo) -> None:
     ranked = ranking(sweep(zoo, lam=[0.0, 0.1]))
     assert len(ranked) == 2 * 12 and list(ranked["lam"].unique()) == [0.0, 0.1]
     closed, sparse = (ranked[ranked["lam"] == lam] for lam in (0.0, 0.1))
-    assert closed["rec_z"].notna().all() and (closed["rec_z"].diff().dropna() <= 0).all()
-    assert sparse[["rec_z", "rec_chance"]].isna().all().all() and (sparse["rec"].diff().dropna() <= 0).all()
+    assert closed["rec_z_raw"].notna().all() and (closed["captured"].diff().dropna() <= 0).all()
+    assert sparse[["rec_z_raw", "rec_chance"]].isna().all().all()
+    assert (sparse["captured"].values == closed["captured"].values).all()
     assert set(sparse.iloc[0][["source", "target"]]) == {"c", "d"}
 
 

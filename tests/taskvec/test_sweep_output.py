@@ -50,12 +50,12 @@ def test_xarray_opens_the_layout_of_the_design(zoo, tmp_path) -> None:
         assert stored.attrs == returned.attrs
         xr.testing.assert_equal(stored, sweep(zoo))
         pair = {name: PAIR for name in METRICS}
-        source = {name: SOURCE for name in ("entropy", "norm", "rec_chance", "rec_chance_sd")}
+        source = {name: SOURCE for name in ("entropy", "norm", "participation")}
         spectrum = {"spectrum": (*SOURCE, "component")}
         assert {name: array.dims for name, array in stored.data_vars.items()} == pair | source | spectrum
         assert {array.dtype for array in stored.data_vars.values()} == {np.dtype("float32")}
         assert all(array.attrs["long_name"] for array in stored.data_vars.values())
-        assert set(stored.coords) == {"module", "source", "target", "layer", "kind"}
+        assert set(stored.coords) == {"module", "source", "target", "layer", "kind", "rows", "columns"}
         assert stored["rec"].encoding["chunks"] == (1, 2, 2)
         assert stored["rec"].sel(module="h.10.q", source="first", target="second") < 1
         assert set(stored["rec"].coords) == set(stored.coords)
@@ -166,7 +166,7 @@ def test_an_interruption_before_anything_is_finished_leaves_nothing(zoo, tmp_pat
 def test_a_failure_leaves_nothing_and_an_older_result_alone(zoo, tmp_path, monkeypatch) -> None:
     out = tmp_path / "out.zarr"
     sweep(zoo, out)
-    monkeypatch.setattr(taskvec.sweeps.run, "rec_chance", lambda s1: 1 / 0)
+    monkeypatch.setattr(taskvec.sweeps.run, "participation", lambda spectrum: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         sweep(zoo, out, overwrite=True)
     assert names(tmp_path) == ["out.zarr"]
@@ -201,7 +201,7 @@ def test_memory_does_not_grow_with_the_modules(adapter, tmp_path, monkeypatch) -
     for layers in (2, 2, 22):  # the first one also pays for what is allocated once
         zoo = [adapter(f"{i}", {f"h.{layer}.q": (3, 3, 1) for layer in range(layers)}, seed=i) for i in range(100)]
         out = tmp_path / "out.zarr"
-        options = {"metrics": ["l1", "rec", "excess", "cosine"], "memory": 10**6, "overwrite": True}
+        options = {"metrics": ["captured", "rec", "excess", "cosine"], "memory": 10**6, "overwrite": True}
         of_sweep[layers] = peak(lambda zoo=zoo, out=out, options=options: sweep(zoo, out, **options))
         of_ranking[layers] = peak(lambda out=out: ranking(xr.open_zarr(out, chunks=None)))
     assert of_sweep[22] - of_sweep[2] < 1e6

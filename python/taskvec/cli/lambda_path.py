@@ -35,7 +35,7 @@ def lambda_path(
 ) -> None:
     """Both directions of a pair for a grid of λ; with --method adam also the spread over random starts."""
     weights = parse_grid(grid)
-    from ..reports.tables import curves_table
+    from ..reports.curves import curves_table
     from ..sweeps.curve import lambda_path
     from ..sweeps.options import make_solver
 

@@ -29,16 +29,18 @@ def project(
     backend: Backend = None,
 ) -> None:
     """How far TARGET is included in SOURCE: τ₁→τ₂, module by module and in the mean."""
-    from ..reports.tables import projection_table
+    from ..queries.details import details_of_pair
+    from ..reports.documents import project_document
+    from ..reports.projection import projection_table
     from ..sweeps.options import make_solver
-    from ..sweeps.pair import projections
+    from ..sweeps.pair import compare_pair
 
     solver = make_solver(lam=lam, seed=seed, **settings)
     a, b = load_pair(source, target, reading)
-    results = projections(a, b, solver, precision=precision, backend=backend)
+    compared = compare_pair(a, b, solver, precision=precision, backend=backend)
+    results = [(both, details_of_pair(dataset)) for both, dataset in compared]
     if as_json:
-        documents = [result.to_dict() for result in results]
-        print_json(documents[0] if len(documents) == 1 else {"results": documents})
+        print_json(project_document(results))
     else:
-        for result in results:
-            console().print(projection_table(result))
+        for both, found in results:
+            console().print(projection_table(both, found))

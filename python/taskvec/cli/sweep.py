@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from ..errors import TaskvecError, printable
-from .common import (
-    AsJson,
-    Backend,
-    Paths,
-    Precision,
-    Progress,
-    Recursive,
-    SkipBad,
-    console,
-    print_json,
-    warn,
-)
+from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, console, warn
+from .ranking import check_shown, print_result, ranking_options, shown_pairs
 from .reading import reading_options
 from .solver import Lambda, Seed, one_or_several, solver_options
 
 
 @reading_options
 @solver_options
+@ranking_options
 def sweep(
     paths: Paths,
     out: Annotated[
@@ -34,9 +25,9 @@ def sweep(
     ],
     settings: dict[str, Any],
     reading: dict[str, Any],
+    shown: dict[str, Any],
     lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
     seed: Seed = 0,
-    as_json: AsJson = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result at OUT.zarr.")] = False,
     recursive: Recursive = False,
     skip_bad: SkipBad = False,
@@ -48,19 +39,22 @@ def sweep(
         typer.Option(metavar="NAME,NAME,…", help="Metrics of a pair, separated by commas.", show_default="all but lp"),
     ] = None,
     p: Annotated[float | None, typer.Option(help="Exponent p of the Lp metric.", show_default=False)] = None,
-    top: Annotated[int, typer.Option(min=1, help="Pairs shown from each end of the ranking.")] = 10,
+    baseline: Annotated[
+        Literal["top", "all", "none"],
+        typer.Option(help="Pairs that are also compared with other layers: those shown, all, or none."),
+    ] = "top",
     progress: Progress = "auto",
 ) -> None:
     """Every ordered pair of a zoo, to a folder that xarray.open_zarr reads; the ranking at the end."""
     from ..sweeps.output import check_output
 
     check_output(out, overwrite=overwrite)
-    if metrics is not None and "rec" not in metrics.split(","):
-        raise TaskvecError(
-            "the ranking needs the metric rec", got=f"--metrics {metrics}", fix=f"--metrics {metrics},rec"
-        )
-    from ..queries.ranking import ranking
-    from ..reports.tables import ranking_table
+    chosen = None if metrics is None else metrics.split(",")
+    if chosen is not None and (missing := [name for name in ("captured", "rec") if name not in chosen]):
+        fix = f"--metrics {','.join([*chosen, *missing])}"
+        raise TaskvecError("the ranking needs captured and rec", got=f"--metrics {metrics}", fix=fix)
+    check_shown(shown)
+    from ..sweeps.baseline import add_baseline
     from ..sweeps.options import DEFAULT, make_solver
     from ..sweeps.run import SweepInterrupted, sweep
     from ..zoo import disjoint_pairs, load_zoo
@@ -68,14 +62,13 @@ def sweep(
     solver = make_solver(lam=one_or_several(lam), seed=seed, **settings)
     zoo = load_zoo(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
     warn(f"left out: {item.reason}" for item in zoo.skipped)
-    warnings = [*zoo.warnings, *disjoint_pairs(zoo.adapters)]
-    warn(warnings)
+    warn([*zoo.warnings, *disjoint_pairs(zoo.adapters)])
     try:
         dataset = sweep(
             zoo,
             out,
             solver=solver,
-            metrics=DEFAULT if metrics is None else metrics.split(","),
+            metrics=chosen or DEFAULT,
             p=p,
             precision=precision,
             backend=backend,
@@ -86,20 +79,9 @@ def sweep(
     except SweepInterrupted as interrupt:
         print(f"taskvec: interrupted: {printable(str(interrupt))}", file=sys.stderr)
         raise typer.Exit(130) from None
-    ranked = ranking(dataset)
-    if not as_json:
-        for weight in lam:
-            of_lam = ranked if len(lam) == 1 else ranked[ranked["lam"] == weight]
-            console().print(ranking_table(of_lam, top, lam=weight))
+    if baseline != "none":
+        pairs = None if baseline == "all" else shown_pairs(dataset, shown)
+        dataset = add_baseline(dataset, zoo, pairs, out=out, progress=progress)
+    print_result(dataset, out, shown)
+    if not shown["as_json"]:
         console().print(f"written to {printable(str(out))}", soft_wrap=True)
-        return
-    print_json(
-        {
-            "out": str(out),
-            "adapters": dataset["source"].values.tolist(),
-            "modules": dataset["module"].values.tolist(),
-            "ranking": ranked.to_dict("records"),
-            "skipped": [{"path": str(item.path), "reason": item.reason} for item in zoo.skipped],
-            "warnings": warnings,
-        }
-    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..documents import null_for_nan
+if TYPE_CHECKING:
+    from ..chance.layers import OtherLayers
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,22 @@ class NotCompared:
 
 @dataclass(frozen=True)
 class Projection:
-    """τ₁→τ₂: every module, means without NaN with the modules they used, and the z of REC against chance."""
+    """τ₁→τ₂: every module, and what they say together.
+
+    Attributes:
+        source: name of the adapter whose directions are used.
+        target: name of the one that is projected.
+        lam: the weight λ.
+        modules: those that both have.
+        mean: plain means over modules, NaN skipped.
+        used: modules that each mean counts.
+        pooled: ``captured``, ``captured_out``, ``captured_in`` as shares of the whole update.
+        excess: geometric mean.
+        excess_quartiles: the lower and the upper one over modules.
+        rec_z_raw: z_S of REC against its chance.
+        other_layers: of pooled ``captured`` and of ``rec``, against the same with the target's layers shifted.
+        skipped: modules that are not compared.
+    """
 
     source: str
     target: str
@@ -44,20 +60,9 @@ class Projection:
     modules: tuple[ModuleProjection, ...]
     mean: Mapping[str, float]
     used: Mapping[str, int]
-    rec_z: float
+    pooled: Mapping[str, float]
+    excess: float
+    excess_quartiles: tuple[float, float]
+    rec_z_raw: float
+    other_layers: Mapping[str, OtherLayers]
     skipped: tuple[NotCompared, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON document of ``taskvec project``, NaN as None."""
-        document: dict[str, Any] = {
-            "source": self.source,
-            "target": self.target,
-            "lambda": self.lam,
-            "modules": [{"module": of.module, "s1": of.s1, "s2": of.s2, **of.values} for of in self.modules],
-            "mean": dict(self.mean),
-            "used": dict(self.used),
-            "rec_z": self.rec_z,
-            "skipped": [asdict(item) for item in self.skipped],
-        }
-        plain: dict[str, Any] = null_for_nan(document)
-        return plain

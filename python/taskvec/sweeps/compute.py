@@ -52,19 +52,8 @@ def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
     y = x if block.within else forms(block.modules, block.targets)
     norms = [forms.norms(block.modules, side) for side in (block.sources, block.targets)]
     seed = seeds(block, forms, options.solver)
-    pairs = pairwise(
-        x,
-        None if block.within else y,
-        metrics=options.metrics,
-        spectra=options.spectra,
-        precision=options.precision,
-        p=options.p,
-        solver=options.solver,
-        seed=seed,
-        norm=known_norms(x, y, norms, block.within),
-        backend=options.backend,
-    )
-    forward, backward = ({name: array(t) for name, t in (way or {}).items()} for way in pairs)
+    full = known_norms(x, y, norms, block.within)
+    forward, backward = both_ways(x, None if block.within else y, options, seed, full)
     there = (seed, seed) if isinstance(seed, Tensor) else seed
     back = None if there is None else (there[1], there[0])
     ways = ((forward, x, block.targets, norms[1], there), (backward, y, block.sources, norms[0], back))
@@ -73,6 +62,30 @@ def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
             modules = [[adapter.modules[path] for adapter in forms.members(target)] for path in block.modules]
             exact_targets(values, source, modules, norm, options, own)
     return BlockResult(forward, backward or None, array(x.S), array(y.S))
+
+
+def both_ways(
+    x: LowRankSVD[Tensor],
+    y: LowRankSVD[Tensor] | None,
+    options: Options,
+    seed: Tensor | tuple[Tensor, Tensor] | None,
+    norm: Tensor | tuple[Tensor, Tensor] | None,
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """``pairwise`` with these options: x→y and y→x by metric; without y the second is empty."""
+    pairs = pairwise(
+        x,
+        y,
+        metrics=options.metrics,
+        spectra=options.spectra,
+        precision=options.precision,
+        p=options.p,
+        solver=options.solver,
+        seed=seed,
+        norm=norm,
+        backend=options.backend,
+    )
+    forward, backward = ({name: array(t) for name, t in (way or {}).items()} for way in pairs)
+    return forward, backward
 
 
 def known_norms(

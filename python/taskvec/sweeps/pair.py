@@ -9,25 +9,29 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from taskvec_kernels import Solver, compare_spectra
 from taskvec_kernels.metrics import METRICS, PAIRWISE
 
 from ..adapters import Adapter
-from ..chance import nan_mean, rec_chance, rec_z
+from ..chance.means import GeometricMean, PooledShare, nan_mean, quartiles
+from ..chance.significance import rec_z
 from ..progress import Advance
 from ..results.projection import ModuleProjection, NotCompared, Projection
 from ..zoo import as_pair
 from .canonical import Forms
 from .compute import Floats, compute
 from .options import Options, choose_solver
+from .pair_dataset import pair_dataset
 from .plan import match_modules, plan_pair
+from .shifted import shifted_pairs
 
-LEFT_OUT = ("lp", "overlap_u", "overlap_v", "captured", "captured_out", "captured_in")
-# what a document has of a module and, but for the spread, in the mean
-VALUES = (*(metric.name for metric in METRICS if metric.name not in LEFT_OUT), "rec_chance")
-SPREAD = "rec_chance_sd"
+# what is known of a module and of the mean; lp has no p of its own
+VALUES = tuple(metric.name for metric in METRICS if metric.name != "lp")
+SHARES = ("captured", "captured_out", "captured_in")
+Both = tuple[Projection, Projection]  # a→b and b→a
 
 
 @overload
@@ -80,8 +84,23 @@ def projections(
     a: Adapter, b: Adapter, solver: Solver, *, precision: str = "highest", backend: str | None = None
 ) -> list[Projection]:
     """a→b for every λ of the solver."""
+    return [there for (there, _), _ in compare_pair(a, b, solver, precision=precision, backend=backend)]
+
+
+def compare_pair(
+    a: Adapter, b: Adapter, solver: Solver, *, precision: str = "highest", backend: str | None = None
+) -> list[tuple[Both, xr.Dataset]]:
+    """Both directions for every λ of the solver, with their layer baseline; and the same as the result of a sweep."""
     (both_ways,) = project_both(a, b, [solver], precision=precision, backend=backend)
-    return [there for there, _ in both_ways]
+    options = Options(precision=precision, backend=backend, solver=solver)
+    found = shifted_pairs((a, b), [(0, 1)], options)
+    found_lams = []
+    for i, both in enumerate(both_ways):
+        there, back = (
+            replace(one, other_layers=found[pair].other_layers(i)) for one, pair in zip(both, found, strict=True)
+        )
+        found_lams.append(((there, back), pair_dataset(a, b, (there, back), found, i)))
+    return found_lams
 
 
 def project_both(
@@ -103,15 +122,16 @@ def project_both(
     blocks, skipped = plan_pair(a, b)
     forms = Forms((a, b))
     found: dict[tuple[int, int, bool], dict[str, ModuleProjection]] = defaultdict(dict)
+    norms: dict[str, tuple[float, float]] = {}  # of a and of b
     for block in blocks:
         for i, one in enumerate(asked):
             result = compute(block, forms, one)
             sides = result.sources[:, 0], result.targets[:, 0]
+            norms |= {path: (float(x), float(y)) for path, x, y in zip(block.modules, *map(length, sides), strict=True)}
             for forward, way in ((True, result.forward), (False, result.backward or {})):
-                source, target = sides if forward else sides[::-1]
-                for j, lam in enumerate(one.solver.lams):
+                for j in range(len(one.solver.lams)):
                     values = {name: value[j, :, 0, 0] for name, value in way.items() if name != "d"}
-                    found[i, j, forward] |= of_modules(block.modules, source, target, values, lam)
+                    found[i, j, forward] |= of_modules(block.modules, sides[not forward], values)
             advance(len(block.modules))
 
     shared, _ = match_modules(a, b)
@@ -119,7 +139,8 @@ def project_both(
     def one_way(i: int, j: int, forward: bool) -> Projection:
         source, target = (a, b) if forward else (b, a)
         modules = [found[i, j, forward][path] for path in shared]
-        return summary(source.name, target.name, asked[i].solver.lams[j], modules, skipped)
+        of_target = [norms[path][forward] for path in shared]
+        return summary(source.name, target.name, asked[i].solver.lams[j], modules, of_target, skipped)
 
     return [
         [(one_way(i, j, True), one_way(i, j, False)) for j in range(len(one.solver.lams))]
@@ -127,19 +148,16 @@ def project_both(
     ]
 
 
-def of_modules(
-    paths: Sequence[str], s1: Floats, of_target: Floats, values: dict[str, Floats], lam: float
-) -> dict[str, ModuleProjection]:
-    """The modules at ``paths`` for one λ; S₁ of the source and of the target (L, k), S₂ and metrics (L, …)."""
-    chance, sd = rec_chance(s1)
-    # draws of a target that is zero are all clipped to nothing; with λ > 0 there is no chance value
-    live = (of_target > 0).any(-1) if lam == 0 else np.nan
-    of_source: dict[str, NDArray[np.floating]] = {
-        "entropy": compare_spectra(s1, s1, metrics=["entropy"])["entropy"],
-        "rec_chance": chance * live,
-        SPREAD: sd * live,
-    }
-    columns = {name: (values | of_source)[name].tolist() for name in (*VALUES, SPREAD)}
+def length(spectrum: Floats) -> NDArray[np.float64]:
+    """‖τ‖ by module."""
+    norm: NDArray[np.float64] = np.linalg.norm(spectrum.astype(np.float64), axis=-1)
+    return norm
+
+
+def of_modules(paths: Sequence[str], s1: Floats, values: dict[str, Floats]) -> dict[str, ModuleProjection]:
+    """The modules at ``paths`` for one λ; S₁ of the source (L, k), S₂ and metrics (L, …)."""
+    known = values | {"entropy": compare_spectra(s1, s1, metrics=["entropy"])["entropy"]}
+    columns = {name: known[name].tolist() for name in VALUES}
     return {
         path: ModuleProjection(path, one, two, {name: column[i] for name, column in columns.items()})
         for i, (path, one, two) in enumerate(zip(paths, s1.tolist(), values["spectra"].tolist(), strict=True))
@@ -147,11 +165,23 @@ def of_modules(
 
 
 def summary(
-    source: str, target: str, lam: float, modules: Sequence[ModuleProjection], skipped: Iterable[NotCompared]
+    source: str,
+    target: str,
+    lam: float,
+    modules: Sequence[ModuleProjection],
+    norms: Sequence[float],
+    skipped: Iterable[NotCompared],
 ) -> Projection:
-    """The means over modules, and z."""
-    columns = {name: np.array([module.values[name] for module in modules]) for name in (*VALUES, SPREAD)}
+    """What the modules say together; ``norms``: ‖τ‖ of the target."""
+    columns = {name: np.array([module.values[name] for module in modules]) for name in VALUES}
     means = {name: nan_mean(columns[name]) for name in VALUES}
+    pooled = {name: PooledShare() for name in SHARES}
+    for name, share in pooled.items():
+        share.add(columns[name], np.square(norms))
+    low, high = quartiles(columns["excess"]).tolist()
+    unknown = np.full(len(modules), np.nan)
+    excess = GeometricMean()
+    excess.add(columns["excess"])
     return Projection(
         source=source,
         target=target,
@@ -159,6 +189,10 @@ def summary(
         modules=tuple(modules),
         mean={name: float(mean) for name, (mean, _) in means.items()},
         used={name: int(used) for name, (_, used) in means.items()},
-        rec_z=float(rec_z(columns["rec"], columns["rec_chance"], columns[SPREAD])),
+        pooled={name: float(share.value) for name, share in pooled.items()},
+        excess=float(excess.value),
+        excess_quartiles=(low, high),
+        rec_z_raw=float(rec_z(*(columns.get(name, unknown) for name in ("rec", "rec_chance", "rec_chance_sd")))),
+        other_layers={},
         skipped=tuple(skipped),
     )

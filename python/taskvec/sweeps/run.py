@@ -16,14 +16,14 @@ import xarray as xr
 from taskvec_kernels import Solver, compare_spectra
 
 from ..adapters import Adapter
-from ..chance import rec_chance
+from ..chance.spectra import participation
 from ..errors import TaskvecError
 from ..progress import Advance, Mode, progress_bar
 from ..version import __version__
 from ..zoo import Zoo, as_zoo, check, disjoint_pairs
 from .canonical import Forms
 from .compute import Floats, compute
-from .layout import BY_LAM
+from .layout import BY_LAM, start_of
 from .options import DEFAULT, Options, choose_solver
 from .output import Output
 from .plan import MEMORY_BYTES, Batch, plan_sweep
@@ -63,7 +63,7 @@ def sweep(
             ``lam`` to what depends on it.
         solver: λ and how it is solved, in place of ``lam``: ``taskvec.Solver``. Adam's random starts depend on its
             seed and on the contents of source, target and module, on nothing else.
-        metrics: of the pair; "lp" needs ``p``. The ranking needs "rec".
+        metrics: of the pair; "lp" needs ``p``. The ranking needs "rec" and "captured".
         p: the p of "lp".
         precision: "highest" (fp32), "high" or "medium", for the products of ``taskvec_kernels.pairwise``.
         backend: of ``pairwise``; None picks.
@@ -74,10 +74,10 @@ def sweep(
 
     Returns:
         Dimensions ``module, source, target``; a float32 variable for each metric of a pair, and ``entropy``, ``norm``,
-        ``rec_chance``, ``rec_chance_sd``, ``spectrum`` of (module, source). NaN where an adapter has no such module;
-        the chance values of λ > 0 are NaN.
-        Coordinates ``layer`` and ``kind`` along module. Attributes: ``complete``, ``unfinished`` modules, ``warnings``,
-        ``skipped`` files, ``input_sha256`` in the order of ``source``, versions and options.
+        ``participation``, ``spectrum`` of (module, source). NaN where an adapter has no such module.
+        Coordinates ``layer``, ``kind``, ``rows`` and ``columns`` along module. Attributes: ``complete``,
+        ``unfinished`` modules, ``warnings``, ``skipped`` files, ``input_sha256`` in the order of ``source``, versions
+        and options.
 
     Raises:
         TaskvecError: names, shapes, options or the output path are not right.
@@ -144,18 +144,15 @@ def compare(batch: Batch, forms: Forms, options: Options, advance: Advance) -> d
                 by_module = values.swapaxes(0, 1) if name in BY_LAM else values[0]
                 pairs[name][..., source[:, None], target] = by_module
         advance(block.pairs)
-    return pairs | of_source(spectrum, options.solver.lams)
+    return pairs | of_source(spectrum)
 
 
-def of_source(spectrum: Floats, lams: Sequence[float]) -> dict[str, np.ndarray]:
-    """What belongs to one adapter and module: (L, N), the chance values (L, λ, N), and the spectrum (L, N, k)."""
-    closed = np.array([lam == 0 for lam in lams])[:, None]
-    chance, sd = (np.where(closed, value[:, None], np.nan) for value in rec_chance(spectrum))  # [L, λ, N]
+def of_source(spectrum: Floats) -> dict[str, np.ndarray]:
+    """What belongs to one adapter and module: (L, N), and the spectrum (L, N, k)."""
     return {
         "entropy": compare_spectra(spectrum, spectrum, metrics=["entropy"])["entropy"],
         "norm": np.linalg.norm(spectrum.astype(np.float64), axis=-1),
-        "rec_chance": chance,
-        "rec_chance_sd": sd,
+        "participation": participation(spectrum),
         "spectrum": spectrum,
     }
 
@@ -177,6 +174,8 @@ def attributes(zoo: Zoo, options: Options, solver: Solver, unfinished: list[str]
         **solver.to_dict(),
         **({} if options.p is None else {"p": options.p}),
         "input_sha256": [adapter.digest for adapter in zoo.adapters],
+        "starts": [start_of(adapter) for adapter in zoo.adapters],
+        "skipped_paths": [str(skipped.path) for skipped in zoo.skipped],
         "skipped": [skipped.reason for skipped in zoo.skipped],
         "warnings": [*zoo.warnings, *disjoint_pairs(zoo.adapters)],
     }

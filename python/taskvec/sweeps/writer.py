@@ -113,5 +113,5 @@ def new_array(store: zarr.Group, name: str, shape: tuple[int, ...], dims: tuple[
         dtype="float32",
         fill_value=np.nan,
         dimension_names=dims,
-        attributes={"long_name": MEANINGS[name], "coordinates": "kind layer"},
+        attributes={"long_name": MEANINGS[name], "coordinates": "columns kind layer rows"},
     )

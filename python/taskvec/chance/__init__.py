@@ -1,0 +1,1 @@
+"""What chance gives, and sums over modules: pure functions of arrays."""

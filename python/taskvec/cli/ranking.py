@@ -1,0 +1,106 @@
+"""What ``sweep`` and ``show`` print of a result, and the options that choose it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from .added import add_options
+from .common import AsJson, console, print_json
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..queries.selection import Selection
+
+UNSHOWN: dict[str, Any] = {"show_default": False}
+Option = typer.Option
+OPTIONS: dict[str, Any] = {
+    "top": Annotated[int, Option(min=1, help="Pairs shown from each end of the ranking.")],
+    "order": Annotated[
+        str,
+        Option(metavar="NAME", help="Order of the pairs: captured, rec, rec_z, p, q, l1, excess, cosine, …"),
+    ],
+    "min_captured": Annotated[
+        float | None, Option(help="Show pairs whose source holds at least this share.", **UNSHOWN)
+    ],
+    "max_q": Annotated[float | None, Option(help="Show pairs with a q of at most this.", **UNSHOWN)],
+    "correction": Annotated[
+        Literal["bh", "by"], Option(help="Of q: Benjamini-Hochberg, or Benjamini-Yekutieli, for any dependence.")
+    ],
+    "columns": Annotated[
+        str | None, Option(metavar="NAME,NAME,…", help="Columns of the table, separated by commas.", **UNSHOWN)
+    ],
+    "paper": Annotated[bool, Option("--paper", help="Print the layouts of the paper's tables 3, 4 and 6 instead.")],
+    "as_json": AsJson,
+}
+DEFAULTS = {"top": 10, "order": "captured", "correction": "bh", "paper": False, "as_json": False}
+ranking_options = add_options(OPTIONS, DEFAULTS, "shown")
+
+
+def check_shown(shown: Mapping[str, Any]) -> None:
+    """TaskvecError for an order or a column that there is not."""
+    from ..reports.ranking import check_columns
+
+    selection_of(shown)
+    check_columns(columns_of(shown))
+
+
+def selection_of(shown: Mapping[str, Any]) -> Selection:
+    from ..queries.selection import Selection
+
+    return Selection(shown["order"], shown.get("min_captured"), shown.get("max_q"), shown["top"])
+
+
+def columns_of(shown: Mapping[str, Any]) -> tuple[str, ...]:
+    from ..reports.ranking import SHOWN
+
+    return tuple(shown["columns"].split(",")) if "columns" in shown else SHOWN
+
+
+def shown_pairs(dataset: xr.Dataset, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The pairs that ``print_result`` will show, for their layer baseline; before it, σ₀ may not be known."""
+    from ..queries.ranking import ranking
+    from ..queries.selection import select
+
+    selection = selection_of(shown)
+    found: dict[tuple[str, str], None] = {}
+    for _, part in by_lam(dataset):
+        ranked = ranking(part, shown["correction"])
+        chosen = selection if ranked["sigma0"].notna().any() else selection.before_sigma0()
+        found |= dict.fromkeys(select(ranked, chosen).pairs)
+    return list(found)
+
+
+def print_result(dataset: xr.Dataset, out: Path, shown: Mapping[str, Any]) -> None:
+    """The table of each λ, the paper's tables, or the JSON document."""
+    from ..queries.details import details
+    from ..queries.ranking import ranking
+    from ..queries.selection import select
+    from ..reports.documents import sweep_document
+    from ..reports.paper import paper_tables
+    from ..reports.ranking import ranking_table
+
+    selection = selection_of(shown)
+    found = {}
+    for lam, part in by_lam(dataset):
+        selected = select(ranking(part, shown["correction"]), selection)
+        found[lam] = selected, details(part, selected.rows)
+    if shown["as_json"]:
+        print_json(sweep_document(dataset, out, found))
+    elif shown["paper"]:
+        first = next(iter(found.values()))[0]
+        console().print(paper_tables(first, {lam: details(part, first.rows) for lam, part in by_lam(dataset)}))
+    else:
+        for lam, (selected, of_rows) in found.items():
+            console().print(ranking_table(selected, of_rows, columns_of(shown), lam))
+
+
+def by_lam(dataset: xr.Dataset) -> list[tuple[float, xr.Dataset]]:
+    """The result for each λ."""
+    if "lam" not in dataset.dims:
+        return [(float(dataset.attrs["lambda"]), dataset)]
+    return [(float(lam), dataset.isel(lam=i)) for i, lam in enumerate(dataset["lam"].values)]

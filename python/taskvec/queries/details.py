@@ -1,0 +1,188 @@
+"""What is known of a few pairs beyond their rows in the ranking: means, other layers, direction and flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..chance.layers import OtherLayers, other_layers
+from ..chance.means import nan_mean, quartiles
+from ..results.direction import Direction
+from .direction import Shares, direction, layer_of
+from .flags import adapter_flags, pair_flags
+from .ranking import blocks, ranking
+
+PAIR = ("module", "source", "target")
+NONE = other_layers(np.nan, np.empty(0))  # of a pair without a baseline
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Details:
+    """One ordered pair.
+
+    Attributes:
+        mean: plain means over modules of every metric of the dataset, of the source's ``entropy``, and of the sum of
+            its singular values, ``s1_sum``.
+        excess_quartiles: the lower and the upper one over modules.
+        other_layers: of ``captured`` and ``rec``.
+        direction: the verdict on the pair.
+        flags: what to know before the numbers are read.
+    """
+
+    mean: dict[str, float]
+    excess_quartiles: tuple[float, float]
+    other_layers: dict[str, OtherLayers]
+    direction: Direction
+    flags: tuple[str, ...]
+
+
+def details(dataset: xr.Dataset, rows: pd.DataFrame) -> list[Details]:
+    """Of every row of a ranking in which both directions of a pair follow each other.
+
+    Args:
+        dataset: the result for one λ.
+        rows: from ``select``.
+
+    Cost:
+        One pass over the stored results in blocks of 16 MiB; (modules, rows) values of each metric.
+    """
+    pairs = Pairs(dataset, rows)
+    found: list[Details] = []
+    for p in range(0, len(rows), 2):
+        verdict = pairs.direction(p, p + 1)
+        found += [pairs.details(p, verdict), pairs.details(p + 1, verdict.reversed())]
+    return found
+
+
+def details_of_pair(dataset: xr.Dataset) -> tuple[Details, Details]:
+    """Of the result of two adapters for one λ: from the first to the second, and back."""
+    rows = ranking(dataset)
+    there, back = details(dataset, rows.iloc[np.argsort(rows["source"] != dataset["source"].values[0])])
+    return there, back
+
+
+class Pairs:
+    """Arrays of P ordered pairs; the last axis is theirs."""
+
+    def __init__(self, dataset: xr.Dataset, rows: pd.DataFrame) -> None:
+        position = {name: i for i, name in enumerate(dataset["source"].values)}
+        self.source, self.target = (
+            np.array([position[name] for name in rows[end]], int) for end in ("source", "target")
+        )
+        self.values = gather(dataset, self.source, self.target)
+        self.adapters = {i: OfAdapter.read(dataset, i) for i in np.unique([self.source, self.target]).tolist()}
+        self.there = ~np.isnan(self.values["rec"])  # [L, P]
+        self.size = (dataset["rows"] * dataset["columns"]).values.astype(np.float64)
+        self.layers = [layer_of(path) for path in dataset["module"].values]
+        self.digests = dataset.attrs["input_sha256"]
+        self.baseline = Baseline(dataset)
+
+    def details(self, p: int, verdict: Direction) -> Details:
+        i, j, there = int(self.source[p]), int(self.target[p]), self.there[:, p]
+        source, target = self.adapters[i], self.adapters[j]
+        values = {name: value[there, p] for name, value in self.values.items()}
+        values |= {"entropy": source.entropy[there], "s1_sum": source.spectrum[there].sum(-1)}
+        missing = np.full(int(there.sum()), np.nan)
+        flags = pair_flags(
+            source.flags,
+            target.flags,
+            overlap_u=values.get("overlap_u", missing),
+            overlap_v=values.get("overlap_v", missing),
+            cosine=values.get("cosine", missing),
+            norms=(source.norm[there], target.norm[there]),
+            ranks=(source.ranks[there], target.ranks[there]),
+            same_digest=self.digests[i] == self.digests[j],
+        )
+        low, high = quartiles(values.get("excess", missing)).tolist()
+        mean = {name: float(nan_mean(value)[0]) for name, value in values.items()}
+        return Details(mean, (low, high), self.baseline.of(i, j), verdict, flags)
+
+    def direction(self, p: int, back: int) -> Direction:
+        """The verdict on the pair whose other direction is ``back``."""
+        there, i, j = self.there[:, p], int(self.source[p]), int(self.target[p])
+        layers = [layer for layer, one in zip(self.layers, there, strict=True) if one]
+        return direction(layers, self.shares(p), self.shares(back), self.cut(i, j, there))
+
+    def shares(self, p: int) -> Shares:
+        i, j, there = int(self.source[p]), int(self.target[p]), self.there[:, p]
+        random = np.square(self.adapters[i].ranks[there]) / self.size[there]
+        other = self.baseline.of(i, j)["captured"]
+        return Shares(self.values["captured"][there, p], self.adapters[j].norm[there], random, other)
+
+    def cut(self, i: int, j: int, there: NDArray[np.bool_]) -> tuple[Shares, Shares] | None:
+        """Both directions with the two cut to the smaller rank; None where ranks are equal or nothing was computed."""
+        ranks = np.minimum(self.adapters[i].ranks, self.adapters[j].ranks)[there]
+        random = np.square(ranks) / self.size[there]
+        found = []
+        for source, target in ((i, j), (j, i)):
+            captured, other = self.baseline.cut(source, target)
+            if captured is None:
+                return None
+            kept = np.arange(self.adapters[target].spectrum.shape[-1]) < ranks[:, None]
+            norm = np.linalg.norm(self.adapters[target].spectrum[there] * kept, axis=-1)
+            found.append(Shares(captured[there], norm, random, other))
+        return found[0], found[1]
+
+
+@dataclass(frozen=True)
+class OfAdapter:
+    """One adapter, by module: (L,), the spectrum (L, k)."""
+
+    entropy: Floats
+    norm: Floats
+    spectrum: Floats
+    ranks: NDArray[np.intp]
+    flags: tuple[str, ...]
+
+    @classmethod
+    def read(cls, dataset: xr.Dataset, i: int) -> OfAdapter:
+        of = dataset[["entropy", "norm", "participation", "spectrum"]].isel(source=i)
+        norm, spectrum = of["norm"].values, np.nan_to_num(of["spectrum"].values)
+        flags = adapter_flags(norm, of["participation"].values, dataset.attrs["starts"][i])
+        return cls(of["entropy"].values, norm, spectrum, (spectrum > 0).sum(-1), flags)
+
+
+class Baseline:
+    """Values with the layers shifted, of the pairs that have them."""
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        names = ("shifted_captured", "shifted_rec", "shifted_captured_cut", "captured_cut")
+        self.arrays: dict[str, Floats] = {}
+        self.row: dict[tuple[int, int], int] = {}
+        if "pair" in dataset.dims:
+            self.arrays = {name: dataset[name].values for name in names}
+            ends = (dataset[name].values.tolist() for name in ("pair_source", "pair_target"))
+            self.row = {pair: row for row, pair in enumerate(zip(*ends, strict=True))}
+
+    def of(self, i: int, j: int) -> dict[str, OtherLayers]:
+        """Of ``captured`` and ``rec``."""
+        if (i, j) not in self.row:
+            return {"captured": NONE, "rec": NONE}
+        return {"captured": self.against("shifted_captured", i, j), "rec": self.against("shifted_rec", i, j)}
+
+    def cut(self, i: int, j: int) -> tuple[Floats | None, OtherLayers]:
+        """Captured by module with both cut to the smaller rank, and pooled against other layers; None if not cut."""
+        captured = self.arrays["captured_cut"][self.row[i, j]] if (i, j) in self.row else np.array([np.nan])
+        if np.isnan(captured).all():
+            return None, NONE
+        return captured, self.against("shifted_captured_cut", i, j)
+
+    def against(self, name: str, i: int, j: int) -> OtherLayers:
+        values = self.arrays[name][self.row[i, j]]
+        return other_layers(values[0], values[1:], logarithm=name != "shifted_rec")
+
+
+def gather(dataset: xr.Dataset, source: NDArray[np.intp], target: NDArray[np.intp]) -> dict[str, Floats]:
+    """Every metric of P ordered pairs, given by position, (L, P)."""
+    names = [str(name) for name, array in dataset.data_vars.items() if array.dims == PAIR]
+    parts: dict[str, list[Floats]] = {name: [] for name in names}
+    for rows in blocks(dataset):
+        part = dataset.isel(module=rows)
+        for name in names:
+            parts[name].append(part[name].values[:, source, target])
+    return {name: np.concatenate(some) for name, some in parts.items()}

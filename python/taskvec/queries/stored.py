@@ -1,0 +1,34 @@
+"""Opening the result of a sweep."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import xarray as xr
+
+from ..errors import TaskvecError
+
+NEEDED = ("complete", "lambda", "input_sha256", "starts", "skipped", "skipped_paths", "warnings")  # attributes
+
+
+def open_result(path: str | Path) -> xr.Dataset:
+    """The dataset at ``path``, read when it is used.
+
+    Raises:
+        TaskvecError: there is no such folder, or no result of this version of ``sweep`` in it.
+    """
+    path = Path(path)
+    fix = "give the folder that taskvec sweep -o wrote"
+    if not path.exists():
+        raise TaskvecError("there is no such result", where=path, fix=fix)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated metadata")
+            dataset: xr.Dataset = xr.open_zarr(path, chunks=None)
+    except (OSError, ValueError, KeyError) as error:
+        raise TaskvecError("is not a result of taskvec sweep", where=path, fix=fix) from error
+    if missing := [name for name in NEEDED if name not in dataset.attrs]:
+        what = f"is not a result of this version of taskvec sweep: it has no attribute {missing[0]!r}"
+        raise TaskvecError(what, where=path, fix="sweep again")
+    return dataset

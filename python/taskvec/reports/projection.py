@@ -1,0 +1,62 @@
+"""The table of one pair, module by module."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+
+from ..queries.details import Details
+from ..queries.flags import meaning
+from ..queries.ranking import SHARES
+from ..results.projection import Projection
+from .tables import cells, counted, numbers_table, plain, shown, with_lambda
+
+PROJECTED = (
+    ("captured", "captured", ".4f"),
+    ("out", "captured_out", ".4f"),
+    ("in", "captured_in", ".4f"),
+    ("REC", "rec", ".3f"),
+    ("chance", "rec_chance", ".3f"),
+    ("L1", "l1", ".3g"),
+    ("L2", "l2", ".3g"),
+    ("H(S1)", "entropy", ".3f"),
+    ("H(S2)", "entropy_projected", ".3f"),
+    ("residual", "residual", ".3f"),
+    ("energy", "energy", ".2g"),
+    ("excess", "excess", ".3g"),
+    ("cosine", "cosine", "+.3f"),
+)
+
+
+EXCESS = "excess: the geometric mean; whole update: shares over all modules together."
+
+
+def projection_table(both: tuple[Projection, Projection], details: tuple[Details, Details]) -> RenderableType:
+    """Every module of τ₁→τ₂, the means, the whole update, and the same of the other way."""
+    there, back = both
+    table = numbers_table(f"{there.source} → {there.target}{with_lambda(there.lam)}", ("module",), PROJECTED)
+    for module in there.modules:
+        table.add_row(plain(module.module), *cells(module.values, PROJECTED))
+    table.add_section()
+    for label, one in (("", there), ("the other way: ", back)):
+        table.add_row(f"{label}mean", *cells({**one.mean, "excess": one.excess}, PROJECTED))
+        table.add_row(f"{label}whole update", *(shown(one.pooled[name], ".4f") for name in SHARES))
+    notes = [EXCESS, *map(above, both)]
+    verdict = details[0].direction.words(there.source, there.target)
+    notes += [f"verdict: {verdict}."] if verdict else []
+    notes += [f"{flag}: {meaning(flag)}." for flag in details[0].flags]
+    if there.skipped:
+        first = there.skipped[0]
+        notes.append(f"{counted(len(there.skipped), 'module')} not compared; {first.module}: {first.reason}.")
+    return Group(table, *map(plain, notes))
+
+
+def above(one: Projection) -> str:
+    """What REC and captured are to be read against."""
+    captured, rec = one.other_layers["captured"], one.other_layers["rec"]
+    values = (
+        f"{name} {shown(float(of.mean), form)} ± {shown(float(of.sd), form)} (t {shown(float(of.t), '+.1f')})"
+        for name, of, form in (("captured", captured, ".4f"), ("REC", rec, ".3f"))
+    )
+    shifts = f"other layers, {counted(int(captured.n), 'shift')}: {', '.join(values)}"
+    z = f"z_S of REC against its chance {shown(one.rec_z_raw, '+.1f')}"
+    return f"{one.source} → {one.target}: {shifts}; {z}."

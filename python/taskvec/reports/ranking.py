@@ -1,0 +1,129 @@
+"""The table of a sweep: one row a pair, the direction that holds more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..errors import TaskvecError
+from ..queries.details import Details
+from ..queries.flags import meaning
+from ..queries.selection import Selected
+from .tables import counted, empty_table, plain, shown, with_lambda
+
+
+@dataclass(frozen=True)
+class Column:
+    """Of the table: its title, its value of a row of the ranking with its details, and a format for numbers."""
+
+    title: str
+    value: Callable[[Mapping[str, Any], Details], Any]
+    form: str = ""
+
+
+def of_row(title: str, name: str, form: str = "") -> Column:
+    return Column(title, lambda row, details: row[name], form)
+
+
+COLUMNS = {
+    "source": of_row("source", "source"),
+    "target": of_row("target", "target"),
+    "captured": of_row("captured", "captured", ".4f"),
+    "captured_back": of_row("the other way", "captured_back", ".4f"),
+    "other_layers": Column("other layers", lambda row, details: details.other_layers["captured"].mean, ".4f"),
+    "other_layers_t": Column("t", lambda row, details: details.other_layers["captured"].t, "+.1f"),
+    "captured_out": of_row("out", "captured_out", ".4f"),
+    "captured_in": of_row("in", "captured_in", ".4f"),
+    "p": of_row("p", "p", ".2g"),
+    "q": of_row("q", "q", ".2g"),
+    "rec": of_row("REC", "rec", ".3f"),
+    "rec_chance": of_row("chance", "rec_chance", ".3f"),
+    "rec_z_raw": of_row("z_S", "rec_z_raw", "+.1f"),
+    "rec_z": of_row("z", "rec_z", "+.1f"),
+    "l1": of_row("L1", "l1", ".3g"),
+    "excess": of_row("excess", "excess", ".3g"),
+    "cosine": of_row("cosine", "cosine", "+.3f"),
+    "used": of_row("modules", "used", "d"),
+    "verdict": Column("verdict", lambda row, details: details.direction.words(row["source"], row["target"])),
+    "flags": Column("flags", lambda row, details: ", ".join(details.flags)),
+}
+SHOWN = (
+    "source", "target", "captured", "captured_back", "other_layers", "q", "rec", "rec_chance", "used", "flags",
+)  # fmt: skip
+TITLE = "How much of each target lies inside each source"
+NOTES = {
+    "captured": "captured: the share of the target's update that lies in the source's directions, over all modules; "
+    "the other way: with the two exchanged.",
+    "other_layers": "other layers: captured when the target's layers change places; -: not computed.",
+    "rec": "REC: overlap of the two normalised spectra, a shape and no amount; chance: its mean over random signs.",
+}
+
+
+def check_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """TaskvecError for a column that there is not."""
+    for name in names:
+        if name not in COLUMNS:
+            raise TaskvecError(f"no column {name!r}", expected=f"names among {', '.join(COLUMNS)}")
+    return tuple(names)
+
+
+def ranking_table(
+    selected: Selected, details: Sequence[Details], columns: Sequence[str] = SHOWN, lam: float = 0.0
+) -> RenderableType:
+    """The selected pairs of one λ, a row for the direction that comes first in their order.
+
+    Args:
+        selected: from ``select``.
+        details: of its rows.
+        columns: names among COLUMNS.
+        lam: λ of the ranking.
+    """
+    if not len(selected.rows) and not selected.filtered and not selected.apart:
+        return Text("One adapter: there are no pairs to rank.")
+    chosen = [COLUMNS[name] for name in columns]
+    table = empty_table(TITLE + with_lambda(lam), [(column.title, bool(column.form)) for column in chosen])
+    rows = selected.rows.to_dict("records")
+    for i in range(0, len(rows), 2):
+        if selected.gap is not None and i == 2 * selected.gap:
+            table.add_row(*("⋮" for _ in chosen[:2]))
+        table.add_row(*(cell(column, rows[i], details[i]) for column in chosen))
+    notes = [note for name, note in NOTES.items() if name in columns]
+    if "q" in columns:
+        notes.append(q_note(rows, lam))
+    flags = dict.fromkeys(flag for one in details[::2] for flag in one.flags) if "flags" in columns else {}
+    notes += [f"{flag}: {meaning(flag)}." for flag in flags]
+    return Group(table, *map(plain, [*notes, *left_out(selected)]))
+
+
+def cell(column: Column, row: Mapping[str, Any], details: Details) -> Text:
+    value = column.value(row, details)
+    return plain(shown(float(value), column.form) if column.form not in ("", "d") else str(value))
+
+
+def q_note(rows: Sequence[Mapping[str, Any]], lam: float) -> str:
+    sigma0 = rows[0]["sigma0"] if rows else math.nan
+    if not math.isnan(sigma0):
+        return (
+            f"q: rate of false discoveries at which REC is above its chance, with σ₀ = {sigma0:.2f}. "
+            "It cannot exclude directions that all these adapters share: other layers and σ₀ speak of them."
+        )
+    if lam and math.isnan(rows[0]["rec_chance"] if rows else math.nan):
+        return "q: with λ > 0 there is no chance value to compare with."
+    return "q: no σ₀, since fewer than 50 pairs lie below chance."
+
+
+def left_out(selected: Selected) -> list[str]:
+    """What the table does not show."""
+    notes = []
+    if selected.gap is not None:
+        notes.append(f"{counted(selected.between, 'pair')} between the {selected.gap} at each end left out.")
+    if selected.filtered:
+        notes.append(f"{counted(selected.filtered, 'pair')} below --min-captured or above --max-q not shown.")
+    if selected.apart:
+        notes.append(f"{counted(selected.apart, 'pair')} of adapters without a module in common not shown.")
+    return notes

@@ -1,0 +1,138 @@
+"""The layer baseline of a result, next to the pairs that it is for.
+
+Adapters of one model share directions across layers and tasks. What two of them have in common is more than that only
+where it is more than what they have when the modules of one change places with others of their kind and shape.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from taskvec_kernels import Solver
+
+from ..adapters import Adapter
+from ..errors import TaskvecError
+from ..progress import Mode, progress_bar
+from ..zoo import Zoo, as_zoo
+from .layout import MEANINGS
+from .options import Options
+from .plan import MEMORY_BYTES
+from .shifted import Pair, Shifted, shifted_pairs
+
+
+def add_baseline(
+    dataset: xr.Dataset,
+    zoo: Zoo | str | Path | Sequence[Adapter | str | Path],
+    pairs: Iterable[tuple[str, str]] | None = None,
+    *,
+    out: str | Path | None = None,
+    progress: Mode = "off",
+    memory: int = MEMORY_BYTES,
+) -> xr.Dataset:
+    """A sweep's result with the layer baseline of some of its pairs, both directions of each.
+
+    Args:
+        dataset: from ``sweep``.
+        zoo: the adapters of that sweep, in its order.
+        pairs: names of two adapters each; None: every pair.
+        out: the folder of the result, to which the baseline is added; None: in memory alone.
+        progress: "auto", "off" or "json", on stderr.
+        memory: bytes for canonical forms and for copies with the layers shifted.
+
+    Returns:
+        The dataset, with dimensions ``pair`` (ordered: P), ``shift`` (n + 1) and
+
+        - ``pair_source``, ``pair_target`` (pair): positions in ``source``;
+        - ``shifted_captured``, ``shifted_captured_cut`` (pair, shift), ``shifted_rec``, ``shifted_rec_z``
+          (pair[, lam], shift): over the modules that can be shifted, shift 0 being the pair itself;
+        - ``captured_cut`` (pair, module): with both cut to the smaller rank, where ranks differ.
+
+        Without any pair it is what was given.
+
+    Raises:
+        TaskvecError: the adapters are not those of the result, or a name is none of theirs.
+
+    Cost:
+        At most 13 times ``pairwise`` of these pairs, twice that where ranks differ, one pair at a time.
+    """
+    adapters = as_zoo(zoo).adapters
+    names = [adapter.name for adapter in adapters]
+    if names != list(dataset["source"].values):
+        raise TaskvecError("the adapters are not those of the result", fix="give the zoo that was swept, in its order")
+    wanted = positions(names, pairs)
+    if not wanted:
+        return dataset
+    with progress_bar(progress, "other layers", len(wanted)) as advance:
+        found = shifted_pairs(adapters, wanted, options_of(dataset), memory=memory, advance=advance)
+    baseline = variables(found, dataset, None if "lam" in dataset.dims else 0).assign_attrs(dataset.attrs)
+    if out is None:
+        return dataset.assign(baseline)
+    dataset.close()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        baseline.to_zarr(out, mode="a", zarr_format=3, consolidated=True)
+    stored: xr.Dataset = xr.open_zarr(out, chunks=None)
+    return stored
+
+
+def positions(names: Sequence[str], pairs: Iterable[tuple[str, str]] | None) -> list[Pair]:
+    """Each unordered pair once; every one of them without ``pairs``."""
+    if pairs is None:
+        return list(combinations(range(len(names)), 2))
+    position = {name: i for i, name in enumerate(names)}
+    found: set[Pair] = set()
+    for pair in pairs:
+        if unknown := [name for name in pair if name not in position]:
+            raise TaskvecError(f"no adapter {unknown[0]!r} in the result", expected=f"names among {', '.join(names)}")
+        i, j = sorted(position[name] for name in pair)
+        found.add((i, j))
+    return sorted(found)
+
+
+def options_of(dataset: xr.Dataset) -> Options:
+    """How a result was computed."""
+    attributes = dataset.attrs
+    backend = None if attributes["backend"] == "auto" else attributes["backend"]
+    solver = Solver.from_dict(attributes)
+    return Options(
+        metrics=tuple(attributes["metrics"]),
+        p=attributes.get("p"),
+        precision=attributes["precision"],
+        backend=backend,
+        device=attributes["device"],
+        solver=solver,
+    )
+
+
+def variables(found: Mapping[Pair, Shifted], dataset: xr.Dataset, lam: int | None) -> xr.Dataset:
+    """The arrays of ``add_baseline``, padded with NaN to the pair of most shifts; ``lam``: one λ, or all as an axis."""
+    shifts = max(len(one.captured.value) for one in found.values())
+
+    def padded(values: Iterable[np.ndarray]) -> np.ndarray:
+        rows = [
+            np.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, shifts - v.shape[-1])], constant_values=np.nan) for v in values
+        ]
+        return np.array(rows, np.float32)
+
+    of_shift: tuple[str, ...] = ("pair", "shift")
+    by_lam, which = (("pair", "lam", "shift"), slice(None)) if lam is None else (of_shift, lam)
+    some = found.values()
+    ends = np.array([*found], np.int32).reshape(-1, 2)
+    modules = dataset["module"].values
+    cut = [[one.of_cut.get(path, np.nan) for path in modules] for one in some]
+    arrays = {
+        "pair_source": ("pair", ends[:, 0]),
+        "pair_target": ("pair", ends[:, 1]),
+        "shifted_captured": (of_shift, padded(one.captured.value for one in some)),
+        "shifted_captured_cut": (of_shift, padded(one.cut.value for one in some)),
+        "shifted_rec": (by_lam, padded(one.rec.value[which] for one in some)),
+        "shifted_rec_z": (by_lam, padded(one.rec_z.value[which] for one in some)),
+        "captured_cut": (("pair", "module"), np.array(cut, np.float32).reshape(len(some), len(modules))),
+    }
+    return xr.Dataset({name: (*array, {"long_name": MEANINGS[name]}) for name, array in arrays.items()})

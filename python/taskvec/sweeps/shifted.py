@@ -1,0 +1,187 @@
+"""Pairs through the kernels once more, with the layers of the target shifted so that no module meets its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from taskvec_kernels import LowRankSVD, Solver
+
+from ..adapters import Adapter
+from ..chance.layers import OtherLayers, other_layers
+from ..chance.means import NanMean, PooledShare
+from ..chance.significance import RecZ
+from ..progress import Advance
+from .canonical import Forms
+from .compute import Floats, both_ways, module_seeds
+from .cut import cut_to_smaller, unequal_ranks
+from .options import Options
+from .plan import FP32_BYTES, MEMORY_BYTES, Bucket, directions, form_bytes, match_modules
+from .shifts import groups_of, number_of_shifts, partners
+
+OF_REC = ("rec", "rec_chance", "rec_chance_sd")
+Pair = tuple[int, int]  # source and target, by position
+Way = tuple[Mapping[str, Floats], NDArray[np.float64]]  # metrics (λ, n + 1, L), ‖τ‖² of the targets (n + 1, L)
+
+
+@dataclass
+class Shifted:
+    """One ordered pair: itself first, then with its layers shifted; that axis, n + 1 long, is the last one.
+
+    Only modules that can be shifted count, so the first captured is not always that of the whole pair.
+
+    Attributes:
+        captured: pooled over modules.
+        rec: mean over modules, (λ, n + 1).
+        rec_z: z_S, (λ, n + 1).
+        cut: captured, pooled, of both cut to the smaller rank; nothing is added where ranks are equal.
+        of_cut: the same of the pair itself, by module.
+    """
+
+    captured: PooledShare
+    rec: NanMean
+    rec_z: RecZ
+    cut: PooledShare
+    of_cut: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, shifts: int, lams: int) -> Shifted:
+        return cls(
+            PooledShare((shifts + 1,)),
+            NanMean((lams, shifts + 1)),
+            RecZ((lams, shifts + 1)),
+            PooledShare((shifts + 1,)),
+        )
+
+    def add(self, values: Mapping[str, Floats], squares: NDArray[np.float64]) -> None:
+        self.captured.add(values["captured"][0].T, squares.T)
+        of_rec = [values[name].transpose(2, 0, 1) for name in OF_REC if name in values]  # [L, λ, n + 1]
+        self.rec.add(of_rec[0])
+        if len(of_rec) == len(OF_REC):
+            self.rec_z.add(*of_rec)
+
+    def add_cut(self, modules: Sequence[str], values: Mapping[str, Floats], squares: NDArray[np.float64]) -> None:
+        captured = values["captured"][0]
+        self.of_cut |= dict(zip(modules, captured[0].tolist(), strict=True))
+        if len(modules) > 1:
+            self.cut.add(captured.T, squares.T)
+
+    def other_layers(self, lam: int) -> dict[str, OtherLayers]:
+        """Of pooled captured, and of REC for one λ."""
+        captured, rec = self.captured.value, self.rec.value[lam]
+        return {
+            "captured": other_layers(captured[0], captured[1:]),
+            "rec": other_layers(rec[0], rec[1:], logarithm=False),
+        }
+
+
+def shifted_pairs(
+    adapters: Sequence[Adapter],
+    pairs: Iterable[Pair],
+    options: Options,
+    *,
+    memory: int = MEMORY_BYTES,
+    advance: Advance = lambda steps: None,
+) -> dict[Pair, Shifted]:
+    """Both directions of unordered ``pairs`` with the layers shifted; z_S where the options have its metrics.
+
+    ``advance`` is told of each pair once.
+
+    Cost:
+        At most 13 times ``pairwise`` of these pairs, twice that where ranks differ, and the canonical forms that
+        ``memory`` does not hold.
+    """
+    found: dict[Pair, Shifted] = {}
+    forms = Forms(adapters, options.device, memory)
+    asked = ("captured", "rec", *(name for name in OF_REC[1:] if name in options.metrics))
+    whole = replace(options, metrics=asked, p=None, spectra=False)
+    cut = replace(whole, metrics=("captured",), solver=Solver())
+    for groups, some in by_modules(adapters, pairs):
+        shifts = number_of_shifts(groups)
+        for i, j in some:
+            found |= {one: Shifted.new(shifts, len(whole.solver.lams)) for one in ((i, j), (j, i))}
+        for modules in groups:
+            meets = partners(len(modules), shifts)
+            for i, j in near_each_other(some, adapters, modules, memory):
+                x, y = (forms(modules, bucket_of(adapters, k, modules)) for k in (i, j))
+                both = found[i, j], found[j, i]
+                if len(modules) > 1:
+                    seeds = [module_seeds([adapters[k]], modules, options.solver.seed) for k in (i, j)]
+                    for one, way in zip(both, compare_shifted(x, y, meets, whole, memory, seeds), strict=True):
+                        one.add(*way)
+                if unequal_ranks(x, y):
+                    ways = compare_shifted(*cut_to_smaller(x, y), meets, cut, memory)
+                    for one, way in zip(both, ways, strict=True):
+                        one.add_cut(modules, *way)
+        advance(len(some))
+    return found
+
+
+def compare_shifted(
+    x: LowRankSVD[Tensor],
+    y: LowRankSVD[Tensor],
+    meets: NDArray[np.intp],
+    options: Options,
+    memory: int,
+    seeds: Sequence[Tensor] = (),
+) -> tuple[Way, Way]:
+    """One adapter x on another, y, whose L modules change places, and back.
+
+    Args:
+        x: U (L, 1, m, k), S (L, 1, k), Vh (L, 1, k, n).
+        y: the same with its own k.
+        meets: which module of y each one of x meets, (n + 1, L).
+        options: what is computed.
+        memory: bytes for copies of y.
+        seeds: (L, 1) of either side, for a random start.
+    """
+    step = max(1, memory // (FP32_BYTES * (y.U.numel() + y.Vh.numel())))
+    parts = []
+    for some in np.array_split(meets, -(-len(meets) // step)):
+        at = torch.from_numpy(some)
+        still = LowRankSVD(*(t.expand(len(some), *t.shape) for t in x))
+        shifted = LowRankSVD(y.U.mT[at].mT, y.S[at], y.Vh[at])  # [shift, L, 1, m, k]
+        seed = (seeds[0].expand(len(some), *seeds[0].shape), seeds[1][at]) if options.solver.random else None
+        parts.append(both_ways(still, shifted, options, seed, None))
+    own, other = (np.square(side.S[:, 0].double().cpu().numpy()).sum(-1) for side in (x, y))  # [L]
+    forward, backward = (
+        {name: np.concatenate([part[name] for part in way], axis=1)[..., 0, 0] for name in options.metrics}
+        for way in zip(*parts, strict=True)
+    )
+    return (forward, other[meets]), (backward, np.broadcast_to(own, meets.shape))
+
+
+def by_modules(
+    adapters: Sequence[Adapter], pairs: Iterable[Pair]
+) -> Iterator[tuple[list[tuple[str, ...]], list[Pair]]]:
+    """Pairs that have the same modules in common, with those modules by kind and shape."""
+    have = [frozenset((path, module.shape) for path, module in adapter.modules.items()) for adapter in adapters]
+    groups: dict[frozenset[tuple[str, tuple[int, int]]], list[tuple[str, ...]]] = {}
+    alike: dict[frozenset[tuple[str, tuple[int, int]]], list[Pair]] = defaultdict(list)
+    for i, j in pairs:
+        shared = have[i] & have[j]
+        if shared not in groups:
+            groups[shared] = groups_of(adapters[i], match_modules(adapters[i], adapters[j])[0])
+        alike[shared].append((i, j))
+    return ((groups[shared], some) for shared, some in alike.items())
+
+
+def near_each_other(
+    pairs: Sequence[Pair], adapters: Sequence[Adapter], modules: Sequence[str], memory: int
+) -> list[Pair]:
+    """The pairs in tiles of adapters whose canonical forms the memory holds together."""
+    shape = adapters[pairs[0][0]].modules[modules[0]].shape
+    widest = max(bucket_of(adapters, k, modules).rank for k in {k for pair in pairs for k in pair})
+    tile = max(1, memory // (2 * len(modules) * form_bytes(widest, shape)))
+    return sorted(pairs, key=lambda pair: (pair[0] // tile, pair[1] // tile, pair))
+
+
+def bucket_of(adapters: Sequence[Adapter], k: int, modules: Sequence[str]) -> Bucket:
+    """An adapter on its own, as wide as the widest of its modules."""
+    return Bucket((k,), max(directions(adapters[k].modules[path]) for path in modules))
