@@ -25,7 +25,6 @@ ROUNDING = {torch.bfloat16: 1.66e-3, torch.float16: 2.07e-4}
 ONLY_IN_BASE = "only the base has it, or it is tied to the embedding"
 SMALL = 1 << 22  # numbers up to which a difference is taken in fp64
 NOTABLE = 0.1  # share of ‖τ‖ from which rounding is worth a warning
-EXACT_SIDE, RANK = 512, 128  # sides up to which every direction is kept, and how many directions of longer ones
 BUFFER = re.compile(
     r"(?:^|\.)(?:inv_freq|masked_bias|position_ids|attn\.bias|attention\.bias|relative_position_index|num_batches_tracked)$"
 )
@@ -221,7 +220,7 @@ def _modules(pairs: dict[str, Difference], options: ReadOptions) -> tuple[dict[s
             if rounding > NOTABLE * size:
                 notes = (f"‖τ‖ is {size:.2g}, of which rounding is about {min(rounding, size):.2g}",)
         m, n = tuned.shape
-        modules[path] = Module(path, (m, n), kept(m, n, options), None, 1.0, SOURCE, pair, notes)
+        modules[path] = Module(path, (m, n), options.kept(m, n), None, 1.0, SOURCE, pair, notes)
     warnings = []
     if unchanged:
         warnings.append(f"{len(unchanged)} of {len(modules)} modules are as in the base: τ = 0 (first {unchanged[0]})")
@@ -249,16 +248,6 @@ def difference(base: torch.Tensor | None, tuned: torch.Tensor) -> torch.Tensor:
     """W_t − W_0 (m, n), exact to fp64 for small matrices, to fp32 for large ones."""
     dtype = torch.float64 if tuned.numel() <= SMALL else torch.float32
     return tuned.to(dtype) if base is None else tuned.to(dtype) - base.to(dtype)
-
-
-def kept(m: int, n: int, options: ReadOptions) -> int:
-    """How many directions of a difference are used where it is a source."""
-    side = min(m, n)
-    if options.exact:
-        return side
-    if options.rank is not None:
-        return min(side, options.rank)
-    return side if side <= EXACT_SIDE else RANK
 
 
 def floor(update: Dense) -> float:

@@ -10,10 +10,12 @@ from typing import Literal, NamedTuple, Protocol, TypedDict
 
 from ..adapters import Adapter
 from ..errors import TaskvecError
+from ..hub import local
 from .checkpoint import Checkpoint, open_checkpoint
 from .heads import Heads, heads_of_base, parse_heads
 
 Dora = Literal["refuse", "low-rank"]
+EXACT_SIDE, RANK = 512, 128  # sides up to which every direction is kept, and how many directions of longer ones
 NEEDS_BASE = "needs the base weights"
 GIVE_BASE = "give the base with --base (in Python base=)"
 GIVE_SCALE = "give --alpha or --scale (in Python alpha= or scale=)"
@@ -47,14 +49,15 @@ class ReadOptions:
     Args:
         dora: what becomes of a DoRA adapter without its base: "refuse" it, for its update is not B·A, or take its
             "low-rank" part with a warning. "low-rank" does so with the base too.
-        base: the base model: a folder, a weights file, or the index of its shards. It is read a weight at a time,
-            for updates that are a function of it, and full checkpoints become their difference from it.
+        base: the base model: a folder, a weights file, the index of its shards, or an id of the Hugging Face Hub. It
+            is read a weight at a time, for updates that are a function of it; full checkpoints become their difference
+            from it.
         alpha: of an adapter whose files do not say it.
         scale: what B·A is multiplied with, of an adapter whose files do not say it; in place of alpha.
         heads: of the base model, "n" or "n,g", which files in Meta's rotary order and fused projections need; None:
             from the base model's config.json, where it is on this machine.
         split_fused: split every fused projection into its parts; without, those only that are compared with parts.
-        rank: how many singular directions of a full fine-tune's modules are used where it is a source; None: all of
+        rank: how many singular directions of a dense update of the base are used where it is a source; None: all of
             those of modules of at most 512, 128 of larger ones.
         exact: use all, by whole singular value decompositions.
 
@@ -93,6 +96,15 @@ class ReadOptions:
             return GivenScale(self.scale, None, "--scale")
         return None if self.alpha is None else GivenScale(self.alpha / max(rank, 1), self.alpha, "--alpha/r")
 
+    def kept(self, m: int, n: int) -> int:
+        """How many directions of a dense m × n update of the base are used where it is a source."""
+        side = min(m, n)
+        if self.exact:
+            return side
+        if self.rank is not None:
+            return min(side, self.rank)
+        return side if side <= EXACT_SIDE else RANK
+
     @cached_property
     def attention(self) -> Heads | None:
         """The heads that were given, or those of the base model that was; None without."""
@@ -105,7 +117,7 @@ class ReadOptions:
         """The base model."""
         if self.base is None:
             raise TaskvecError("the base model is not given", fix=GIVE_BASE)
-        return open_checkpoint(self.base)
+        return open_checkpoint(local(self.base, one=True))
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,10 @@ class Recipe:
             return Dense(None, made * self.scale)
         return LowRank(*made, self.scale)
 
-    def outline(self) -> tuple[tuple[int, int], int]:
+    def outline(self, kept: Callable[[int, int], int] = min) -> tuple[tuple[int, int], int]:
         """Shape (m, n) and rank of the update, from the tensors' shapes alone.
+
+        ``kept`` says how many directions of a dense m × n update are used.
 
         Raises:
             TaskvecError: shapes that do not fit together, or an update far larger than what the file holds.
@@ -72,7 +74,7 @@ class Recipe:
             raise self._misfit(shapes)
         self._bound(sum(map(math.prod, sizes)), sum(map(math.prod, shapes)))
         m, n = sizes[0][0], sizes[-1][1]
-        return (m, n), min(m, n) if isinstance(made, Tensor) else sizes[0][1]
+        return (m, n), kept(m, n) if isinstance(made, Tensor) else sizes[0][1]
 
     def kernel(self) -> tuple[int, ...]:
         """Sizes k… of a convolution's kernel, from tensors that hold it; () for a matrix."""

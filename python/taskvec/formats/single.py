@@ -121,7 +121,8 @@ def _modules(pieces: Sequence[Piece], options: ReadOptions, low_rank: bool) -> d
             warnings = (*warnings, LOW_RANK)
         elif piece.dora:
             recipe = decomposed(recipe, path, piece.magnitude, options)
-            shape, rank = recipe.outline()
+        if recipe.weight is not None:
+            shape, rank = recipe.outline(options.kept)
         for name in set(recipe.names) - checked:
             check_values(recipe.file, name)
             checked.add(name)

@@ -87,7 +87,7 @@ class Peft:
         of_start: tuple[Path, ...] = ()
         if config.type == "LORA" and not dora:
             found, start, of_start = _less_start(found, config, weights, options)
-        modules = _modules(found, (LOW_RANK,) if low_rank else (), start)
+        modules = _modules(found, options, (LOW_RANK,) if low_rank else (), start)
         adapter = Adapter(
             name=location.name,
             path=location.path,
@@ -172,7 +172,9 @@ def _less_start(
     return less, None, (start.path,)
 
 
-def _modules(found: list[Found], notes: tuple[str, ...], start: str | None = None) -> dict[str, Module]:
+def _modules(
+    found: list[Found], options: ReadOptions, notes: tuple[str, ...], start: str | None = None
+) -> dict[str, Module]:
     """The modules by path, without the wrappers inside it (.base_layer), which PEFT's patterns have to see."""
     modules: dict[str, Module] = {}
     for item in found:
@@ -181,7 +183,7 @@ def _modules(found: list[Found], notes: tuple[str, ...], start: str | None = Non
             fix = "save the adapter again, unwrapped"
             raise TaskvecError(f"has two updates of {path}", where=item.recipe.file.path, fix=fix)
         recipe = item.recipe if item.recipe.weight else replace(item.recipe, scale=scale.value)
-        shape, rank = recipe.outline()
+        shape, rank = recipe.outline(min if recipe.weight is None else options.kept)
         modules[path] = Module(
             path=path,
             shape=shape,
