@@ -82,7 +82,9 @@ def projected(there: Projection, back: Projection, found: tuple[Details, Details
         "source": there.source,
         "target": there.target,
         "lambda": there.lam,
-        "modules": [{"module": of.module, "s1": of.s1, "s2": of.s2, **of.values} for of in there.modules],
+        "modules": [
+            {"module": of.module, "norm": of.norm, "s1": of.s1, "s2": of.s2, **of.values} for of in there.modules
+        ],
         **together(there, found[0]),
         "other_way": together(back, found[1]),
         "skipped": [asdict(item) for item in there.skipped],

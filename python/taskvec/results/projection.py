@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModuleProjection:
-    """τ₁→τ₂ of one module: both spectra, and every metric as an attribute, NaN where it is undefined."""
+    """τ₁→τ₂ of one module: ‖τ₂‖, both spectra, and every metric as an attribute, NaN where it is undefined."""
 
     module: str
+    norm: float
     s1: list[float]
     s2: list[float]
     values: Mapping[str, float]  # by metric

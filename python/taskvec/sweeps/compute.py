@@ -31,12 +31,16 @@ class BlockResult:
         backward: the same for target→source, (λ, L, M, N); None for a bucket within itself.
         sources: S₁ of the sources, (L, N, k), zeros beyond an adapter's rank.
         targets: S₁ of the targets, (L, M, k).
+        source_norms: ‖τ‖ of the sources, (L, N) fp64: longer than S₁ where directions of a dense update are left out.
+        target_norms: of the targets, (L, M).
     """
 
     forward: dict[str, Floats]
     backward: dict[str, Floats] | None
     sources: Floats
     targets: Floats
+    source_norms: NDArray[np.float64]
+    target_norms: NDArray[np.float64]
 
 
 def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
@@ -52,8 +56,10 @@ def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
     y = x if block.within else forms(block.modules, block.targets)
     norms = [forms.norms(block.modules, side) for side in (block.sources, block.targets)]
     seed = seeds(block, forms, options.solver)
-    full = known_norms(x, y, norms, block.within)
-    forward, backward = both_ways(x, None if block.within else y, options, seed, full)
+    whole = [whole_norms(side, norm) for side, norm in zip((x, y), norms, strict=True)]
+    forward, backward = both_ways(
+        x, None if block.within else y, options, seed, known_norms(whole, norms, block.within)
+    )
     there = (seed, seed) if isinstance(seed, Tensor) else seed
     back = None if there is None else (there[1], there[0])
     ways = ((forward, x, block.targets, norms[1], there), (backward, y, block.sources, norms[0], back))
@@ -61,7 +67,8 @@ def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
         if values and not norms_unknown(norm):
             modules = [[adapter.modules[path] for adapter in forms.members(target)] for path in block.modules]
             exact_targets(values, source, modules, norm, options, own)
-    return BlockResult(forward, backward or None, array(x.S), array(y.S))
+    lengths = (norm.cpu().numpy() for norm in whole)
+    return BlockResult(forward, backward or None, array(x.S), array(y.S), *lengths)
 
 
 def both_ways(
@@ -88,15 +95,18 @@ def both_ways(
     return forward, backward
 
 
+def whole_norms(x: LowRankSVD[Tensor], norm: Tensor) -> Tensor:
+    """‖τ‖ (L, N), fp64: ‖S₁‖, or ``norm`` where that is known."""
+    return torch.fmax(torch.linalg.vector_norm(x.S, dim=-1, dtype=torch.float64), norm)
+
+
 def known_norms(
-    x: LowRankSVD[Tensor], y: LowRankSVD[Tensor], norms: Sequence[Tensor], within: bool
+    whole: Sequence[Tensor], norms: Sequence[Tensor], within: bool
 ) -> Tensor | tuple[Tensor, Tensor] | None:
-    """‖τ‖ of both sides, as ``pairwise`` takes it; None where no directions were left out."""
+    """``whole`` of both sides, as ``pairwise`` takes it; None where no directions were left out."""
     if all(map(norms_unknown, norms)):
         return None
-    lengths = [torch.linalg.vector_norm(side.S, dim=-1, dtype=torch.float64) for side in (x, y)]
-    full = [torch.fmax(length, norm) for length, norm in zip(lengths, norms, strict=True)]
-    return full[0] if within else (full[0], full[1])
+    return whole[0] if within else (whole[0], whole[1])
 
 
 def norms_unknown(norm: Tensor) -> bool:

@@ -122,16 +122,17 @@ def project_both(
     blocks, skipped = plan_pair(a, b)
     forms = Forms((a, b))
     found: dict[tuple[int, int, bool], dict[str, ModuleProjection]] = defaultdict(dict)
-    norms: dict[str, tuple[float, float]] = {}  # of a and of b
     for block in blocks:
         for i, one in enumerate(asked):
             result = compute(block, forms, one)
-            sides = result.sources[:, 0], result.targets[:, 0]
-            norms |= {path: (float(x), float(y)) for path, x, y in zip(block.modules, *map(length, sides), strict=True)}
-            for forward, way in ((True, result.forward), (False, result.backward or {})):
+            ways = (
+                (True, result.forward, result.sources, result.target_norms),
+                (False, result.backward or {}, result.targets, result.source_norms),
+            )
+            for forward, way, s1, norms in ways:
                 for j in range(len(one.solver.lams)):
                     values = {name: value[j, :, 0, 0] for name, value in way.items() if name != "d"}
-                    found[i, j, forward] |= of_modules(block.modules, sides[not forward], values)
+                    found[i, j, forward] |= of_modules(block.modules, s1[:, 0], norms[:, 0], values)
             advance(len(block.modules))
 
     shared, _ = match_modules(a, b)
@@ -139,8 +140,7 @@ def project_both(
     def one_way(i: int, j: int, forward: bool) -> Projection:
         source, target = (a, b) if forward else (b, a)
         modules = [found[i, j, forward][path] for path in shared]
-        of_target = [norms[path][forward] for path in shared]
-        return summary(source.name, target.name, asked[i].solver.lams[j], modules, of_target, skipped)
+        return summary(source.name, target.name, asked[i].solver.lams[j], modules, skipped)
 
     return [
         [(one_way(i, j, True), one_way(i, j, False)) for j in range(len(one.solver.lams))]
@@ -148,19 +148,17 @@ def project_both(
     ]
 
 
-def length(spectrum: Floats) -> NDArray[np.float64]:
-    """‖τ‖ by module."""
-    norm: NDArray[np.float64] = np.linalg.norm(spectrum.astype(np.float64), axis=-1)
-    return norm
-
-
-def of_modules(paths: Sequence[str], s1: Floats, values: dict[str, Floats]) -> dict[str, ModuleProjection]:
-    """The modules at ``paths`` for one λ; S₁ of the source (L, k), S₂ and metrics (L, …)."""
+def of_modules(
+    paths: Sequence[str], s1: Floats, norms: NDArray[np.float64], values: dict[str, Floats]
+) -> dict[str, ModuleProjection]:
+    """The modules at ``paths`` for one λ; S₁ of the source (L, k), ‖τ‖ of the target (L,), S₂ and metrics (L, …)."""
     known = values | {"entropy": compare_spectra(s1, s1, metrics=["entropy"])["entropy"]}
     columns = {name: known[name].tolist() for name in VALUES}
     return {
-        path: ModuleProjection(path, one, two, {name: column[i] for name, column in columns.items()})
-        for i, (path, one, two) in enumerate(zip(paths, s1.tolist(), values["spectra"].tolist(), strict=True))
+        path: ModuleProjection(path, norm, one, two, {name: column[i] for name, column in columns.items()})
+        for i, (path, norm, one, two) in enumerate(
+            zip(paths, norms.tolist(), s1.tolist(), values["spectra"].tolist(), strict=True)
+        )
     }
 
 
@@ -169,15 +167,14 @@ def summary(
     target: str,
     lam: float,
     modules: Sequence[ModuleProjection],
-    norms: Sequence[float],
     skipped: Iterable[NotCompared],
 ) -> Projection:
-    """What the modules say together; ``norms``: ‖τ‖ of the target."""
+    """What the modules say together."""
     columns = {name: np.array([module.values[name] for module in modules]) for name in VALUES}
     means = {name: nan_mean(columns[name]) for name in VALUES}
     pooled = {name: PooledShare() for name in SHARES}
     for name, share in pooled.items():
-        share.add(columns[name], np.square(norms))
+        share.add(columns[name], np.square([module.norm for module in modules]))
     low, high = quartiles(columns["excess"]).tolist()
     unknown = np.full(len(modules), np.nan)
     excess = GeometricMean()

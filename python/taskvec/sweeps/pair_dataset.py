@@ -30,20 +30,21 @@ def pair_dataset(
     paths = [module.module for module in both[0].modules]
     L = len(paths)
     width = max((len(module.s1) for one in both for module in one.modules), default=1)
-    spectrum = np.zeros((L, 2, width))
+    spectrum, norm = np.zeros((L, 2, width)), np.zeros((L, 2))
     names = [name for name in (both[0].modules[0].values if L else ("rec", "captured")) if name != "entropy"]
     pairs = {name: np.full((L, 2, 2), np.nan, np.float32) for name in names}
     entropy = np.full((L, 2), np.nan)
     for i, one in enumerate(both):
         for row, module in enumerate(one.modules):
             spectrum[row, i, : len(module.s1)] = module.s1
+            norm[row, 1 - i] = module.norm
             entropy[row, i] = module.values["entropy"]
             for name in names:
                 pairs[name][row, i, 1 - i] = module.values[name]
     result = coordinates([a, b], paths).assign({name: (PAIR, values) for name, values in pairs.items()})
     result = result.assign(
         entropy=(SOURCE, entropy),
-        norm=(SOURCE, np.linalg.norm(spectrum, axis=-1)),
+        norm=(SOURCE, norm),
         participation=(SOURCE, participation(spectrum)),
         spectrum=((*SOURCE, "component"), spectrum),
     )

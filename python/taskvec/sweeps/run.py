@@ -134,24 +134,24 @@ def compare(batch: Batch, forms: Forms, options: Options, advance: Advance) -> d
     pairs = {
         name: np.full((L, K, N, N) if name in BY_LAM else (L, N, N), np.nan, np.float32) for name in options.metrics
     }
-    spectrum = np.zeros((L, N, batch.rank), np.float32)
+    spectrum, norm = np.zeros((L, N, batch.rank), np.float32), np.zeros((L, N))
     for block in batch.blocks():
         result = compute(block, forms, options)
         i, j = (np.searchsorted(batch.adapters, side.adapters) for side in (block.sources, block.targets))
-        spectrum[:, i, : block.sources.rank] = result.sources
+        spectrum[:, i, : block.sources.rank], norm[:, i] = result.sources, result.source_norms
         for way, source, target in ((result.forward, i, j), (result.backward, j, i)):
             for name, values in (way or {}).items():
                 by_module = values.swapaxes(0, 1) if name in BY_LAM else values[0]
                 pairs[name][..., source[:, None], target] = by_module
         advance(block.pairs)
-    return pairs | of_source(spectrum)
+    return pairs | of_source(spectrum, norm)
 
 
-def of_source(spectrum: Floats) -> dict[str, np.ndarray]:
+def of_source(spectrum: Floats, norm: np.ndarray) -> dict[str, np.ndarray]:
     """What belongs to one adapter and module: (L, N), and the spectrum (L, N, k)."""
     return {
         "entropy": compare_spectra(spectrum, spectrum, metrics=["entropy"])["entropy"],
-        "norm": np.linalg.norm(spectrum.astype(np.float64), axis=-1),
+        "norm": norm,
         "participation": participation(spectrum),
         "spectrum": spectrum,
     }

@@ -19,7 +19,7 @@ from ..chance.means import NanMean, PooledShare
 from ..chance.significance import RecZ
 from ..progress import Advance
 from .canonical import Forms
-from .compute import Floats, both_ways, module_seeds
+from .compute import Floats, both_ways, known_norms, module_seeds, whole_norms
 from .cut import cut_to_smaller, unequal_ranks
 from .options import Options
 from .plan import FP32_BYTES, MEMORY_BYTES, Bucket, directions, form_bytes, match_modules
@@ -109,14 +109,17 @@ def shifted_pairs(
         for modules in groups:
             meets = partners(len(modules), shifts)
             for i, j in near_each_other(some, adapters, modules, memory):
-                x, y = (forms(modules, bucket_of(adapters, k, modules)) for k in (i, j))
+                buckets = [bucket_of(adapters, k, modules) for k in (i, j)]
+                x, y = (forms(modules, bucket) for bucket in buckets)
                 both = found[i, j], found[j, i]
                 if len(modules) > 1:
+                    norms = [forms.norms(modules, bucket) for bucket in buckets]
                     seeds = [module_seeds([adapters[k]], modules, options.solver.seed) for k in (i, j)]
-                    for one, way in zip(both, compare_shifted(x, y, meets, whole, memory, seeds), strict=True):
+                    for one, way in zip(both, compare_shifted(x, y, meets, whole, memory, norms, seeds), strict=True):
                         one.add(*way)
                 if unequal_ranks(x, y):
-                    ways = compare_shifted(*cut_to_smaller(x, y), meets, cut, memory)
+                    kept = cut_to_smaller(x, y)
+                    ways = compare_shifted(*kept, meets, cut, memory, [torch.full_like(x.S[..., 0], torch.nan)] * 2)
                     for one, way in zip(both, ways, strict=True):
                         one.add_cut(modules, *way)
         advance(len(some))
@@ -129,6 +132,7 @@ def compare_shifted(
     meets: NDArray[np.intp],
     options: Options,
     memory: int,
+    norms: Sequence[Tensor],
     seeds: Sequence[Tensor] = (),
 ) -> tuple[Way, Way]:
     """One adapter x on another, y, whose L modules change places, and back.
@@ -139,8 +143,10 @@ def compare_shifted(
         meets: which module of y each one of x meets, (n + 1, L).
         options: what is computed.
         memory: bytes for copies of y.
+        norms: ‖τ‖ (L, 1) of either side where it is longer than S, else NaN.
         seeds: (L, 1) of either side, for a random start.
     """
+    lengths = [whole_norms(side, norm) for side, norm in zip((x, y), norms, strict=True)]  # [L, 1]
     step = max(1, memory // (FP32_BYTES * (y.U.numel() + y.Vh.numel())))
     parts = []
     for some in np.array_split(meets, -(-len(meets) // step)):
@@ -148,8 +154,9 @@ def compare_shifted(
         still = LowRankSVD(*(t.expand(len(some), *t.shape) for t in x))
         shifted = LowRankSVD(y.U.mT[at].mT, y.S[at], y.Vh[at])  # [shift, L, 1, m, k]
         seed = (seeds[0].expand(len(some), *seeds[0].shape), seeds[1][at]) if options.solver.random else None
-        parts.append(both_ways(still, shifted, options, seed, None))
-    own, other = (np.square(side.S[:, 0].double().cpu().numpy()).sum(-1) for side in (x, y))  # [L]
+        norm = known_norms((lengths[0].expand(len(some), *lengths[0].shape), lengths[1][at]), norms, False)
+        parts.append(both_ways(still, shifted, options, seed, norm))
+    own, other = (np.square(length[:, 0].cpu().numpy()) for length in lengths)  # [L]
     forward, backward = (
         {name: np.concatenate([part[name] for part in way], axis=1)[..., 0, 0] for name in options.metrics}
         for way in zip(*parts, strict=True)
