@@ -83,3 +83,29 @@ def test_what_cannot_be_asked_for(tmp_path, capsys, option: str, word: str) -> N
     assert main(["show", str(tmp_path), option, "beauty"]) == 2
     err = capsys.readouterr().err
     assert "'beauty'" in err and word in err and err.count("\n") == 1
+
+
+def test_groups_give_verdicts_over_runs(tmp_path, capsys) -> None:
+    zoo, out, labels = Path(__file__).parents[2] / "examples/zoo", tmp_path / "out.zarr", tmp_path / "labels.csv"
+    names = [f"{task}-seed{seed}" for task in ("ner", "sum", "ten") for seed in (0, 1)]
+    labels.write_text("adapter,group\n" + "".join(f"{name},{name[:3]}\n" for name in names))
+    printed = run(capsys, "sweep", zoo, "-o", out, "--top", "2", "--groups", labels, "--json")
+    document = json.loads(printed)
+    jsonschema.validate(document, SCHEMA)
+    rows = document["results"][0]["ranking"]
+    assert [row["direction"]["over"] for row in rows if row["source"][:3] == row["target"][:3]] == ["layers"] * 4
+    of_two = [row for row in rows if row["source"][:3] != row["target"][:3]]
+    assert {(row["direction"]["over"], row["direction"]["count"]) for row in of_two} == {("runs", 4)}
+    # other layers of every pair of runs are computed, though few pairs are shown
+    with xr.open_zarr(out) as dataset:
+        assert dataset.sizes["pair"] > len(rows)
+    alone = json.loads(run(capsys, "show", out, "--top", "2", "--json"))["results"][0]["ranking"]
+    assert {row["direction"]["over"] for row in alone} == {"layers"}
+    assert "verdict" in run(capsys, "show", out, "--groups", labels) != run(capsys, "show", out)
+
+
+def test_groups_of_adapters_that_are_not_there(zoo_folder, tmp_path, capsys) -> None:
+    out, labels = tmp_path / "out.zarr", tmp_path / "labels.csv"
+    labels.write_text("adapter,group\nnobody,x\n")
+    assert main(["sweep", str(zoo_folder), "-o", str(out), "--groups", str(labels)]) == 2
+    assert "no adapter has this name" in capsys.readouterr().err and not out.exists()

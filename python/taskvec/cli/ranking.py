@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,6 +34,14 @@ OPTIONS: dict[str, Any] = {
     "columns": Annotated[
         str | None, Option(metavar="NAME,NAME,…", help="Columns of the table, separated by commas.", **UNSHOWN)
     ],
+    "groups": Annotated[
+        Path | None,
+        Option(
+            metavar="LABELS.csv",
+            help="Columns adapter and group: which adapters are repeats of one task; verdicts are then over runs.",
+            **UNSHOWN,
+        ),
+    ],
     "paper": Annotated[bool, Option("--paper", help="Print the layouts of the paper's tables 3, 4 and 6 instead.")],
     "as_json": AsJson,
 }
@@ -58,11 +66,24 @@ def selection_of(shown: Mapping[str, Any]) -> Selection:
 def columns_of(shown: Mapping[str, Any]) -> tuple[str, ...]:
     from ..reports.ranking import SHOWN
 
-    return tuple(shown["columns"].split(",")) if "columns" in shown else SHOWN
+    if "columns" in shown:
+        return tuple(shown["columns"].split(","))
+    return (*SHOWN, "verdict") if "groups" in shown else SHOWN
+
+
+def groups_of(names: Sequence[str], shown: Mapping[str, Any]) -> dict[str, str]:
+    """The group of each adapter that has one; TaskvecError for a bad file of labels."""
+    from ..queries.groups import read_groups
+
+    return read_groups(shown["groups"], names) if "groups" in shown else {}
 
 
 def shown_pairs(dataset: xr.Dataset, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The pairs that ``print_result`` will show, for their layer baseline; before it, σ₀ may not be known."""
+    """The pairs that ``print_result`` will show, for their layer baseline, and every pair of runs of their tasks.
+
+    Before the baseline σ₀ may not be known.
+    """
+    from ..queries.groups import run_pairs, runs_of
     from ..queries.ranking import ranking
     from ..queries.selection import select
 
@@ -72,6 +93,8 @@ def shown_pairs(dataset: xr.Dataset, shown: Mapping[str, Any]) -> list[tuple[str
         ranked = ranking(part, shown["correction"])
         chosen = selection if ranked["sigma0"].notna().any() else selection.before_sigma0()
         found |= dict.fromkeys(select(ranked, chosen).pairs)
+    groups = groups_of(dataset["source"].values.tolist(), shown)
+    found |= dict.fromkeys(run_pairs(runs for pair in found if (runs := runs_of(pair, groups))))
     return list(found)
 
 
@@ -84,11 +107,11 @@ def print_result(dataset: xr.Dataset, out: Path, shown: Mapping[str, Any]) -> No
     from ..reports.paper import paper_tables
     from ..reports.ranking import ranking_table
 
-    selection = selection_of(shown)
+    selection, groups = selection_of(shown), groups_of(dataset["source"].values.tolist(), shown)
     found = {}
     for lam, part in by_lam(dataset):
         selected = select(ranking(part, shown["correction"]), selection)
-        found[lam] = selected, details(part, selected.rows)
+        found[lam] = selected, details(part, selected.rows, groups)
     if shown["as_json"]:
         print_json(sweep_document(dataset, out, found))
     elif shown["paper"]:

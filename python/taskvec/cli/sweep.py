@@ -10,7 +10,7 @@ import typer
 
 from ..errors import TaskvecError, printable
 from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, console, warn
-from .ranking import check_shown, print_result, ranking_options, shown_pairs
+from .ranking import check_shown, groups_of, print_result, ranking_options, shown_pairs
 from .reading import reading_options
 from .solver import Lambda, Seed, one_or_several, solver_options
 
@@ -61,6 +61,7 @@ def sweep(
 
     solver = make_solver(lam=one_or_several(lam), seed=seed, **settings)
     zoo = load_zoo(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
+    groups_of([adapter.name for adapter in zoo.adapters], shown)  # before the work, not after
     warn(f"left out: {item.reason}" for item in zoo.skipped)
     warn([*zoo.warnings, *disjoint_pairs(zoo.adapters)])
     try:

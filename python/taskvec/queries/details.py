@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..chance.means import nan_mean, quartiles
 from ..results.direction import Direction
 from .direction import Shares, direction, layer_of
 from .flags import adapter_flags, pair_flags
+from .groups import direction_over_runs, run_pairs, runs_of
 from .ranking import blocks, ranking
 
 PAIR = ("module", "source", "target")
@@ -41,20 +43,25 @@ class Details:
     flags: tuple[str, ...]
 
 
-def details(dataset: xr.Dataset, rows: pd.DataFrame) -> list[Details]:
+def details(dataset: xr.Dataset, rows: pd.DataFrame, groups: Mapping[str, str] | None = None) -> list[Details]:
     """Of every row of a ranking in which both directions of a pair follow each other.
 
     Args:
         dataset: the result for one λ.
         rows: from ``select``.
+        groups: of adapters that are repeats of one task, by name. Between two tasks that have two runs each, the
+            verdict on a pair is that on the tasks, with an interval over runs.
 
     Cost:
-        One pass over the stored results in blocks of 16 MiB; (modules, rows) values of each metric.
+        One pass over the stored results in blocks of 16 MiB; (modules, rows) values of each metric. With groups another
+        one, for every pair of runs of the tasks that are shown.
     """
     pairs = Pairs(dataset, rows)
+    ends = list(zip(rows["source"], rows["target"], strict=True))
+    over_runs = directions_over_runs(dataset, ends, groups or {})
     found: list[Details] = []
     for p in range(0, len(rows), 2):
-        verdict = pairs.direction(p, p + 1)
+        verdict = over_runs.get(ends[p]) or pairs.direction(p, p + 1)
         found += [pairs.details(p, verdict), pairs.details(p + 1, verdict.reversed())]
     return found
 
@@ -64,6 +71,25 @@ def details_of_pair(dataset: xr.Dataset) -> tuple[Details, Details]:
     rows = ranking(dataset)
     there, back = details(dataset, rows.iloc[np.argsort(rows["source"] != dataset["source"].values[0])])
     return there, back
+
+
+def directions_over_runs(
+    dataset: xr.Dataset, pairs: Sequence[tuple[str, str]], groups: Mapping[str, str]
+) -> dict[tuple[str, str], Direction]:
+    """The verdict over runs for those of ``pairs`` that belong to two tasks with several runs each."""
+    runs = {pair: both for pair in pairs if (both := runs_of(pair, groups))}
+    needed = run_pairs(runs.values())
+    if not needed:
+        return {}
+    both_ways = [end for one in needed for end in (one, one[::-1])]
+    of_runs = Pairs(dataset, pd.DataFrame(both_ways, columns=["source", "target"]))
+    by_pair = {one: of_runs.direction(2 * p, 2 * p + 1) for p, one in enumerate(needed)}
+    by_pair |= {one[::-1]: verdict.reversed() for one, verdict in by_pair.items()}
+    found = {
+        pair: direction_over_runs([[by_pair[a, b] for b in targets] for a in sources])
+        for pair, (sources, targets) in runs.items()
+    }
+    return {pair: verdict for pair, verdict in found.items() if verdict is not None}
 
 
 class Pairs:

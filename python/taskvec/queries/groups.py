@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,19 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
             raise TaskvecError(f"line {line}: the adapter {name!r} comes twice", where=path, fix="remove one line")
         groups[name] = row["group"] or ""
     return groups
+
+
+def runs_of(pair: tuple[str, str], groups: Mapping[str, str]) -> tuple[list[str], list[str]] | None:
+    """The runs of the two tasks that a pair belongs to; None for one task, or when one has a single run."""
+    tasks = [groups.get(name) for name in pair]
+    source, target = ([name for name, group in groups.items() if group == task] for task in tasks)
+    return (source, target) if tasks[0] != tasks[1] and len(source) > 1 and len(target) > 1 else None
+
+
+def run_pairs(runs: Iterable[tuple[list[str], list[str]]]) -> list[tuple[str, str]]:
+    """Every pair of runs of these tasks, in one direction."""
+    both = dict.fromkeys((a, b) for sources, targets in runs for a in sources for b in targets)
+    return [(a, b) for a, b in both if a < b or (b, a) not in both]
 
 
 def direction_over_runs(pairs: Sequence[Sequence[Direction]]) -> Direction | None:
