@@ -13,6 +13,7 @@ import torch
 from taskvec_bench.cases import CASES, LIMIT, pairs, selected
 from taskvec_bench.cases.case import Case, close, threads
 from taskvec_bench.cases.inputs import Model, factors
+from taskvec_bench.cases.loading import load_case
 from taskvec_bench.cases.lowrank import lowrank_case
 from taskvec_bench.cases.pairs import pairwise_case
 from taskvec_bench.cases.peers import FEW, PEERS, peer_case
@@ -41,6 +42,7 @@ KINDS = [
     sparsify_case("exact", 50, 4),
     sparsify_case(ADAM_VARIANT, 50, 4),
     algorithm1_case(TINY, 3, 4),
+    load_case(TINY, 3, 4),
     peer_case(TINY, ADAPTERS, 4),
 ]
 
@@ -73,7 +75,7 @@ def test_every_case_of_the_registry_is_of_these_kinds_and_has_ours() -> None:
     declared = [case for case in CASES.values() if case.function != LIMIT]
     assert {(case.function, case.variant) for case in declared} <= kinds
     assert all(any(name.startswith("ours/") for name in case.providers) for case in declared)
-    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 184
+    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 186
     assert all(way.truth for case in declared for way in case.providers.values() if way.computes)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import torch
 
 from .case import Case
-from .inputs import BY_NAME, MODELS, square
+from .inputs import BY_NAME, MODELS, Model, square
 from .limits import LIMIT, limit_cases
+from .loading import load_case
 from .lowrank import lowrank_case
 from .pairs import pairwise_case
 from .peers import peer_case
@@ -85,6 +86,12 @@ def peer_cases() -> Iterator[Case]:
     yield peer_case(BY_NAME["llama3-mistral-query"], 8, 16)
 
 
+def loading_cases() -> Iterator[Case]:
+    small = Model("small-q_proj", 64, 64, 12)
+    yield load_case(small, 1_000, 8, quick=True)
+    yield load_case(small, 10_000, 8)
+
+
 def gpu_cases() -> Iterator[Case]:
     """In the order of what is promised of them: the time on a GPU may end before they do."""
     for adapters, m, r, modules in ((2048, 4096, 16, 1), (2048, 768, 8, 1), (64, 4096, 16, 224)):
@@ -104,8 +111,9 @@ def declared() -> Iterator[Case]:
     for threads in (None, 1):
         yield from limit_cases("cpu", threads)
     yield from limit_cases("cuda")
-    for make in (pairwise_cases, lowrank_cases, projection_cases, sparse_cases, peer_cases, gpu_cases, real_cases):
+    for make in (pairwise_cases, lowrank_cases, projection_cases, sparse_cases, peer_cases, loading_cases, gpu_cases):
         yield from make()
+    yield from real_cases()
 
 
 CASES: dict[str, Case] = {}
