@@ -68,6 +68,14 @@ METRICS = (
         "captured_in", "pair", frozenset({"cross", "norm"}), False,
         "share of the target's squared norm whose input side lies in the source's right subspace, 0 to 1",
     ),
+    Metric(
+        "rec_chance", "pair", frozenset({"d"}), True,
+        "mean REC over the sign patterns of |d|: what directions without orientation give; NaN unless S2 = max(0, d)",
+    ),
+    Metric(
+        "rec_chance_sd", "pair", frozenset({"d"}), True,
+        "standard deviation of REC over the sign patterns of |d|; NaN unless S2 = max(0, d)",
+    ),
 )  # fmt: skip
 
 PAIRWISE = tuple(metric.name for metric in METRICS if metric.of == "pair")

@@ -72,12 +72,13 @@ def pairwise(
         ``Pairwise(forward, backward)``: ``forward[name][..., i, j]`` is x_i→y_j, ``backward[name][..., j, i]`` is
         y_j→x_i, and backward is None without y. fp32, or fp64 for fp64 input; bounds in docs/NUMERICS.md. With
         ‖τ₂‖ = 0 or no source direction rec is 0 and cosine, energy, excess, residual, overlaps and captured shares
-        are NaN.
+        are NaN, rec_chance and rec_chance_sd 0.
 
     Gradients:
-        Of every result, to U, S, Vh and norm, in both modes, with the conventions of ``compare_spectra`` and, for
-        λ > 0, ``sparsify``; λ itself has none here, nor has anything by Adam: an error. ‖τ‖ is ‖S‖, or norm, whatever
-        U and Vh are. They are recomputed in torch, in the dtype of the results, a few rows of x at a time.
+        Of every result but the two of chance, to U, S, Vh and norm, in both modes, with the conventions of
+        ``compare_spectra`` and, for λ > 0, ``sparsify``; λ itself has none here, nor have rec_chance, rec_chance_sd
+        and anything by Adam: an error. ‖τ‖ is ‖S‖, or norm, whatever U and Vh are. They are recomputed in torch, in
+        the dtype of the results, a few rows of x at a time.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; an unknown metric or precision;
@@ -85,6 +86,7 @@ def pairwise(
 
     Cost:
         2 k_x k_y (m + n) flop an unordered pair, whatever the number of λ's, and for each λ what ``sparsify`` costs.
+        captured adds 2 k_x k_y (k_x + k_y) flop; the chance 2^r r minima up to r = 10, 512 r beyond, each direction.
         Peak memory: inputs + outputs + working memory, 64 MiB on the CPU, on a GPU a quarter of what is free, from
         256 MiB to 1 GiB; plus a copy of an input that is not stored by direction.
     """

@@ -80,6 +80,15 @@ struct Naive {
       rec += std::min(share1, share2);
       h1 -= share1 > 0 ? share1 * std::log(share1) : 0, h2 -= share2 > 0 ? share2 * std::log(share2) : 0;
     }
+    double mean = 0, square = 0;
+    for (int64_t pattern = 0; pattern < int64_t(1) << kx; ++pattern) {
+      double on = 0, value = 0;
+      for (int64_t q = 0; q < kx; ++q) on += pattern >> q & 1 ? std::fabs(d[q]) : 0;
+      for (int64_t q = 0; q < kx && on > 0 && sum1 > 0; ++q) {
+        value += pattern >> q & 1 ? std::min(x.s[i * kx + q] / sum1, std::fabs(d[q]) / on) : 0;
+      }
+      mean += std::ldexp(value, int(-kx)), square += std::ldexp(value * value, int(-kx));
+    }
     auto entropy = [&](double h, double sum) {
       return sum == 0 || live == 0 ? quiet_nan : live == 1 ? 0 : h / std::log(live);
     };
@@ -99,7 +108,9 @@ struct Naive {
                                       ratio(cross_v / std::min(live, live_y)),
                                       ratio(captured / norm_y),
                                       ratio(captured_out / norm_y),
-                                      ratio(captured_in / norm_y)};
+                                      ratio(captured_in / norm_y),
+                                      mean,
+                                      std::sqrt(std::max(0.0, square - mean * mean))};
     std::copy(all, all + metric_count, values);
   }
 };

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from ..metrics import DEFAULT_SPECTRAL
+from ..sign_patterns import sign_patterns
 from .lowrank import norm_last
 
 NOT_GIVEN = torch.empty(0, dtype=torch.float64)
+ELEMENTS = 2**22  # of pairs × patterns × directions at a time
 
 
 def compare_spectra(
@@ -40,6 +42,7 @@ class Pair:
     rank_target: Tensor = NOT_GIVEN
     cross_u: Tensor = NOT_GIVEN  # U₁ᵀU₂
     cross_v: Tensor = NOT_GIVEN  # V₁ᵀV₂
+    closed: Tensor = NOT_GIVEN  # whether S₂ is max(0, d)
     held: Tensor = NOT_GIVEN  # ‖U₁ᵀτ₂V₁‖_F
     held_out: Tensor = NOT_GIVEN  # ‖U₁ᵀτ₂‖_F
     held_in: Tensor = NOT_GIVEN  # ‖τ₂V₁‖_F
@@ -132,13 +135,36 @@ def captured_in(pair: Pair) -> Tensor:
     return share(pair, pair.held_in)
 
 
+def rec_chance(pair: Pair) -> Tensor:
+    return chance(pair, lambda recs: recs.mean(-1))
+
+
+def rec_chance_sd(pair: Pair) -> Tensor:
+    return chance(pair, lambda recs: recs.std(-1, correction=0))
+
+
 METRICS: dict[str, Callable[[Pair], Tensor]] = {
     f.__name__: f
     for f in (
         l1, l2, linf, lp, rec, entropy, entropy_projected, cosine, residual, energy, excess, overlap_u, overlap_v,
-        captured, captured_out, captured_in,
+        captured, captured_out, captured_in, rec_chance, rec_chance_sd,
     )
 }  # fmt: skip
+
+
+def chance(pair: Pair, statistic: Callable[[Tensor], Tensor]) -> Tensor:
+    """A statistic of REC over the sign patterns of |d|; r ends at the last direction that is not zero."""
+    s1, d = pair.s1, pair.d.abs()
+    place = torch.arange(1, s1.shape[-1] + 1)
+    ranks = torch.where((s1 == 0) & (d == 0), 0, place).amax(-1).clamp(min=1)
+    found = torch.zeros(ranks.shape, dtype=torch.float64)
+    for r in sorted(set(ranks.flatten().tolist())):
+        on = sign_patterns(r).double()
+        for some in (ranks == r).nonzero().split(max(1, ELEMENTS // on.numel())):
+            at = some.unbind(-1)
+            s2 = on * d[at][..., None, :r]  # [pairs, patterns, r]
+            found[at] = statistic(rec(Pair(s1=s1[at][..., None, :r].expand_as(s2), s2=s2)))
+    return torch.where(pair.closed, found, torch.nan)
 
 
 def share(pair: Pair, held: Tensor) -> Tensor:

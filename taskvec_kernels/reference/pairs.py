@@ -64,6 +64,7 @@ def one_way(
     each = tau_norm[..., None, :].expand(pairs)
     lams = [torch.tensor(lam, dtype=torch.float64).expand(pairs) for lam in solver.lams]
     s2 = torch.stack([solve(d, each, lam, solver, seed)[0] for lam in lams])
+    closed = torch.tensor([lam == 0 and solver.method == "exact" for lam in solver.lams])
     pair = Pair(
         s1=xS[..., :, None, :].expand(s2.shape),
         d=d.expand(s2.shape),
@@ -74,6 +75,7 @@ def one_way(
         rank_target=count(yS)[..., None, :],
         cross_u=torch.einsum("...imk,...jml->...ijkl", xU, yU),
         cross_v=torch.einsum("...ikn,...jln->...ijkl", xVh, yVh),
+        closed=closed.reshape(-1, *[1] * len(pairs)),
         held=frobenius(block),
         held_out=frobenius(left),
         held_in=frobenius(torch.einsum("...jmn,...ikn->...ijmk", tau, xVh)),

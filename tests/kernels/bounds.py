@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from taskvec_kernels.sign_patterns import bits, sign_patterns
+
 # ‖δd‖₂ / ‖S_j‖₂ of fp32 arithmetic, by `precision`
 PROJECTION = {"highest": 2e-6, "high": 1e-3, "medium": 8e-3}
 
@@ -223,6 +225,40 @@ def share(c: Pairs, name: str, skew: Tensor | float) -> Tensor:
     return 2 * value.sqrt() * moved + moved**2 + (lacking + (2 * c.k + 4) * c.u) * value
 
 
+def rec_chance(c: Pairs) -> Tensor:
+    """The mean over the patterns of what each one's REC may move by, and rounding."""
+    return pattern_moves(c)[0] + (c.k + 12) * c.u
+
+
+def rec_chance_sd(c: Pairs) -> Tensor:
+    """A deviation moves by no more than the root mean square; rounding of the variance counts as its root near 0."""
+    moved = pattern_moves(c)[1] + (c.k + 12) * c.u
+    variance = (pattern_bits(c.k) + 8) * c.u
+    spread = (c.value["rec_chance_sd"] - moved).clamp(min=0)
+    return moved + torch.minimum(torch.full_like(spread, variance).sqrt(), variance / spread)
+
+
+def pattern_bits(k: int) -> int:
+    return max(bits(r) for r in range(k + 1))
+
+
+def pattern_moves(c: Pairs) -> tuple[Tensor, Tensor]:
+    """Mean and root mean square over the patterns of min(1, 2 √r η / Σ |d| that is on)."""
+    assert c.d is not None
+    size = c.d.abs()
+    ranks = torch.where((c.s1 == 0) & (size == 0), 0, torch.arange(1, c.k + 1)).amax(-1).clamp(min=1)
+    mean, square = torch.zeros(ranks.shape).double(), torch.zeros(ranks.shape).double()
+    for r in ranks.unique().tolist():
+        on = sign_patterns(r).double()
+        for some in (ranks == r).nonzero().split(max(1, 2**22 // len(on))):
+            at = some.unbind(-1)
+            total = size[at][:, :r] @ on.T  # [pairs, patterns]
+            moved = (2 * math.sqrt(r) * c.eta[at][:, None] / total).nan_to_num(0.0).clamp(max=1.0)
+            moved = torch.where(on.any(-1), moved, 0.0)
+            mean[at], square[at] = moved.mean(-1), moved.square().mean(-1)
+    return mean, square.sqrt()
+
+
 METRICS: dict[str, Callable[[Pairs], Tensor]] = {
     "l1": l1,
     "l2": l2,
@@ -240,6 +276,8 @@ METRICS: dict[str, Callable[[Pairs], Tensor]] = {
     "captured": captured,
     "captured_out": captured_out,
     "captured_in": captured_in,
+    "rec_chance": rec_chance,
+    "rec_chance_sd": rec_chance_sd,
 }
 
 

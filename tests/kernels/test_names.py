@@ -63,6 +63,7 @@ def test_what_a_metric_is_said_to_need_and_no_more() -> None:
         pair = Watched(s1=one, s2=one, d=one, tau_norm=one, source_norm=one, inner=one, rank_target=one)
         pair.cross_u = pair.cross_v = one[:, None]
         pair.held = pair.held_out = pair.held_in = one
+        pair.closed = one > 0
         seen.clear()
         reference.METRICS[known.name](pair)
         if "tau_norm" in seen and known.name not in ("overlap_u", "overlap_v"):  # there it is compared with 0 alone
@@ -70,7 +71,7 @@ def test_what_a_metric_is_said_to_need_and_no_more() -> None:
         # rank counts S₁, which is there whatever a metric needs
         needs = {need for name, need in fields.items() if name in seen - ({"s1"} if "s2" not in seen else set())}
         assert needs | ({"spectra"} if known.of == "source" else set()) == known.needs, known.name
-        assert ("s2" in seen) == known.by_lam == (known.name in BY_LAM), known.name
+        assert bool({"s2", "closed"} & seen) == known.by_lam == (known.name in BY_LAM), known.name
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])

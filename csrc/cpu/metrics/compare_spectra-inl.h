@@ -21,8 +21,8 @@ void compare_range(const CompareSpectraArgs& args, int64_t first, int64_t last, 
       sum2 += s2[i];
     }
     const Vec<T> one = broadcast(T(1)), none{};
-    const Compared<T> c{args.k, s1,   s2,   s2,   sum1, sum2, one,  one,       live,
-                        one,    none, none, none, none, none, none, T(args.p), T(1)};
+    const Compared<T> c{args.k, s1,   s2,   s2,   sum1, sum2, one,  one,  live,      one,
+                        none,   none, none, none, none, none, none, none, T(args.p), T(1)};
     for (int i = 0; i < args.metrics.count; ++i) {
       const MetricOutput& out = args.metrics.list[i];
       const Vec<T> value = metric(out.metric, c);

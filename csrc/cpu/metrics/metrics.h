@@ -20,7 +20,8 @@ struct Compared {
   Vec<T> cross_u, cross_v;   // ‖U₁ᵀU₂‖_F², ‖V₁ᵀV₂‖_F²
   // ‖U₁ᵀτ₂V₁‖², ‖U₁ᵀτ₂‖², ‖τ₂V₁‖² over ‖τ₂‖²
   Vec<T> held, held_out, held_in;
-  T p, size;  // of lp; m · n
+  Vec<T> chance, chance_sd;  // of REC over sign patterns, NaN where S₂ is not max(0, d)
+  T p, size;                 // of lp; m · n
 };
 
 template <class T>
@@ -180,6 +181,16 @@ inline Vec<T> captured_out(const Compared<T>& c) {
 template <class T>
 inline Vec<T> captured_in(const Compared<T>& c) {
   return defined(c, c.held_in);
+}
+
+template <class T>
+inline Vec<T> rec_chance(const Compared<T>& c) {
+  return c.chance;
+}
+
+template <class T>
+inline Vec<T> rec_chance_sd(const Compared<T>& c) {
+  return c.chance_sd;
 }
 
 template <class T>

@@ -42,16 +42,16 @@ inline Vec<T> strip_squares(const DirectedGrams<T>& grams, const Vec<T>* strip, 
   return sum;
 }
 
-// `share`: S / ‖τ₂‖, [k_target]; `strip`: [k_target][strip_rows], to work in.
+// `unit`: S / ‖τ₂‖, [k_target]; `strip`: [k_target][strip_rows], to work in.
 template <class T>
-inline Vec<T> captured_block(const DirectedGrams<T>& grams, int64_t k, int64_t k_target, const Vec<T>* share,
+inline Vec<T> captured_block(const DirectedGrams<T>& grams, int64_t k, int64_t k_target, const Vec<T>* unit,
                              Vec<T>* strip) {
   Vec<T> sum{};
   for (int64_t a0 = 0; a0 < k; a0 += strip_rows) {
     for (int64_t l = 0; l < k_target; ++l) {
       for (int a = 0; a < strip_rows; ++a) {
         const bool inside = a0 + a < k;
-        strip[l * strip_rows + a] = inside ? load(grams.u_row(a0 + a) + l * grams.target_step) * share[l] : Vec<T>{};
+        strip[l * strip_rows + a] = inside ? load(grams.u_row(a0 + a) + l * grams.target_step) * unit[l] : Vec<T>{};
       }
     }
     int64_t b = 0;
@@ -64,11 +64,11 @@ inline Vec<T> captured_block(const DirectedGrams<T>& grams, int64_t k, int64_t k
 // ‖G S‖² in units of ‖τ₂‖², of one Gram block.
 template <class T>
 inline Vec<T> captured_side(const T* gram, const DirectedGrams<T>& grams, int64_t k, int64_t k_target,
-                            const Vec<T>* share) {
+                            const Vec<T>* unit) {
   Vec<T> sum{};
   for (int64_t a = 0; a < k; ++a) {
     for (int64_t l = 0; l < k_target; ++l) {
-      const Vec<T> x = load(gram + a * grams.source_step + l * grams.target_step) * share[l];
+      const Vec<T> x = load(gram + a * grams.source_step + l * grams.target_step) * unit[l];
       sum += x * x;
     }
   }

@@ -6,6 +6,7 @@
 #include "cpu/pairwise/plan.h"
 #include "cpu/pairwise/project_pairs.h"
 #include "cpu/pairwise/scratch.h"
+#include "cpu/pairwise/sign_chance.h"
 #include "cpu/pairwise/writers.h"
 #include "cpu/sparsify/sparsify-inl.h"
 
@@ -14,7 +15,7 @@ namespace taskvec::TASKVEC_LEVEL {
 // One side of a vector of pairs, as the metrics and the solver want it.
 template <class T>
 struct SpectrumSide {
-  Vec<T>*s, *share;  // [k]; S / ‖τ‖
+  Vec<T>*s, *unit, *share;  // [k]; S / ‖τ‖ and S / ΣS
   int64_t k;
   Vec<T> sum, norm, live;
   double exact_norm[lanes<T>];
@@ -26,8 +27,11 @@ struct SpectrumSide {
     exact_norm[lane] = stats.norm[index];
     seed[lane] = adapters.seed == nullptr ? 0 : adapters.seed[index];
   }
+  void set_units() {
+    for (int64_t l = 0; l < k; ++l) unit[l] = s[l] / norm;
+  }
   void set_shares() {
-    for (int64_t l = 0; l < k; ++l) share[l] = s[l] / norm;
+    for (int64_t l = 0; l < k; ++l) share[l] = s[l] / sum;
   }
 };
 
@@ -38,16 +42,18 @@ struct Projection {
   const Vec<T>* d;  // [k of the source]
   const Overlaps<T>& overlaps;
   DirectedGrams<T> grams;
+  const SignPatterns* signs;  // of the source's directions
 };
 
 // What the metrics of one direction use besides spectra and d.
 struct Wanted {
-  bool overlaps, side, block;
+  bool overlaps, side, block, signs;
 
   explicit Wanted(const MetricOutputs& metrics)
       : overlaps(any_uses(MetricInputs::subspaces, metrics)),
         side(any_uses(MetricInputs::side, metrics)),
-        block(any_uses(MetricInputs::block, metrics)) {}
+        block(any_uses(MetricInputs::block, metrics)),
+        signs(any_uses(MetricInputs::signs, metrics)) {}
   bool captures() const { return side || block; }
 };
 
@@ -60,8 +66,24 @@ class Epilogue {
         block_(block),
         columns_(columns),
         scratch_(scratch),
-        x_{scratch.s_x, scratch.share_x, args_.x.k, broadcast(T(1)), broadcast(T(1)), broadcast(T(1)), {}, {}},
-        y_{scratch.s_y, scratch.share_y, args_.y.k, broadcast(T(1)), broadcast(T(1)), broadcast(T(1)), {}, {}},
+        x_{scratch.s_x,
+           scratch.unit_x,
+           scratch.share_x,
+           args_.x.k,
+           broadcast(T(1)),
+           broadcast(T(1)),
+           broadcast(T(1)),
+           {},
+           {}},
+        y_{scratch.s_y,
+           scratch.unit_y,
+           scratch.share_y,
+           args_.y.k,
+           broadcast(T(1)),
+           broadcast(T(1)),
+           broadcast(T(1)),
+           {},
+           {}},
         forward_(args_.forward.metrics),
         backward_(backward().metrics) {}
 
@@ -95,8 +117,8 @@ class Epilogue {
       row.from = block_.diagonal && i > j0 ? int(i - j0) : 0;
       row.place = place + i * n_y + j0;
       column.from = row.from + (block_.diagonal && i == j0 + row.from);
-      write({x_, y_, scratch_.forward, overlaps, {u, v, ld, step}}, forward_, row);
-      write({y_, x_, scratch_.backward, overlaps, {u, v, step, ld}}, backward_, column);
+      write({x_, y_, scratch_.forward, overlaps, {u, v, ld, step}, plan_.signs_x}, forward_, row);
+      write({y_, x_, scratch_.backward, overlaps, {u, v, step, ld}, plan_.signs_y}, backward_, column);
       column.next(args_.lams);
     }
     column.flush(args_.lams);
@@ -109,14 +131,16 @@ class Epilogue {
       for (int64_t l = 0; l < y_.k; ++l) y_.s[l][lane] = static_cast<const T*>(args_.y.s)[j * y_.k + l];
       y_.set(lane, args_.y, plan_.y, j);
     }
-    if (forward_.captures()) y_.set_shares();
+    if (forward_.captures()) y_.set_units();
+    if (backward_.signs) y_.set_shares();
   }
 
   void load_x(int64_t i) {
     const int64_t index = block_.module * args_.x.count + i;
     for (int64_t k = 0; k < x_.k; ++k) x_.s[k] = broadcast(static_cast<const T*>(args_.x.s)[index * x_.k + k]);
     for (int lane = 0; lane < lanes<T>; ++lane) x_.set(lane, args_.x, plan_.x, index);
-    if (backward_.captures()) x_.set_shares();
+    if (backward_.captures()) x_.set_units();
+    if (forward_.signs) x_.set_shares();
   }
 
   Overlaps<T> project(const PairGrams<T>& grams) const {
@@ -136,13 +160,35 @@ class Epilogue {
     Vec<T> inner{};
     for (int64_t i = 0; i < source.k; ++i) inner += source.s[i] * given.d[i];
     const Captured<T> held = capture(given, wanted);
+    const Vec<T> none = broadcast(T(__builtin_nan("")));
+    SignChance<T> chance;
+    if (wanted.signs) {
+      chance = sign_chance<T>(given.signs, source.s, source.share, source.sum, given.d, source.k, scratch_.part);
+    }
     for (int64_t l = 0; l < args_.lams; ++l) {
       solve(given, args_.lam[l], s2);
       Vec<T> sum2{};
       for (int64_t i = 0; i < source.k; ++i) sum2 += s2[i];
-      const Compared<T> c{source.k,         source.s,    s2,          given.d,     source.sum, sum2,
-                          source.norm,      target.norm, source.live, target.live, inner,      given.overlaps.u,
-                          given.overlaps.v, held.block,  held.out,    held.in,     T(args_.p), T(args_.m) * T(args_.n)};
+      const Compared<T> c{source.k,
+                          source.s,
+                          s2,
+                          given.d,
+                          source.sum,
+                          sum2,
+                          source.norm,
+                          target.norm,
+                          source.live,
+                          target.live,
+                          inner,
+                          given.overlaps.u,
+                          given.overlaps.v,
+                          held.block,
+                          held.out,
+                          held.in,
+                          closed(args_.lam[l]) ? chance.mean : none,
+                          closed(args_.lam[l]) ? chance.sd : none,
+                          T(args_.p),
+                          T(args_.m) * T(args_.n)};
       for (int i = 0; i < writer.out.metrics.count; ++i)
         writer.metric(l, i, metric(writer.out.metrics.list[i].metric, c));
       writer.spectra(l, s2, source.k);
@@ -154,18 +200,21 @@ class Epilogue {
     const DirectedGrams<T>& grams = given.grams;
     Captured<T> held;
     if (wanted.block) {
-      held.block = captured_block(grams, source.k, target.k, target.share, scratch_.strip);
+      held.block = captured_block(grams, source.k, target.k, target.unit, scratch_.strip);
     }
     if (wanted.side) {
-      held.out = captured_side(grams.u, grams, source.k, target.k, target.share);
-      held.in = captured_side(grams.v, grams, source.k, target.k, target.share);
+      held.out = captured_side(grams.u, grams, source.k, target.k, target.unit);
+      held.in = captured_side(grams.v, grams, source.k, target.k, target.unit);
     }
     return held;
   }
 
+  // S₂ is max(0, d).
+  bool closed(double lam) const { return lam == 0 && args_.solver.method == Method::exact; }
+
   void solve(const Projection<T>& given, double lam, Vec<T>* s2) const {
     const int64_t k = given.source.k;
-    if (lam == 0 && args_.solver.method == Method::exact) {
+    if (closed(lam)) {
       for (int64_t i = 0; i < k; ++i) s2[i] = clip<T>(given.d[i]);
       return;
     }

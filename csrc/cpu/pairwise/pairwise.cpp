@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "cpu/pairwise/all_sign_patterns.h"
 #include "cpu/pairwise/cover.h"
 #include "cpu/parallel.h"
 #include "cpu/scratch.h"
@@ -40,6 +41,11 @@ struct Stats {
   SpectrumStats view() const { return {sum.data(), given == nullptr ? norm.data() : given, live.data()}; }
 };
 
+bool uses_signs(const PairwiseOutputs& out) {
+  return std::any_of(out.metrics.list, out.metrics.list + out.metrics.count,
+                     [](const MetricOutput& one) { return metric_inputs[int(one.metric)] == MetricInputs::signs; });
+}
+
 int useful_threads(const PairwiseArgs& args, int threads) {
   const double of_a_module = double(args.x.count) * args.x.k * args.y.count * args.y.k * (args.m + args.n);
   return worth(threads, threads, args.batch * of_a_module / (args.symmetric ? 2 : 1));
@@ -57,7 +63,9 @@ void pairwise(const PairwiseArgs& given, int threads) {
   if (blocks.empty()) return;
   workers = int(std::min<std::int64_t>(workers, std::int64_t(blocks.size())));
   const Stats x(args, args.x), y(args, args.y);
-  const PairwisePlan plan{args, x.view(), y.view(), kernels().pairwise_routes(args)};
+  const bool signs = uses_signs(args.forward) || uses_signs(args.backward);
+  const AllSignPatterns signs_x(signs ? args.x.k : 0), signs_y(signs ? args.y.k : 0);
+  const PairwisePlan plan{args, x.view(), y.view(), kernels().pairwise_routes(args), signs_x.list(), signs_y.list()};
   const std::int64_t rows =
       args.symmetric ? std::max(size.rows, size.columns) : size.rows;  // diagonal blocks are square
   const Scratch scratch(kernels().pair_block_scratch(args, rows, size.columns), workers);

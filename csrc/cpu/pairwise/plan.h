@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "cpu/pairwise/sign_patterns.h"
 #include "taskvec/pairwise.h"
 
 namespace taskvec {
@@ -30,6 +31,7 @@ struct PairwisePlan {
   const PairwiseArgs& args;
   SpectrumStats x, y;
   Routes routes;
+  const SignPatterns *signs_x, *signs_y;  // of the directions of x and of y, where a metric uses them
 };
 
 }  // namespace taskvec

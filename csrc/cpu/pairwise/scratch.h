@@ -14,7 +14,9 @@ struct BlockScratch {
   int64_t ld;
   Packing<T> packing;
   Vec<T>*s_x, *s_y;           // [k], spectra of a vector of pairs
-  Vec<T>*share_x, *share_y;   // [k], S / ‖τ‖
+  Vec<T>*unit_x, *unit_y;     // [k], S / ‖τ‖
+  Vec<T>*share_x, *share_y;   // [k], S / ΣS
+  Vec<T>* part;               // [k], |d| / Σ|d|
   Vec<T>* strip;              // see capture.h
   Vec<T>*forward, *backward;  // [k_x], [k_y]: their d
   Vec<T>*projected, *solver;  // S₂, and what finds it
@@ -40,8 +42,11 @@ struct BlockScratch {
     take(packing.squares_y, n_columns);
     take(s_x, args.x.k);
     take(s_y, args.y.k);
+    take(unit_x, args.x.k);
+    take(unit_y, args.y.k);
     take(share_x, args.x.k);
     take(share_y, args.y.k);
+    take(part, most_k);
     take(strip, strip_rows * most_k);
     take(forward, args.x.k);
     take(backward, args.y.k);

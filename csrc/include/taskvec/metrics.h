@@ -5,8 +5,8 @@
 namespace taskvec {
 
 // What a metric is computed from: the two spectra; also d and the norms; also the subspaces, one side of the target in
-// them, or its whole block.
-enum class MetricInputs : int { spectra, projection, subspaces, side, block };
+// them, or its whole block; the sign patterns of d.
+enum class MetricInputs : int { spectra, projection, subspaces, side, block, signs };
 
 // X(name, inputs); cpu/metrics/metrics.h has a function of each name. The numbers are part of the interface: new
 // metrics go to the end.
@@ -26,7 +26,9 @@ enum class MetricInputs : int { spectra, projection, subspaces, side, block };
   X(overlap_v, subspaces)       \
   X(captured, block)            \
   X(captured_out, side)         \
-  X(captured_in, side)
+  X(captured_in, side)          \
+  X(rec_chance, signs)          \
+  X(rec_chance_sd, signs)
 
 enum class Metric : int {
 #define TASKVEC_METRIC(name, inputs) name,
