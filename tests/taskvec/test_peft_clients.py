@@ -39,6 +39,13 @@ class Tiny(nn.Module):
 LINEAR = ["q_proj", "v_proj", "up_proj", "down_proj"]
 SAVED = {"save_projection": True}
 CONFIGS = {
+    "LoRA": peft.LoraConfig(r=3, lora_alpha=5, target_modules=LINEAR, init_lora_weights=False),
+    "LoRA of convolutions": peft.LoraConfig(r=2, lora_alpha=5, target_modules=["image"]),
+    "rsLoRA": peft.LoraConfig(r=3, lora_alpha=5, use_rslora=True, target_modules=LINEAR),
+    "LoRA of patterns": peft.LoraConfig(
+        r=3, lora_alpha=5, rank_pattern={"1.q_proj": 2}, alpha_pattern={"q_proj": 7}, target_modules=LINEAR
+    ),
+    "LoRA with biases": peft.LoraConfig(r=3, lora_alpha=5, lora_bias=True, target_modules=LINEAR),
     "AdaLoRA": peft.AdaLoraConfig(init_r=3, target_r=2, lora_alpha=5, total_step=10, target_modules=LINEAR),
     "LoHa": peft.LoHaConfig(r=2, alpha=5, target_modules=LINEAR),
     "LoHa of full rank": peft.LoHaConfig(r=4, alpha=5, rank_pattern={"q_proj": 3}, target_modules=LINEAR),
