@@ -72,7 +72,7 @@ def test_one_adapter_is_a_table_of_modules(tmp_path: Path, capfd: pytest.Capture
     write_adapter(tmp_path)
     assert main(["inspect", str(tmp_path)]) == 0
     out, err = capfd.readouterr()
-    assert f"{tmp_path} on tiny: 2 modules, 0 tensors left out" in out
+    assert f"{tmp_path} on tiny, read as peft: 2 modules, 0 tensors left out" in out and " alpha/r " in out
     assert all(text in out for text in ("h.0.q", "h.1.q", "6×5", "effective rank"))
     assert err == ""
 
@@ -166,3 +166,11 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 def test_strict_json_has_no_nan(capfd: pytest.CaptureFixture[str]) -> None:
     common.print_json({"a": float("nan"), "b": [float("inf"), 1.5, {"c": (float("-inf"), None, True, "x")}]})
     assert strict_json(capfd.readouterr().out) == {"a": None, "b": [None, 1.5, {"c": [None, None, True, "x"]}]}
+
+
+def test_what_is_left_out_is_named_with_the_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    heads = {f"base_model.model.{name}": torch.ones(2, 5) for name in ("score.weight", "classifier.weight")}
+    write_adapter(tmp_path, pairs() | heads)
+    assert main(["inspect", str(tmp_path)]) == 0
+    line = "left out: 2 (base_model.model.classifier.weight, ...): not a LoRA factor: a whole tensor"
+    assert line in capfd.readouterr().out

@@ -36,6 +36,8 @@ def inspect(
     out = console()
     out.print(printable(_title(adapters)), soft_wrap=True)
     out.print(_modules(adapters[0]) if len(adapters) == 1 else _summary(adapters))
+    for line in _left_out(adapters[0]) if len(adapters) == 1 else []:
+        out.print(printable(line), soft_wrap=True)
 
 
 def _title(adapters: list[dict[str, Any]]) -> str:
@@ -43,18 +45,28 @@ def _title(adapters: list[dict[str, Any]]) -> str:
         return f"{len(adapters)} adapters"
     (adapter,) = adapters
     base = f" on {adapter['base_model']}" if adapter["base_model"] else ""
-    return f"{adapter['name']}{base}: {len(adapter['modules'])} modules, {len(adapter['left_out'])} tensors left out"
+    counts = f"{len(adapter['modules'])} modules, {len(adapter['left_out'])} tensors left out"
+    return f"{adapter['name']}{base}, read as {adapter['format']}: {counts}"
+
+
+def _left_out(adapter: dict[str, Any]) -> list[str]:
+    """One line for each reason for which tensors are no part of the update."""
+    reasons: dict[str, list[str]] = {}
+    for item in adapter["left_out"]:
+        reasons.setdefault(item["reason"], []).append(item["tensor"])
+    return [f"left out: {len(some)} ({some[0]}{', ...' * (len(some) > 1)}): {why}" for why, some in reasons.items()]
 
 
 def _modules(adapter: dict[str, Any]) -> Table:
     """One row a module."""
-    numbers = ("rank", "scale", "‖τ‖", "σ₁", "effective rank", "entropy", "min gap")
+    numbers = ("‖τ‖", "σ₁", "effective rank", "entropy", "min gap")
     rows = (
         (
             module["module"],
             _shape(module["shape"]),
             str(module["rank"]),
             number(module["scale"]),
+            module["scale_source"],
             number(module["norm"]),
             number(module["spectrum"][0]),
             number(module["effective_rank"], ".2f"),
@@ -63,13 +75,15 @@ def _modules(adapter: dict[str, Any]) -> Table:
         )
         for module in adapter["modules"]
     )
-    return table(("module", "out×in", *numbers), rows, numbers=numbers)
+    return table(
+        ("module", "out×in", "rank", "scale", "scale from", *numbers), rows, numbers=("rank", "scale", *numbers)
+    )
 
 
 def _summary(adapters: list[dict[str, Any]]) -> Table:
     """One row an adapter."""
     numbers = ("modules", "left out", "‖τ‖", "mean effective rank", "zero")
-    columns = ("adapter", "base model", "rank", "scale", *numbers)
+    columns = ("adapter", "format", "base model", "rank", "scale", *numbers)
     return table(columns, map(_summary_row, adapters), numbers=numbers)
 
 
@@ -79,6 +93,7 @@ def _summary_row(adapter: dict[str, Any]) -> tuple[str, ...]:
     ranks = [module["effective_rank"] for module, norm in zip(modules, norms, strict=True) if norm > 0]
     return (
         adapter["name"],
+        adapter["format"],
         adapter["base_model"] or "-",
         _values(module["rank"] for module in modules),
         _values(round(module["scale"], 4) for module in modules),
