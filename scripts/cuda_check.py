@@ -1,7 +1,8 @@
 """`make cuda-check`: the CUDA kernels compile for every architecture they are promised for, within their registers.
 
 Needs nvcc and no GPU; without nvcc it says so and passes. Every kernel must have a stack frame of 0 bytes and no
-spills; those that read the factors must use the fp64 matrix instruction, and those that write U and V must write pairs.
+spills; those that read the factors must use the fp64 matrix instruction, and those that write U and V must write 16
+bytes at once. The test that runs on a GPU must compile.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def check(source: Path, log: str, ptx: str) -> list[str]:
         if not bodies or not all("mma.sync.aligned.m8n8k4.row.col.f64" in body for body in bodies):
             raise SystemExit(f"cuda-check: {source.name}: a kernel without the fp64 matrix instruction")
         writers = [body for body in bodies if "Rotate" in body.split("(")[0]]
-        if not writers or not all("st.global.wb.v2.f" in body for body in writers):
+        wide = "st.global.wb.v2.f64" if source.stem == "factors_f64" else "st.global.wb.v4.f32"
+        if not writers or not all(wide in body for body in writers):
             raise SystemExit(f"cuda-check: {source.name}: a rotation that stores its results one by one")
     return lines
 
@@ -71,9 +73,11 @@ def main() -> None:
     if nvcc is None:
         print("cuda-check: skipped, no nvcc (CUDACXX names one)")
         return
-    sources = sorted((ROOT / "csrc/cuda").glob("*.cu"))
+    sources, test = sorted((ROOT / "csrc/cuda").glob("*.cu")), ROOT / "csrc/tests/test_cuda_device.cu"
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        built = pool.submit(compiled, nvcc, test, Path(folder))
         logs = pool.map(lambda source: compiled(nvcc, source, Path(folder)), sources)
+        built.result()
         lines = [line for source, log in zip(sources, logs, strict=True) for line in check(source, *log)]
     if "-v" in sys.argv[1:]:
         print(*lines, sep="\n")

@@ -10,7 +10,7 @@ template <class Src, class Out, int Bands>
 struct Rotate {
   Work work;
 
-  static constexpr int least_blocks = 4;  // on a multiprocessor, so that enough loads are in flight
+  static constexpr int least_blocks = Bands == 1 ? 4 : 3;  // on a multiprocessor, so that enough loads are in flight
   static constexpr int64_t shared_bytes = 0;
   static constexpr int wide = 4;  // neighbours that a lane reads, and half of those it writes
   static int64_t blocks(const Work& work) {
