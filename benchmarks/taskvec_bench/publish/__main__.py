@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..measure.fingerprints import fingerprints
 from ..measure.rows import read_csv
+from .gpus import FOLDER, gpus
 from .tables import Tables, joined
 
 DATA = Path("benchmarks/data")
@@ -63,6 +64,7 @@ def documents(root: Path, csv: Path, kernels: Mapping[str, str]) -> dict[Path, s
         "shares": joined(picture("roofline.png"), tables.shares()),
         "growth": joined(picture("growth.png"), tables.slopes()),
         "memory": joined(picture("memory.png"), tables.memory()),
+        "gpu": gpus(root / DATA, f"../{DATA.as_posix()}/{FOLDER}", kernels),
         "rows": tables.everything(),
     }
     texts = {path: (root / path).read_text() for path in (README, PERFORMANCE)}

@@ -83,7 +83,12 @@ class Tables:
     def machine(self, link: str) -> str:
         """The machine, its limits, versions, dates, and which rows are not of today's kernels."""
         first, dates, found = self.rows[0], sorted({row["date"] for row in self.rows}), ways.limits(self.rows)
-        units = {"float32": "Gflop/s in fp32", "float64": "Gflop/s in fp64", "copy": "GB/s in a copy"}
+        units = {
+            "float16": "Gflop/s in fp16",
+            "float32": "Gflop/s in fp32",
+            "float64": "Gflop/s in fp64",
+            "copy": "GB/s in a copy",
+        }
         rates = ", ".join(f"{ways.rate(found[kind]) / 1e9:.0f} {units[kind]}" for kind in units if kind in found)
         processes = max(len(ways.minima(row)) for row in self.rows)
         commits = ", ".join(sorted({row["commit"] or "unknown" for row in self.stale}))
