@@ -16,8 +16,8 @@ from taskvec_kernels.solver import ADAM
 from ..errors import TaskvecError
 
 PRECISIONS = ("highest", "high", "medium")
-# the metrics of a sweep; lp has no p of its own, and the chance is that of the source
-DEFAULT = tuple(name for name in PAIRWISE if name not in ("lp", "rec_chance", "rec_chance_sd"))
+# the metrics of a sweep; lp has no p of its own
+DEFAULT = tuple(name for name in PAIRWISE if name != "lp")
 
 
 @dataclass(frozen=True)
