@@ -12,6 +12,7 @@ from torch import Tensor
 from taskvec_kernels import lowrank_svd
 
 from .adapters import Adapter, Module
+from .chance.spectra import participation
 from .progress import Mode, progress_bar
 from .sweeps.canonical import factors
 
@@ -58,6 +59,7 @@ def inspect_module(module: Module) -> dict[str, Any]:
         "norm": float(spectrum.norm()) if norm is None else norm,
         "spectrum": spectrum.tolist(),
         **describe_spectrum(spectrum),
+        "start": module.start,
         "warnings": warnings,
     }
 
@@ -66,17 +68,19 @@ def describe_spectrum(spectrum: Tensor) -> dict[str, float]:
     """Numbers of a spectrum (k,), descending, of which only what is not zero counts.
 
     - ``effective_rank``: exp of the Shannon entropy of S / ΣS; NaN for a zero spectrum;
+    - ``participation``: (ΣS²)² / ΣS⁴, which a few large ones decide; NaN for a zero spectrum;
     - ``entropy``: that entropy over the largest possible, ln r; 0 for one component, NaN for a zero spectrum;
     - ``min_gap``: the smallest (S_k − S_{k+1}) / S_1, NaN with fewer than two components. An error of relative size ε
       in τ turns the directions at that gap by about ε / min_gap.
     """
     values = spectrum[spectrum > 0]
     if not len(values):
-        return {"effective_rank": math.nan, "entropy": math.nan, "min_gap": math.nan}
+        return {"effective_rank": math.nan, "participation": math.nan, "entropy": math.nan, "min_gap": math.nan}
     shares = values / values.sum()
     entropy = float(torch.special.entr(shares).sum())
     return {
         "effective_rank": math.exp(entropy),
+        "participation": float(participation(values.numpy())),
         "entropy": entropy / math.log(len(values)) if len(values) > 1 else 0.0,
         "min_gap": float(-values.diff().max() / values[0]) if len(values) > 1 else math.nan,
     }

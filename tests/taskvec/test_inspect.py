@@ -37,7 +37,8 @@ def test_spectrum_and_norm_are_those_of_the_dense_matrix(tmp_path: Path) -> None
 
 def test_equal_singular_values() -> None:
     found = describe_spectrum(torch.full((4,), 2.5, dtype=torch.float64))
-    assert found == {"effective_rank": pytest.approx(4), "entropy": pytest.approx(1), "min_gap": 0}
+    four = pytest.approx(4)
+    assert found == {"effective_rank": four, "participation": four, "entropy": pytest.approx(1), "min_gap": 0}
 
 
 def test_known_spectrum_with_zeros() -> None:
@@ -45,6 +46,7 @@ def test_known_spectrum_with_zeros() -> None:
     entropy = -sum(p * math.log(p) for p in (4 / 8, 3 / 8, 1 / 8))
     assert found["effective_rank"] == pytest.approx(math.exp(entropy))
     assert found["entropy"] == pytest.approx(entropy / math.log(3))
+    assert found["participation"] == pytest.approx((16 + 9 + 1) ** 2 / (256 + 81 + 1))
     assert found["min_gap"] == pytest.approx(1 / 4)
 
 
@@ -57,7 +59,7 @@ def test_zero_update(tmp_path: Path) -> None:
     tensors = {name: tensor * ("lora_A" in name) for name, tensor in pairs().items()}
     found = inspect_module(load_adapter(write_adapter(tmp_path, tensors)).modules["h.0.q"])
     assert found["spectrum"] == [0, 0] and found["norm"] == 0
-    assert all(math.isnan(found[key]) for key in ("effective_rank", "entropy", "min_gap"))
+    assert all(math.isnan(found[key]) for key in ("effective_rank", "participation", "entropy", "min_gap"))
 
 
 def test_document_lists_what_was_left_out(tmp_path: Path) -> None:

@@ -23,12 +23,17 @@ def inspect(
 ) -> None:
     """What is in an adapter: modules, ranks, scale, spectrum, effective rank, warnings."""
     from ..inspect import inspect_adapters
+    from ..queries.flags import adapter_flags
     from ..zoo import read_adapters
 
     zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
     warn(zoo.warnings)
     warn(f"left out: {item.reason}" for item in zoo.skipped)
     document = inspect_adapters(zoo.adapters, progress=progress)
+    for adapter in document["adapters"]:
+        modules = adapter["modules"]
+        norm, participation = ([module[name] for module in modules] for name in ("norm", "participation"))
+        adapter["flags"] = adapter_flags(norm, participation, next(filter(None, (m["start"] for m in modules)), None))
     if as_json:
         print_json(document)
         return
@@ -46,7 +51,7 @@ def _title(adapters: list[dict[str, Any]]) -> str:
     (adapter,) = adapters
     base = f" on {adapter['base_model']}" if adapter["base_model"] else ""
     counts = f"{len(adapter['modules'])} modules, {len(adapter['left_out'])} tensors left out"
-    return f"{adapter['name']}{base}, read as {adapter['format']}: {counts}"
+    return ", ".join([f"{adapter['name']}{base}, read as {adapter['format']}: {counts}", *adapter["flags"]])
 
 
 def _left_out(adapter: dict[str, Any]) -> list[str]:
@@ -59,7 +64,7 @@ def _left_out(adapter: dict[str, Any]) -> list[str]:
 
 def _modules(adapter: dict[str, Any]) -> Table:
     """One row a module."""
-    numbers = ("‖τ‖", "σ₁", "effective rank", "entropy", "min gap")
+    numbers = ("‖τ‖", "σ₁", "effective rank", "participation", "entropy", "min gap")
     rows = (
         (
             module["module"],
@@ -70,6 +75,7 @@ def _modules(adapter: dict[str, Any]) -> Table:
             number(module["norm"]),
             number(module["spectrum"][0]),
             number(module["effective_rank"], ".2f"),
+            number(module["participation"], ".2f"),
             number(module["entropy"], ".2f"),
             number(module["min_gap"], ".1e"),
         )
@@ -83,7 +89,7 @@ def _modules(adapter: dict[str, Any]) -> Table:
 def _summary(adapters: list[dict[str, Any]]) -> Table:
     """One row an adapter."""
     numbers = ("modules", "left out", "‖τ‖", "mean effective rank", "zero")
-    columns = ("adapter", "format", "base model", "rank", "scale", *numbers)
+    columns = ("adapter", "format", "base model", "rank", "scale", *numbers, "flags")
     return table(columns, map(_summary_row, adapters), numbers=numbers)
 
 
@@ -102,6 +108,7 @@ def _summary_row(adapter: dict[str, Any]) -> tuple[str, ...]:
         number(sum(norm * norm for norm in norms) ** 0.5),
         number(sum(ranks) / len(ranks) if ranks else None, ".2f"),
         str(norms.count(0.0)),
+        ", ".join(adapter["flags"]),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,33 +17,40 @@ FLAGS = {
     "zero": "the update is zero: nothing was trained",
     "partly zero": "the update is zero in some of the modules",
     "rank 1": "one direction has nearly all of the update in half of the modules: REC is close to 0 or 1 by its sign",
-    "pissa": "the start was taken from the base model's own singular directions, which every such adapter shares",
+    "pissa": "the factors are little more than a start from the base model's own directions, no part of the update",
     "identical": "both have the same contents",
     "shared start": "both were trained from the same random start: their directions agree on one side for that reason",
     "unequal ranks": "the adapter of higher rank captures more, whatever the tasks",
 }
 
 
-def adapter_flags(norm: Floats, participation: Floats, start: str | None = None) -> tuple[str, ...]:
+def adapter_flags(
+    norm: Sequence[float] | Floats, participation: Sequence[float] | Floats, start: str | None = None
+) -> tuple[str, ...]:
     """Flags of one adapter.
 
     Args:
         norm: (n,) ‖τ‖ by module; NaN where it has none.
         participation: (n,) (ΣS²)²/ΣS⁴.
-        start: of the factors, where it is known by value: "pissa".
+        start: that the factors are little more than: "pissa".
     """
-    norm = norm[~np.isnan(norm)]
-    known = participation[~np.isnan(participation)]
+    norms, ratios = (known(np.asarray(values, np.float64)) for values in (norm, participation))
     flags = []
-    if not norm.any():
+    if not norms.any():
         flags.append("zero")
-    elif not norm.all():
+    elif not norms.all():
         flags.append("partly zero")
-    if len(known) and np.median(known) < RANK_ONE:
+    if len(ratios) and np.median(ratios) < RANK_ONE:
         flags.append("rank 1")
     if start:
         flags.append(start)
     return tuple(flags)
+
+
+def known(values: Floats) -> Floats:
+    """Without NaN."""
+    rest: Floats = values[~np.isnan(values)]
+    return rest
 
 
 def pair_flags(
@@ -87,10 +96,9 @@ def identical(cosine: Floats, norms: tuple[Floats, Floats]) -> bool:
 
 def shared_start(overlap_u: Floats, overlap_v: Floats) -> bool:
     """Whether one side of the directions agrees and the other does not: A, drawn with one seed, hardly moves."""
-    known = ~np.isnan(overlap_u)
-    if not known.any():
+    if np.isnan(overlap_u).all():
         return False
-    u, v = float(overlap_u[known].mean()), float(overlap_v[known].mean())
+    u, v = (float(known(overlap).mean()) for overlap in (overlap_u, overlap_v))
     return max(u, v) > SHARED_START and min(u, v) < max(u, v) / 2
 
 
