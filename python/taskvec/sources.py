@@ -16,6 +16,7 @@ from .errors import TaskvecError, printable
 from .formats import Checkpoints, Location, NoFormat, PassedOver, Reading, ReadOptions, discover, no_adapter, read
 from .hub import local
 from .naming.fused import split_all
+from .naming.match import renames
 
 STATE = re.compile(r"checkpoint-\d+$")  # what transformers' Trainer calls a state of the training
 BETWEEN = re.compile(r"(?<=[^/.])\.\.(?=.)")  # of BASE..TUNED, and not of a path that climbs: ../x, a/../b
@@ -66,7 +67,7 @@ def checkpoints(typed: str | Path) -> Location | None:
         return None
     parts = str(typed)[: match.start()], str(typed)[match.end() :]
     before, after = (existing(local(part, one=True)) for part in parts)
-    found = Checkpoints(before).discover(after)
+    found = Checkpoints(before, renames).discover(after)
     if not found:
         what, expected = "holds no weights of a model", "model.safetensors, pytorch_model.bin, or shards with an index"
         raise TaskvecError(what, where=after, expected=expected, fix="check the path")
@@ -77,7 +78,7 @@ def _discover(path: Path, options: ReadOptions) -> tuple[list[Location], list[Pa
     """As ``formats.discover``; with a base, a model's own weights are found too where there is no adapter."""
     found, passed_over = discover(path)
     if options.base is not None and all(isinstance(at.format, NoFormat) for at in found):
-        models = Checkpoints().discover(path)
+        models = Checkpoints(match=renames).discover(path)
         if models and (path.is_file() or os.path.lexists(path / "config.json")):
             return models, []
     return found, passed_over

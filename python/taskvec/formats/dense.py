@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +30,15 @@ BUFFER = re.compile(
 )
 HEAD = re.compile(r"^(?:lm_head|embed_out|output|proj_out)$")
 EXPERTS = re.compile(r"(?:^|\.)experts\.[^.]+$")
+
+
+# for paths of the first that the second lacks, the path there
+Match = Callable[[Mapping[str, tuple[int, int]], Mapping[str, tuple[int, int]]], Mapping[str, str]]
+
+
+def same_paths(own: Mapping[str, tuple[int, int]], known: Mapping[str, tuple[int, int]]) -> Mapping[str, str]:
+    """Only modules of one path are one module."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,11 @@ class Checkpoints:
 
     Args:
         base: the base model; None: that of the options.
+        match: which paths of one model are which of another that names its modules otherwise.
     """
 
     base: Path | None = None
+    match: Match = same_paths
     name: str = "dense"
 
     def discover(self, path: Path) -> list[Location]:
@@ -86,7 +97,7 @@ class Checkpoints:
             raise TaskvecError(what, where=location.path, fix=f"{GIVE_BASE}, or write BASE..TUNED")
         base = options.weights if self.base is None else open_checkpoint(self.base)
         tuned = Checkpoint(location.path)
-        pairs, left_out = _pairs(base, tuned)
+        pairs, left_out = _pairs(base, tuned, self.match)
         if not pairs:
             what = f"shares no matrix with {base.path}"
             raise TaskvecError(what, where=location.path, fix="give the base that it was trained from")
@@ -109,7 +120,7 @@ class Checkpoints:
         ]
 
 
-def _pairs(base: Checkpoint, tuned: Checkpoint) -> tuple[dict[str, Difference], list[LeftOut]]:
+def _pairs(base: Checkpoint, tuned: Checkpoint, match: Match) -> tuple[dict[str, Difference], list[LeftOut]]:
     """The matrices of both by module path, and tensors of the tuned checkpoint that have no update, with the reason."""
     left_out = [
         LeftOut(name, "a vector (norm or bias), not a matrix")
@@ -117,7 +128,8 @@ def _pairs(base: Checkpoint, tuned: Checkpoint) -> tuple[dict[str, Difference], 
         if len(shape) < 2
     ]
     pairs: dict[str, Difference] = {}
-    partners = {path: _partner(base, path) for path in tuned.names}
+    renamed = match(_shapes(tuned), _shapes(base))
+    partners = {path: base.names.get(renamed.get(path, path)) for path in tuned.names}
     taken = Counter(name for name in partners.values() if name is not None)
     for path, name in tuned.names.items():
         partner = partners[path]
@@ -131,7 +143,7 @@ def _pairs(base: Checkpoint, tuned: Checkpoint) -> tuple[dict[str, Difference], 
                 left_out.append(made)
             else:
                 pairs |= _named(path, made)
-        elif partner is None or (taken[partner] > 1 and base.names.get(path) != partner):
+        elif partner is None:
             left_out.append(LeftOut(name, "no tensor of the base has its name, or several may be it"))
         else:
             made = _difference(base, partner, tuned, name)
@@ -144,9 +156,9 @@ def _pairs(base: Checkpoint, tuned: Checkpoint) -> tuple[dict[str, Difference], 
     return pairs, left_out + [LeftOut(name, ONLY_IN_BASE) for name in missing]
 
 
-def _partner(base: Checkpoint, path: str) -> str | None:
-    found = base.find(path)
-    return None if found is None else found.name
+def _shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, int]]:
+    shapes = checkpoint.file.shapes
+    return {path: (shapes[name][0], math.prod(shapes[name][1:])) for path, name in checkpoint.names.items()}
 
 
 def _tied(base: Checkpoint, tuned: Checkpoint, path: str) -> str | None:
