@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from make_adapters import pair, pairs, write_adapter
+from make_gguf import gguf
 from taskvec import TaskvecError, load_adapter, load_zoo, project
 from taskvec.adapters import Adapter, Dense, Module
 from taskvec.cli import main
@@ -331,3 +333,43 @@ def test_rows_of_torchtune_are_turned(tmp_path: Path, last: str) -> None:
         torch.testing.assert_close(
             tau(turned).reshape(heads, 2, half, 9), tau(plain).reshape(heads, half, 2, 9).transpose(1, 2)
         )
+
+
+def test_a_full_fine_tune_and_a_lora_meet_under_two_names_and_split(tmp_path: Path) -> None:
+    weight = torch.randn(8, 24)
+    for name, change in (("base", 0.0), ("tuned", 1.0)):
+        (tmp_path / name).mkdir()
+        tensor = weight + change * torch.randn(8, 24)
+        save_file({"transformer.h.0.attn.c_attn.weight": tensor}, tmp_path / name / "model.safetensors")
+        (tmp_path / name / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_head": 2}))
+    lora = write_adapter(tmp_path / "lora", pairs("h.0.attn.q_proj", "h.0.attn.v_proj", m=8, n=8))
+    full = load_adapter(f"{tmp_path / 'base'}..{tmp_path / 'tuned'}")
+    whole = tau(full.modules["transformer.h.0.attn.c_attn"])
+    result = project(lora, full)
+    assert result.used["rec"] == 2
+    (_, made), _ = align([load_adapter(lora), full])
+    torch.testing.assert_close(tau(made.modules["h.0.attn.v_proj"]), whole[16:])
+    assert made.modules["h.0.attn.v_proj"].rank == 8
+
+
+LLAMA = {"general.type": "adapter", "adapter.type": "lora", "general.architecture": "llama", "adapter.lora.alpha": 4.0}
+
+
+def test_embeddings_experts_and_rotary_rows_of_gguf(tmp_path: Path) -> None:
+    factors = {
+        "token_embd.weight.lora_a": torch.randn(20, 2),
+        "token_embd.weight.lora_b": torch.randn(6, 2),
+        "blk.0.ffn_up_exps.weight.lora_a": torch.randn(3, 2, 6),
+        "blk.0.ffn_up_exps.weight.lora_b": torch.randn(3, 5, 2),
+        "blk.0.attn_q.weight.lora_a": torch.randn(2, 6),
+        "blk.0.attn_q.weight.lora_b": torch.randn(12, 2),
+    }
+    arrays = {name: t.numpy() for name, t in factors.items()}
+    (tmp_path / "a.gguf").write_bytes(gguf(arrays, **LLAMA))
+    modules = load_adapter(tmp_path / "a.gguf", heads="2").modules
+    a, b, ea, eb, qa, qb = factors.values()
+    torch.testing.assert_close(tau(modules["token_embd"]).float(), 2 * b @ a.mT)
+    for e in range(3):
+        torch.testing.assert_close(tau(modules[f"blk.0.ffn_up_exps[{e}]"]).float(), 2 * eb[e] @ ea[e])
+    turned = (2 * qb @ qa).reshape(2, 3, 2, 6).transpose(1, 2).reshape(12, 6)
+    torch.testing.assert_close(tau(modules["blk.0.attn_q"]).float(), turned)

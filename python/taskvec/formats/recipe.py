@@ -76,6 +76,12 @@ class Recipe:
         m, n = sizes[0][0], sizes[-1][1]
         return (m, n), kept(m, n) if isinstance(made, Tensor) else sizes[0][1]
 
+    def is_dense(self) -> bool:
+        """Whether the update is a matrix and not factors; tells it without reading a tensor."""
+        own = [self.file.shapes[name] for name in self.names]
+        shapes = own if self.weight is None else [self.weight.shape, *own]
+        return isinstance(self.combine(*(torch.empty(shape, device="meta") for shape in shapes)), Tensor)
+
     def kernel(self) -> tuple[int, ...]:
         """Sizes k… of a convolution's kernel, from tensors that hold it; () for a matrix."""
         shapes = [self.file.shapes[name] for name in self.names]

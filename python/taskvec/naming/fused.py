@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from ..adapters import Adapter, Dense, LowRank, Module, Update
+from ..formats.dense import Difference
 from ..formats.heads import Heads, heads_of_base
+from ..formats.recipe import Recipe
 
 Spans = list[tuple[int, int]]  # rows from … up to …
 Parts = list[Spans]  # of each part
@@ -168,7 +170,8 @@ def split(module: Module, heads: Heads | None) -> list[Module] | str | None:
     parts = []
     for path, some in zip(part_names(module.path, layout.parts), spans, strict=True):
         shape = (sum(stop - start for start, stop in some), inputs)
-        parts.append(replace(module, path=path, shape=shape, update=Rows(module.update, tuple(some))))
+        rank = min(module.rank, *shape) if _is_dense(module.update) else module.rank
+        parts.append(replace(module, path=path, shape=shape, rank=rank, update=Rows(module.update, tuple(some))))
     return parts
 
 
@@ -198,6 +201,13 @@ def split_some(adapter: Adapter, paths: Sequence[str] | Mapping[str, object], he
         modules |= {part.path: part for part in parts}
     warnings = (f"{len(some)} fused modules are not split ({some[0]}): {why}" for why, some in whole.items())
     return replace(adapter, modules=modules, warnings=(*adapter.warnings, *warnings))
+
+
+def _is_dense(update: Callable[[], Update]) -> bool:
+    """Whether an update has no factors, whose number of columns is its rank; it is not made for that."""
+    if isinstance(update, Rows):
+        return _is_dense(update.of)
+    return isinstance(update, Difference) or (isinstance(update, Recipe) and update.is_dense())
 
 
 def _lengths(*lengths: int) -> Parts:
