@@ -124,7 +124,7 @@ def test_paths_are_taken_where_adapters_are() -> None:
     xr.testing.assert_equal(sweep([Path("zoo/b"), "zoo/a"]), sweep(load_zoo(["zoo/b", "zoo/a"])))
     mixed = sweep([a, "zoo/b"])
     assert list(mixed.source.values) == ["a", "zoo/b"]
-    means = [project(*pair).to_dict()["mean"] for pair in (("zoo/a", b), (a, Path("zoo/b")), (a, b))]
+    means = [project(*pair).mean for pair in (("zoo/a", b), (a, Path("zoo/b")), (a, b))]
     assert means[0] == means[1] == means[2]
     curves = [lambda_path(*pair, [0.1]).to_dict()["paths"] for pair in (("zoo/a", "zoo/b"), (a, b))]
     assert curves[0][0]["points"] == curves[1][0]["points"]

@@ -176,7 +176,6 @@ def summary(
     for name, share in pooled.items():
         share.add(columns[name], np.square([module.norm for module in modules]))
     low, high = quartiles(columns["excess"]).tolist()
-    unknown = np.full(len(modules), np.nan)
     excess = GeometricMean()
     excess.add(columns["excess"])
     return Projection(
@@ -189,7 +188,7 @@ def summary(
         pooled={name: float(share.value) for name, share in pooled.items()},
         excess=float(excess.value),
         excess_quartiles=(low, high),
-        rec_z_raw=float(rec_z(*(columns.get(name, unknown) for name in ("rec", "rec_chance", "rec_chance_sd")))),
+        rec_z_raw=float(rec_z(columns["rec"], columns["rec_chance"], columns["rec_chance_sd"])),
         other_layers={},
         skipped=tuple(skipped),
     )
