@@ -51,6 +51,9 @@ def is_untouched(recipes: Sequence[Recipe]) -> bool:
 def _balance_and_coherence(recipe: Recipe) -> tuple[float, float]:
     """‖BᵀB − AAᵀ‖ / ‖AAᵀ‖, and the root mean square of the cosines of two columns of B."""
     b, a = (recipe.file.tensor(name).double() for name in recipe.names)
+    squares_of_b, squares_of_a = b.square().sum(0), a.square().sum(1)  # [r], the diagonals
+    if b.shape[1] != len(a) or float((squares_of_b - squares_of_a).norm()) >= BALANCE * float(squares_of_a.sum()):
+        return 1.0, 1.0  # the balance is larger than that, without the products
     of_b, of_a = b.mT @ b, a @ a.mT  # [r, r]
     lengths = of_b.diagonal().sqrt()
     if not lengths.all() or not float(of_a.norm()):
