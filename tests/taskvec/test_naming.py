@@ -240,7 +240,8 @@ def test_fused_and_split_projections_meet(adapter) -> None:
     )
     apart = {f"model.layers.0.self_attn.{part}_proj": (16, 16, 2) for part in "qv"}
     apart |= {"model.layers.0.mlp.up_proj": (10, 16, 2)}
-    (a, b), _ = align([fused, adapter("apart", apart)])
+    (a, b), lines = align([fused, adapter("apart", apart)])
+    assert lines[0].startswith("fused: 2 fused modules split, as another adapter has them (model.layers.0.")
     assert set(b.modules) == set(apart) and set(apart) < set(a.modules)
     torch.testing.assert_close(
         tau(a.modules["model.layers.0.self_attn.v_proj"]), tau(fused.modules["model.layers.0.self_attn.qkv_proj"])[32:]

@@ -82,10 +82,13 @@ def _to(known: Mapping[str, Shape], adapter: Adapter, heads: Heads | None) -> tu
     """The adapter with the paths that ``known`` has for its modules."""
     if not known:
         return adapter, []
+    given = adapter.modules
     adapter = _split_like(known, adapter, heads)
     own = shapes(adapter)
     found = renames(own, known)
     notes = []
+    if apart := [path for path in given if path not in own]:
+        notes.append(f"{adapter.name}: {len(apart)} fused modules split, as another adapter has them ({apart[0]})")
     if found:
         path, name = next(iter(found.items()))
         notes.append(f"{adapter.name}: {len(found)} of {len(own)} modules matched under other names ({path} is {name})")
@@ -111,36 +114,34 @@ def _of_format(adapter: Adapter) -> dict[str, str]:
 
 def _split_like(known: Mapping[str, Shape], adapter: Adapter, heads: Heads | None) -> Adapter:
     """The adapter with those fused modules in parts of which ``known`` has a part, and not the whole."""
-    wanted: dict[str, dict[str, str]] = {}  # fused path → part → its path in ``known``
+    model = heads or heads_of_base(adapter.base_model)
+    wanted: dict[str, str] = {}  # path of a part, or of a module that cannot be split → its path in ``known``
+    whole: dict[str, str] = {}  # path of a part → of its fused module
+    elsewhere: dict[str, Shape] = {}
     for path, module in adapter.modules.items():
         layout = fused.layout_of(path)
         if layout is None or path in known:
             continue
-        parts = fused.split(module, heads or heads_of_base(adapter.base_model))
-        names: dict[str, str] = {}
+        parts = fused.split(module, model)
+        made: dict[str, Shape | None] = dict.fromkeys(fused.part_names(path, layout.parts))
         if isinstance(parts, list):
-            for part, role in zip(parts, layout.parts, strict=True):
-                names |= _sibling(part.path, role, part.shape, known)
-        elif parts is not None and any(
-            _sibling(path_of, role, None, known)
-            for path_of, role in zip(fused.part_names(path, layout.parts), layout.parts, strict=True)
-        ):
-            names = {path: path}  # said as a warning
-        if names:
-            wanted[path] = names
+            made = {part.path: part.shape for part in parts}
+        for (part, shape), role in zip(made.items(), layout.parts, strict=True):
+            whole[part] = path
+            name = _sibling(part, role, shape, known)
+            if name is not None:
+                wanted[part] = name
+            elif shape is not None:
+                elsewhere[part] = shape
+    wanted |= renames(elsewhere, known)
     if not wanted:
         return adapter
-    made = fused.split_some(adapter, wanted, heads)
-    new = {part: name for names in wanted.values() for part, name in names.items()}
-    return _renamed(made, new)
+    split = {whole[part] for part in wanted}
+    return _renamed(fused.split_some(adapter, split, heads), wanted)
 
 
-def _sibling(path: str, role: str, shape: Shape | None, known: Mapping[str, Shape]) -> dict[str, str]:
-    """The path that ``known`` has for a part of a fused module, of its shape where that is known."""
+def _sibling(path: str, role: str, shape: Shape | None, known: Mapping[str, Shape]) -> str | None:
+    """The path beside a fused module that ``known`` has for a part of it, of its shape where that is known."""
     before = path.removesuffix(role)
-    for name in (role, *SIBLINGS.get(role, ())):
-        candidate = f"{before}{name}"
-        if candidate in known and shape in (None, known[candidate]):
-            return {path: candidate}
-    found = renames({path: shape}, known) if shape is not None else {}
-    return found
+    names = (f"{before}{name}" for name in (role, *SIBLINGS.get(role, ())))
+    return next((name for name in names if name in known and shape in (None, known[name])), None)

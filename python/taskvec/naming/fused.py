@@ -7,7 +7,7 @@ Layouts were measured on transformers 5.23 by asking each fused layer for its ow
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -185,7 +185,7 @@ def split_all(adapter: Adapter, heads: Heads | None = None) -> Adapter:
     return split_some(adapter, adapter.modules, heads)
 
 
-def split_some(adapter: Adapter, paths: Sequence[str] | Mapping[str, object], heads: Heads | None) -> Adapter:
+def split_some(adapter: Adapter, paths: Collection[str], heads: Heads | None) -> Adapter:
     """``split_all`` for the modules at ``paths``."""
     known = heads or heads_of_base(adapter.base_model)
     modules: dict[str, Module] = {}
