@@ -38,6 +38,8 @@ def lora(**settings: object) -> peft.LoraConfig:
 
 CONFIGS = {
     "IA3": peft.IA3Config(target_modules=LINEAR, feedforward_modules=["down_proj"]),
+    "IA3 of convolutions": peft.IA3Config(target_modules=["image"], feedforward_modules=[]),
+    "IA3 of convolutions' inputs": peft.IA3Config(target_modules=["image"], feedforward_modules=["image"]),
     "OFT": peft.OFTConfig(oft_block_size=3, target_modules=LINEAR),
     "OFT, exact": peft.OFTConfig(oft_block_size=3, use_cayley_neumann=False, target_modules=LINEAR),
     "OFT, three terms": peft.OFTConfig(oft_block_size=3, num_cayley_neumann_terms=3, target_modules=LINEAR),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from torch import Tensor
 from ..errors import TaskvecError
 from ..paths import flat, unwrapped
 from .algebra.basics import as_matrix
-from .reading.files import digest, member, read_json
+from .reading.files import digest, file_errors, member, read_json
 from .reading.quantised import quantised_by
-from .reading.shards import open_model
+from .reading.shards import model_file, open_model
 
 # what embeddings are called: stored as (vocabulary, width), compared as out × in like every other module
 EMBEDDING = re.compile(
@@ -161,9 +162,16 @@ class Checkpoint:
         return open_checkpoint, (self.path.absolute(),)
 
 
-@lru_cache(maxsize=64)
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """The checkpoint at a path, whose headers are read once however many adapters need it."""
+    """The checkpoint at a path, whose headers are read once however many adapters need it, until its file changes."""
+    file = model_file(Path(path))
+    with file_errors(Path(path)):
+        state = None if file is None else os.stat(file)
+    return _opened(Path(path), state and (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=64)
+def _opened(path: Path, state: tuple[int, int, int] | None) -> Checkpoint:
     return Checkpoint(path)
 
 

@@ -34,8 +34,8 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     """scale · (a b)ᵀ of layers and embeddings; scale · b a, expert by expert, where the factors are 3-D."""
     config = member(file.path.parent, CONFIG)
     document = {} if config is None else read_json(config)
-    scale, source = (None, "") if config is None else (_scale(document, config), "scale")
-    if scale is None and options.alpha is None and options.scale is None:
+    scale, source = (1.0, "") if config is None else (_scale(document, config), "scale")
+    if config is None and options.given_scale(1) is None:
         raise TaskvecError(UNKNOWN_SCALE, where=file.path, fix=FIX)
     modules: dict[str, dict[str, str]] = defaultdict(dict)
     for name in sorted(file.shapes):
@@ -50,7 +50,7 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
         dora = magnitude is not None or document.get("fine_tune_type") == "dora"
         pair = needed(file, names, "lora_b", "lora_a")
         experts = expert_count(file, pair)
-        if scale is None:
+        if config is None:
             scale, source = _given(options, file, pair)
         for e in range(experts or 1):
             combine = transposed if experts is None else partial(one_expert, e=e)
@@ -85,7 +85,7 @@ def _scale(document: dict[str, Any], config: Path) -> float:
 
 def _given(options: ReadOptions, file: TensorFile, pair: tuple[str, ...]) -> tuple[float, str]:
     """The scale that a person gives, of files of mlx-examples, which have no config."""
-    given = options.given_scale((*file.shapes[pair[1]], 0)[-1])
+    given = options.given_scale((0, *file.shapes[pair[1]])[-1])
     return (1.0, "") if given is None else (given.value, given.source)
 
 

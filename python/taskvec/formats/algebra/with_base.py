@@ -65,10 +65,12 @@ def scaled_entries(weight: Tensor, inside: Tensor, beside: Tensor) -> Tensor:
 
 def scaled(weight: Tensor, factor: Tensor, by_row: bool, less: float) -> Tensor:
     """IA3: W ∘ (l − 1), a factor for each output or each input; ``less`` is 0 where l − 1 itself is stored."""
-    weight = wide(as_matrix(weight))
-    if factor.numel() != weight.shape[0 if by_row else 1]:
+    weight, count = wide(as_matrix(weight)), factor.numel()
+    if count != weight.shape[0] if by_row else weight.shape[1] % count:
         raise ValueError("one factor for each output, or each input")
-    return weight * (wide(factor).reshape((-1, 1) if by_row else (1, -1)) - less)
+    # an input of a convolution has a kernel of entries in every row
+    parts = weight.reshape(weight.shape[0], 1 if by_row else count, -1)
+    return (parts * (wide(factor).reshape((-1, 1, 1) if by_row else (1, -1, 1)) - less)).reshape(weight.shape)
 
 
 def replaced(weight: Tensor, new: Tensor) -> Tensor:

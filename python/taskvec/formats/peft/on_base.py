@@ -21,11 +21,15 @@ NO_COFT = "is a constrained OFT (coft): its projection at every step is not impl
 
 
 def read_ia3(contents: Contents) -> Stream:
-    """W ∘ (l − 1): l (out, 1), or (1, in) of feed-forward modules."""
+    """W ∘ (l − 1): l (out, 1), or (1, in) of feed-forward modules; of convolutions both are (1, …, 1, 1)."""
+    inputs = contents.config.document.get("feedforward_modules")
+    ends = tuple(inputs) if isinstance(inputs, list) and all(isinstance(end, str) for end in inputs) else ()
     for module in contents.modules:
         (name,) = contents.needed(module, "ia3_l")
         shape = contents.shape(name)
         by_row = not (len(shape) > 1 and shape[0] == 1 and max(shape) > 1)
+        if len(shape) > 2:
+            by_row = not module.path.endswith(ends)
         yield _found(contents, module, ("ia3_l",), partial(with_base.scaled, by_row=by_row, less=1.0))
 
 

@@ -1,0 +1,127 @@
+"""Updates of other tools than PEFT that are functions of the base weight, against the plain formulas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from taskvec import TaskvecError, load_adapter
+from taskvec.adapters import Dense, Module
+
+GENERATOR = torch.Generator().manual_seed(2)
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=GENERATOR)
+
+
+W = random(6, 8)
+UP, DOWN = random(6, 2), random(2, 8)
+
+
+def tau(module: Module) -> Tensor:
+    update = module.update()
+    return update.tuned if isinstance(update, Dense) else update.scale * update.b @ update.a
+
+
+def load(folder: Path, tensors: Mapping[str, Tensor], config: Any = None, weight: Tensor = W, **options: Any) -> Tensor:
+    """The update of the one module, ``down.0.to_q`` of the base."""
+    save_file({"down.0.to_q.weight": weight.contiguous()}, folder / "base.safetensors")
+    adapter = folder / "adapter"
+    adapter.mkdir(exist_ok=True)
+    save_file({name: value.contiguous() for name, value in tensors.items()}, adapter / "adapters.safetensors")
+    if config is not None:
+        (adapter / "adapter_config.json").write_text(json.dumps(config))
+    (module,) = load_adapter(
+        adapter / "adapters.safetensors", base=folder / "base.safetensors", **options
+    ).modules.values()
+    return tau(module)
+
+
+def kohya(**tensors: Tensor) -> dict[str, Tensor]:
+    return {f"lycoris_down_0_to_q.{name.replace('__', '.')}": value for name, value in tensors.items()}
+
+
+def lora(**tensors: Tensor) -> dict[str, Tensor]:
+    return kohya(lora_up__weight=UP, lora_down__weight=DOWN, alpha=torch.tensor(4.0), **tensors)
+
+
+def test_dora_of_lycoris_by_outputs_and_by_inputs(tmp_path: Path) -> None:
+    moved = W + 2 * UP @ DOWN
+    by_out, by_in = random(6, 1).abs(), random(1, 8).abs()
+    found = load(tmp_path, lora(dora_scale=by_out))
+    torch.testing.assert_close(found, by_out * moved / moved.norm(dim=1, keepdim=True) - W)
+    found = load(tmp_path, lora(dora_scale=by_in))
+    torch.testing.assert_close(found, by_in * moved / moved.norm(dim=0, keepdim=True) - W)
+
+
+def test_dora_of_a_convolution_by_inputs(tmp_path: Path) -> None:
+    weight, up, down, size = random(6, 4, 3, 3), random(6, 2, 1, 1), random(2, 4, 3, 3), random(1, 4, 1, 1).abs()
+    found = load(tmp_path, kohya(lora_up__weight=up, lora_down__weight=down, dora_scale=size), weight=weight)
+    moved = weight + (up.flatten(1) @ down.flatten(1)).view(weight.shape)
+    expected = size * moved / moved.square().sum((0, 2, 3), keepdim=True).sqrt() - weight
+    torch.testing.assert_close(found, expected.flatten(1))
+
+
+def test_glora_new_and_old(tmp_path: Path) -> None:
+    a1, a2, b1, b2 = random(8, 2), random(2, 8), random(6, 2), random(2, 8)
+    expected = 0.5 * (W @ a1 @ a2 + b1 @ b2)
+    one = torch.tensor(1.0)
+    new = kohya(a1__weight=a1, a2__weight=a2, b1__weight=b1, b2__weight=b2, alpha=one)
+    old = kohya(a1__weight=a2, a2__weight=a1, b1__weight=b2, b2__weight=b1, alpha=one)
+    for tensors in (new, old):
+        torch.testing.assert_close(load(tmp_path, tensors), expected)
+
+
+@pytest.mark.parametrize("on_input", [0.0, 1.0])
+def test_ia3_of_lycoris_stores_the_change(tmp_path: Path, on_input: float) -> None:
+    factor = random(8 if on_input else 6)
+    found = load(tmp_path, kohya(weight=factor, on_input=torch.tensor(on_input)))
+    torch.testing.assert_close(found, W * (factor if on_input else factor[:, None]))
+
+
+def test_oft_of_lycoris(tmp_path: Path) -> None:
+    blocks, scale = random(3, 2, 2), random(6, 1)
+    skew = blocks - blocks.mT
+    one = torch.eye(2).expand(3, 2, 2)
+    rotation = torch.block_diag(*((one + skew) @ torch.linalg.inv(one - skew)).mT)
+    torch.testing.assert_close(load(tmp_path, kohya(oft_blocks=blocks)), rotation @ W - W, rtol=1e-4, atol=1e-5)
+    found = load(tmp_path, kohya(oft_blocks=blocks, rescale=scale))
+    torch.testing.assert_close(found, scale * (rotation @ W) - W, rtol=1e-4, atol=1e-5)
+
+
+def test_a_weight_that_replaces_the_base(tmp_path: Path) -> None:
+    new = random(6, 8)
+    torch.testing.assert_close(load(tmp_path, kohya(set_weight=new)), new - W)
+
+
+def test_dora_of_mlx(tmp_path: Path) -> None:
+    a, b, size = random(8, 2), random(2, 6), random(6).abs()
+    path = "down.0.to_q"
+    tensors = {f"{path}.lora_a": a, f"{path}.lora_b": b, f"{path}.m": size}
+    config = {"fine_tune_type": "dora", "lora_parameters": {"rank": 2, "scale": 3.0}}
+    moved = W + 3 * (a @ b).mT
+    expected = size[:, None] * moved / moved.norm(dim=1, keepdim=True) - W
+    torch.testing.assert_close(load(tmp_path, tensors, config), expected)
+    torch.testing.assert_close(load(tmp_path, tensors, config, dora="low-rank"), 3 * (a @ b).mT)
+
+
+def test_a_scale_that_is_in_no_file(tmp_path: Path) -> None:
+    a, b = random(8, 2), random(2, 6)
+    tensors = {"q.lora_a": a, "q.lora_b": b}
+    save_file(tensors, tmp_path / "adapters.safetensors")
+    for options, scale in (({"scale": 20.0}, 20), ({"alpha": 8.0}, 4)):
+        (module,) = load_adapter(tmp_path / "adapters.safetensors", **options).modules.values()
+        assert module.scale == scale
+        torch.testing.assert_close(tau(module), scale * (a @ b).mT)
+    with pytest.raises(TaskvecError, match=r"scale is in no file.*--alpha or --scale"):
+        load_adapter(tmp_path / "adapters.safetensors")
+    with pytest.raises(TaskvecError, match="both given"):
+        load_adapter(tmp_path / "adapters.safetensors", alpha=1.0, scale=1.0)
