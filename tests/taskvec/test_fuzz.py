@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from taskvec import TaskvecError, load_adapter, load_zoo
 from taskvec.formats.peft.methods import METHODS
 
 EXAMPLES = int(os.environ.get("TASKVEC_FUZZ_EXAMPLES", "20"))
-SECONDS = 2  # of this process, for files of a few kilobytes
+SECONDS = 5  # of this process, for files of a few kilobytes
 fuzz = settings(
     max_examples=EXAMPLES,
     derandomize="TASKVEC_FUZZ_EXAMPLES" not in os.environ,
@@ -40,6 +40,15 @@ fuzz = settings(
 )
 
 Files = dict[str, bytes]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other would count as time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def saved(tensors: Any) -> bytes:
