@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from scipy.stats import t as student
 
 from taskvec import load_zoo, sweep
 from taskvec.chance.layers import other_layers
+from taskvec.chance.significance import p_values
 from taskvec.queries.details import Pairs
 from taskvec.queries.direction import Shares, direction
 from taskvec.queries.ranking import ranking
@@ -48,6 +50,29 @@ def real(real_adapters) -> dict[str, xr.Dataset]:
     return {name: with_baseline(real_adapters / name) for name in FOLDERS}
 
 
+class Rates(NamedTuple):
+    """Of p < 0.01 and p < 1e-4 among n shifted pairs, by z with the sweep's own σ₀, and by z_S without it."""
+
+    n: int
+    at_100th: float
+    at_10_000th: float
+    raw_at_100th: float
+    raw_at_10_000th: float
+
+
+def rates(datasets: Iterable[xr.Dataset]) -> Rates:
+    """Of the sweeps that have a σ₀."""
+    z, raw = [], []
+    for dataset in datasets:
+        shifted = dataset["shifted_rec_z"].values[:, 1:]  # [pairs, n]
+        sigma0 = ranking(dataset)["sigma0"].iloc[0]
+        if not np.isnan(sigma0):
+            raw.append(shifted[~np.isnan(shifted)])
+            z.append(raw[-1] / sigma0)
+    p, p_raw = (p_values(np.concatenate(one)) for one in (z, raw))
+    return Rates(len(p), *(float((one < alpha).mean()) for one in (p, p_raw) for alpha in (0.01, 1e-4)))
+
+
 def leave_one_out(datasets: Iterable[xr.Dataset], fewest: int = 6) -> np.ndarray:
     """One-sided p of captured of each shift against those of the pair's other shifts."""
     found = []
@@ -59,6 +84,19 @@ def leave_one_out(datasets: Iterable[xr.Dataset], fewest: int = 6) -> np.ndarray
                 found.append(student.sf(other_layers(values, rest, logarithm=True).t, len(values) - 2))
     p = np.concatenate(found)
     return p[~np.isnan(p)]
+
+
+def test_z_of_the_example_zoo(example_zoo) -> None:
+    found = rates([example_zoo])
+    print(found)
+    assert found.n == 30 * 5 and found.at_100th <= 0.05 and found.at_10_000th <= 0.002
+
+
+def test_z_of_real_adapters(real) -> None:
+    found = rates(real.values())
+    print(found)
+    assert found.n > 6700 and found.at_100th <= 0.05 and found.at_10_000th <= 0.002
+    assert found.raw_at_100th > 5 * found.at_100th  # what σ₀ is for
 
 
 def test_t_of_other_layers(real) -> None:
