@@ -1,7 +1,8 @@
 """Which fine-tuned tasks include which: task vectors of LoRA adapters, projected on each other and compared.
 
 ``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``lambda_path`` two along λ,
-``sweep`` every ordered pair, ``convert`` writes one as PEFT. ``Solver`` says how the sparse projection is solved.
+``sweep`` every ordered pair, ``add_baseline`` some of them with their layers shifted. ``convert`` writes one as PEFT.
+``Solver`` says how the sparse projection is solved.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .conversion import convert
     from .errors import TaskvecError
     from .sources import load_adapter
+    from .sweeps.baseline import add_baseline
     from .sweeps.curve import lambda_path
     from .sweeps.pair import project
     from .sweeps.run import sweep
@@ -30,6 +32,7 @@ __all__ = [
     "TaskvecError",
     "Zoo",
     "__version__",
+    "add_baseline",
     "convert",
     "lambda_path",
     "load_adapter",
@@ -45,6 +48,7 @@ _HOME = {
     "Solver": "taskvec_kernels",
     "TaskvecError": "taskvec.errors",
     "Zoo": "taskvec.zoo",
+    "add_baseline": "taskvec.sweeps.baseline",
     "convert": "taskvec.conversion",
     "lambda_path": "taskvec.sweeps.curve",
     "load_adapter": "taskvec.sources",

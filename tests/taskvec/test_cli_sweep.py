@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 import xarray as xr
 
+import taskvec.sweeps.baseline
 import taskvec.sweeps.run
 from taskvec.cli import main
 
@@ -169,6 +170,18 @@ def test_ctrl_c_says_where_the_finished_part_is(zoo_folder, tmp_path, capsys, mo
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and str(tmp_path / "out.zarr") in err and "of 6 modules" in err
     assert xr.open_zarr(tmp_path / "out.zarr").attrs["complete"] is False
+
+
+def test_ctrl_c_in_the_baseline_leaves_the_result(zoo_folder, tmp_path, capsys, monkeypatch) -> None:
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(taskvec.sweeps.baseline, "shifted_pairs", interrupted)
+    assert main(["sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr")]) == 130
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "out.zarr is whole but for other layers" in err
+    assert main(["show", str(tmp_path / "out.zarr")]) == 0
+    assert "far" in capsys.readouterr().out
 
 
 def test_metrics_p_and_backend_reach_the_sweep(zoo_folder, tmp_path) -> None:

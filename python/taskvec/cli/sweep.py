@@ -82,7 +82,11 @@ def sweep(
         raise typer.Exit(130) from None
     if baseline != "none":
         pairs = None if baseline == "all" else shown_pairs(dataset, shown)
-        dataset = add_baseline(dataset, zoo, pairs, out=out, progress=progress)
+        try:
+            dataset = add_baseline(dataset, zoo, pairs, out=out, progress=progress)
+        except KeyboardInterrupt:
+            print(f"taskvec: interrupted: {printable(str(out))} is whole but for other layers", file=sys.stderr)
+            raise typer.Exit(130) from None
     print_result(dataset, out, shown)
     if not shown["as_json"]:
         console().print(f"written to {printable(str(out))}", soft_wrap=True)
