@@ -374,3 +374,13 @@ def test_embeddings_experts_and_rotary_rows_of_gguf(tmp_path: Path) -> None:
         torch.testing.assert_close(tau(modules[f"blk.0.ffn_up_exps[{e}]"]).float(), 2 * eb[e] @ ea[e])
     turned = (2 * qb @ qa).reshape(2, 3, 2, 6).transpose(1, 2).reshape(12, 6)
     torch.testing.assert_close(tau(modules["blk.0.attn_q"]).float(), turned)
+
+
+@pytest.mark.parametrize("shown", ["qkv", "q", "v"])
+def test_the_ratio_of_heads_from_an_adapter_that_has_them_apart(adapter, shown: str) -> None:
+    path = "model.layers.0.self_attn.{}_proj".format
+    fused = adapter("fused", {path("qkv"): (32, 12, 2)})  # 4 heads and 2 of keys and values
+    apart = adapter("apart", {path(part): (16 if part == "q" else 8, 12, 2) for part in shown})
+    (a, b), _ = align([fused, apart])
+    assert b.modules.keys() <= a.modules.keys() == {path(part) for part in "qkv"}
+    torch.testing.assert_close(tau(a.modules[path("v")]), tau(fused.modules[path("qkv")])[24:])

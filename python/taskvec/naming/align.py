@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import gcd
 
 from ..adapters import Adapter
 from ..errors import TaskvecError
@@ -114,7 +115,7 @@ def _of_format(adapter: Adapter) -> dict[str, str]:
 
 def _split_like(known: Mapping[str, Shape], adapter: Adapter, heads: Heads | None) -> Adapter:
     """The adapter with those fused modules in parts of which ``known`` has a part, and not the whole."""
-    model = heads or heads_of_base(adapter.base_model)
+    model = heads or heads_of_base(adapter.base_model) or _ratio(known, adapter)
     wanted: dict[str, str] = {}  # path of a part, or of a module that cannot be split → its path in ``known``
     whole: dict[str, str] = {}  # path of a part → of its fused module
     elsewhere: dict[str, Shape] = {}
@@ -137,7 +138,22 @@ def _split_like(known: Mapping[str, Shape], adapter: Adapter, heads: Heads | Non
     if not wanted:
         return adapter
     split = {whole[part] for part in wanted}
-    return _renamed(fused.split_some(adapter, split, heads), wanted)
+    return _renamed(fused.split_some(adapter, split, model), wanted)
+
+
+def _ratio(known: Mapping[str, Shape], adapter: Adapter) -> Heads | None:
+    """Heads in the ratio of queries to keys that ``known`` shows, where rows are q · k · v, which need no more."""
+    for path, module in adapter.modules.items():
+        layout = fused.layout_of(path)
+        if layout is None or layout.spans is not fused.one_after_the_other:
+            continue
+        names = zip(fused.part_names(path, layout.parts), layout.parts, strict=True)
+        q, k, v = (None if (name := _sibling(*it, None, known)) is None else known[name][0] for it in names)
+        keys = k or v or (None if q is None else (module.shape[0] - q) // 2)
+        if keys and 0 < 2 * keys < module.shape[0]:
+            queries = module.shape[0] - 2 * keys
+            return Heads(queries // gcd(queries, keys), keys // gcd(queries, keys))
+    return None
 
 
 def _sibling(path: str, role: str, shape: Shape | None, known: Mapping[str, Shape]) -> str | None:
