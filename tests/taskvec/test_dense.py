@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from taskvec import TaskvecError, load_adapter, load_zoo, sweep
+from taskvec import Solver, TaskvecError, load_adapter, load_zoo, sweep
 from taskvec.adapters import Dense, Module
 from taskvec.cli import main
 from taskvec.inspect import inspect_module
+from taskvec_kernels import sparsify
 
 GENERATOR = torch.Generator().manual_seed(5)
 
@@ -267,3 +268,19 @@ def test_wrong_options(tmp_path: Path) -> None:
     for options in ({"rank": 0}, {"rank": 3, "exact": True}):
         with pytest.raises(TaskvecError, match="rank"):
             load_adapter(tmp_path, **options)
+
+
+def test_solvers_see_the_whole_target(fine_tunes: tuple[Path, list[Path]]) -> None:
+    base, folders = fine_tunes
+    zoo = load_zoo(folders[:2], base=base, rank=6)
+    random_start = Solver([0.0, 0.01], method="adam", start="normal", steps=20)
+    assert sweep(zoo, solver=random_start, metrics=["rec", "l1"])["l1"].notnull().all()
+    found = sweep(zoo, lam=[0.0, 0.01], metrics=["rec", "l1"])["l1"]
+    for j, path in enumerate(found["module"].values):
+        source, target = (tau(adapter.modules[path]) for adapter in zoo.adapters)
+        u, spectrum, vh = torch.linalg.svd(source, full_matrices=False)
+        d = (u[:, :6].mT @ target @ vh[:6].mT).diagonal()
+        for i, lam in enumerate((0.0, 0.01)):
+            expected = (spectrum[:6] - sparsify(d, target.norm(), lam)).abs().sum()
+            value = found.isel(module=j, lam=i, source=0, target=1)
+            assert float(value) == pytest.approx(float(expected), rel=2e-3)
