@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from taskvec import load_zoo, sweep
+from taskvec.queries.details import details
 from taskvec.queries.flags import FLAGS, adapter_flags, meaning, pair_flags, shared_start
+from taskvec.queries.ranking import ranking
+from taskvec.queries.selection import Selection, select
 
 NAN = np.nan
 PLAIN = {
@@ -68,3 +73,25 @@ def test_pairs_of_different_authors_that_share_a_start(real_adapters) -> None:
         frozenset({"parikshit-06-adapters-medical", "parikshit-06-adapters-sports"}),
         frozenset({"stathopoan-lora_model", "ybriz-peft_model"}),
     }
+
+
+def test_every_flag_reaches_the_details_of_a_sweep(adapter, uneven) -> None:
+    """``near`` has the rank of ``one``, ``low`` less, ``zero`` nothing; a copy in other factors; a start by value."""
+    one = uneven[0]
+    turned = {}
+    for path, module in one.modules.items():
+        b, a, _ = module.update()
+        turned[path] = (2 * b, a / 2)
+    started = adapter("started", {path: (*module.shape, 2) for path, module in one.modules.items()}, seed=9)
+    marked = {path: replace(module, start="pissa") for path, module in started.modules.items()}
+    zoo = [*uneven[:4], adapter("copy", turned), replace(started, modules=marked)]
+    dataset = sweep(zoo)
+    rows = select(ranking(dataset), Selection()).rows
+    ends = zip(rows["source"], rows["target"], strict=True)
+    flags = dict(zip(ends, (set(one.flags) for one in details(dataset, rows)), strict=True))
+    assert flags["one", "copy"] == flags["copy", "one"] == {"identical"}
+    assert flags["one", "zero"] == {"target zero"} and flags["zero", "one"] == {"source zero"}
+    assert {"unequal ranks", "target rank 1"} <= flags["one", "low"]
+    assert flags["one", "started"] >= {"target pissa"} and flags["started", "one"] >= {"source pissa"}
+    assert not flags["one", "near"] & {"identical", "unequal ranks"}
+    assert all(meaning(flag) for some in flags.values() for flag in some)
