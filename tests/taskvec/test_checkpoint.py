@@ -141,6 +141,17 @@ def test_broken_weights_are_named_when_they_are_read(tmp_path: Path) -> None:
         base.weight("b")()
 
 
+def test_a_pipeline_of_diffusers(tmp_path: Path) -> None:
+    names = {"unet": "diffusion_pytorch_model.safetensors", "text_encoder": "model.safetensors"}
+    for part, name in names.items():
+        (tmp_path / part).mkdir()
+        save_file({"down.0.to_q.weight": torch.full((3, 2), float(len(part)))}, tmp_path / part / name)
+    (tmp_path / "model_index.json").write_text("{}")
+    base = Checkpoint(tmp_path)
+    assert base.weight("unet.down.0.to_q")()[0, 0] == 4 and base.weight("text_encoder.down.0.to_q")()[0, 0] == 12
+    assert base.find("down.0.to_q") is None
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(TaskvecError, match="holds no weights of a model"):
         Checkpoint(tmp_path)

@@ -17,6 +17,7 @@ from .tensors import TensorFile
 STEMS = ("model", "pytorch_model", "diffusion_pytorch_model", "consolidated")
 SUFFIXES = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pth")
 INDEX = ".index.json"
+PIPELINE = "model_index.json"  # of diffusers, in the folder above the models'
 SHARD = re.compile(r"^(.+)-\d{5}-of-(\d{5})\.(safetensors|bin)$")
 MOST_SHARDS = 10_000
 COMPLETE = "download the model again, with every shard"
@@ -50,14 +51,40 @@ def open_model(path: Path) -> Shards:
         TaskvecError: nothing there that holds weights, a shard is missing, or a file is broken.
     """
     found = model_file(path)
+    if found is None and path.is_dir() and (parts := _parts(path)):
+        return Shards(path, parts)
     if found is None:
         expected = "model.safetensors, pytorch_model.bin, or shards with their index"
         raise TaskvecError("holds no weights of a model", where=path, expected=expected, fix="check the path")
-    folder = found.parent
-    files = [found] if not found.name.endswith(INDEX) else _of_index(found)
+    return Shards(path, {file: open_weights(file) for file in _files(found)})
+
+
+def _files(found: Path) -> list[Path]:
+    """All files of a model from the one that stands for it."""
     if match := SHARD.match(found.name):
-        files = [_needed(folder, name) for name in _numbered(match)]
-    return Shards(path, {file: open_weights(file) for file in files})
+        return [_needed(found.parent, name) for name in _numbered(match)]
+    return _of_index(found) if found.name.endswith(INDEX) else [found]
+
+
+def _parts(folder: Path) -> dict[Path, TensorFile]:
+    """The files of a diffusers pipeline, whose tensors are named after the part that they belong to."""
+    if member(folder, PIPELINE) is None:
+        return {}
+    with file_errors(folder):
+        parts = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
+    found = ((part.name, file) for part in parts if (file := model_file(part)) is not None)
+    return {file: Part(open_weights(file), name) for name, one in found for file in _files(one)}
+
+
+class Part:
+    """A file whose tensors have a prefix that is not in it."""
+
+    def __init__(self, file: TensorFile, prefix: str) -> None:
+        self.path, self._file, self._prefix = file.path, file, f"{prefix}."
+        self.shapes = {self._prefix + name: shape for name, shape in file.shapes.items()}
+
+    def tensor(self, name: str) -> Tensor:
+        return self._file.tensor(name.removeprefix(self._prefix))
 
 
 def model_file(path: Path) -> Path | None:
