@@ -40,6 +40,7 @@ DTYPE = {
     torch.bfloat16: "bf16",
     torch.int64: "i64",
     torch.int8: "i8",
+    torch.int32: "i32",
 }
 
 
@@ -88,8 +89,9 @@ def gram_variants(arch: int) -> Iterator[Variant]:
             name = f"pairwise {precision} r={k}"
             yield Variant(name, arch, precision, torch.float32, pair(x, None, precision))
             if arch == 90 or k == 16:
-                name = f"{name} overlaps"
-                yield Variant(name, arch, precision, torch.float32, pair(x, None, precision, ("overlap_u",)))
+                for what, metrics in (("overlaps", ("overlap_u",)), ("all", ("overlap_u", "captured"))):
+                    call = pair(x, None, precision, metrics)
+                    yield Variant(f"{name} {what}", arch, precision, torch.float32, call)
         for kx, ky in ((8, 8), (16, 16), (8, 128), (128, 8), (32, 16))[: 5 if arch == 90 else 2]:
             x, y = (adapters(64, 1024, 1024, k, torch.float32) for k in (kx, ky))
             name = f"pairwise {precision} r={kx}×{ky}"

@@ -24,6 +24,8 @@ def gram(
     backward,  # d of y→x, [modules, rows_x / RX, rows_y]; the same memory as forward when SYMMETRIC
     overlap_u,  # ‖U_iᵀU_j‖² of blocks, [modules, rows_x / RX, rows_y / RY]
     overlap_v,
+    gram_u,  # the blocks themselves, [modules, rows_x, rows_y]
+    gram_v,
     rows_x,
     rows_y,
     depth_u,  # columns of X that hold U, a multiple of BK
@@ -40,6 +42,7 @@ def gram(
     TERMS: tl.constexpr,  # 1: X holds hi; 3: hi and lo, lo·hi + hi·lo + hi·hi
     RUN: tl.constexpr,  # columns summed by the tensor cores before fp32 takes over; 0: all
     OVERLAPS: tl.constexpr,
+    GRAMS: tl.constexpr,  # whether the blocks are kept
     BM: tl.constexpr,
     BN: tl.constexpr,
     BK: tl.constexpr,
@@ -111,6 +114,14 @@ def gram(
                     tl.store(overlap_v + mirror, square_v, mask=above)
                 tl.store(overlap_u + here, square_u, mask=keep)
                 tl.store(overlap_v + here, square_v, mask=keep)
+        if GRAMS:  # a loop of its own: beside the sums they spill
+            for c in tl.range(0, BN, BC, num_stages=1):
+                oc = c + tl.arange(0, BC)
+                rj = j * BN + oc
+                at = (module.to(tl.int64) * rows_x + ri[:, None]) * rows_y + rj[None, :]
+                inside = (ri[:, None] < rows_x) & (rj[None, :] < rows_y)
+                tl.store(gram_u + at, tl.load(parked + om[:, None] * BN + oc[None, :]) * scale_u, mask=inside)
+                tl.store(gram_v + at, tl.load(parked + BM * BN + om[:, None] * BN + oc[None, :]) * scale_v, mask=inside)
         tl.debug_barrier()
 
 

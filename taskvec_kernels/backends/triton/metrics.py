@@ -120,6 +120,32 @@ def overlap_v(cross_v, rank, rank_target, tau_norm):
 
 
 @triton.jit
+def captured(held, rank, tau_norm):
+    return defined(held, rank, tau_norm)
+
+
+@triton.jit
+def captured_out(held_out, rank, tau_norm):
+    return defined(held_out, rank, tau_norm)
+
+
+@triton.jit
+def captured_in(held_in, rank, tau_norm):
+    return defined(held_in, rank, tau_norm)
+
+
+@triton.jit
+def rec_chance(mean):
+    """Of REC − ½."""
+    return mean + 0.5
+
+
+@triton.jit
+def rec_chance_sd(variance):
+    return square_root(tl.where(variance < 0, 0.0, variance))
+
+
+@triton.jit
 def spectral(NAME: tl.constexpr, s1, s2, sum1, sum2, rank, p):
     """The metric NAME of two spectra."""
     if NAME == "l1":

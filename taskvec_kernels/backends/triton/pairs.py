@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,9 +11,12 @@ import triton.language as tl
 from torch import Tensor
 
 from ...dispatch.arguments import result_dtype
-from ...metrics import any_needs
 from ...solver import Solver
 from ...types import Adapters
+from . import capture as captures
+from . import chance as chances
+from .capture import Grams, capture
+from .chance import chance
 from .gram import gram
 from .launch import (
     Machine,
@@ -80,6 +84,7 @@ class Call:
     n: int
     dtype: torch.dtype  # of sums and results
     overlaps: bool
+    grams: bool  # whether the Gram blocks are kept
 
     @property
     def depths(self) -> tuple[int, int]:
@@ -109,6 +114,7 @@ class Call:
         row = self.width * self.how.dtype.itemsize
         d = self.x.padded * self.y.blocks + (0 if self.symmetric else self.y.padded * self.x.blocks)
         squares = 2 * self.x.blocks * self.y.blocks if self.overlaps else 0
+        squares += 2 * self.x.padded * self.y.padded if self.grams else 0
         return Cost(
             x=self.x.padded * row,
             y=self.y.padded * row,
@@ -132,9 +138,10 @@ def pairwise(
     other = zoo if y is None else Zoo.of(y, dtype)
     on, how = machine(device), scheme(x.U.dtype, precision)
     check_dtype("pairwise", dtype, on)
-    overlaps = any_needs(metrics, "cross")
+    overlaps = not {"overlap_u", "overlap_v"}.isdisjoint(metrics)
+    grams = not set(captures.NAMES).isdisjoint(metrics)
     m, n = x.U.shape[-2], x.Vh.shape[-1]
-    call = Call(zoo, other, y is None, on, how, tile(on, how), m, n, dtype, overlaps)
+    call = Call(zoo, other, y is None, on, how, tile(on, how), m, n, dtype, overlaps, grams)
     lams = len(solver.lams)
     forward = allocate(metrics, spectra, lams, (*batch, zoo.count, other.count), zoo.k, dtype, device)
     backward = forward
@@ -177,21 +184,58 @@ def run(
             rows_of(call, call.y, panel.modules, panel.targets, space.y)
         source = call.x.side.part(panel.modules, panel.sources)
         target = source if panel.targets is None else call.y.side.part(panel.modules, panel.targets)
-        d, back, cross = multiply(call, panel, source, target, space)
+        d, back, cross, grams = multiply(call, panel, source, target, space)
         blocks = call.x.blocks, call.y.blocks
         first = panel.modules.start
         i, j = panel.sources.start, (panel.targets or panel.sources).start
         strides = target.norm.shape[1] * call.y.blocks, 1
         for at, (lam, way) in enumerate(zip(lams, solvers, strict=True)):
             there, by = of_lam(forward, at, lead), of_lam(backward, at, lead)
-            reduce(
-                d, cross, strides, source, target, blocks, there, (first, i, j), call.x.k, size, p, lam, way
-            )  # fmt: skip
-            if panel.targets is not None:
+            shares, signs, rest = split(there)
+            if shares:
+                capture(grams, False, source, target, shares, (first, i, j), call.y.k)
+            if signs:
+                chance_of(way, d, source, target, call.y.blocks, signs, (first, i, j), call.x.k)
+            if rest:
                 reduce(
-                    back, cross, strides[::-1], target, source, blocks[::-1], by, (first, j, i), call.y.k, size, p,
+                    d, cross, strides, source, target, blocks, rest, (first, i, j), call.x.k, size, p, lam, way
+                )  # fmt: skip
+            if panel.targets is None:
+                continue
+            shares, signs, rest = split(by)
+            if shares:
+                capture(grams, True, target, source, shares, (first, j, i), call.x.k)
+            if signs:
+                chance_of(way, back, target, source, call.x.blocks, signs, (first, j, i), call.y.k)
+            if rest:
+                reduce(
+                    back, cross, strides[::-1], target, source, blocks[::-1], rest, (first, j, i), call.y.k, size, p,
                     lam, way,
                 )  # fmt: skip
+
+
+def split(outs: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """The outputs that ``capture``, ``chance`` and ``reduce`` fill."""
+    shares = {name: t for name, t in outs.items() if name in captures.NAMES}
+    signs = {name: t for name, t in outs.items() if name in chances.NAMES}
+    return shares, signs, {name: t for name, t in outs.items() if name not in shares and name not in signs}
+
+
+def chance_of(
+    way: Solver | None,
+    d: Tensor,
+    source: Side,
+    target: Side,
+    target_blocks: int,
+    outs: dict[str, Tensor],
+    origin: tuple[int, int, int],
+    k: int,
+) -> None:
+    """NaN where S₂ is not max(0, d)."""
+    if way is None:
+        return chance(d, source, target, target_blocks, outs, origin, k)
+    for t in outs.values():
+        t.fill_(torch.nan)
 
 
 @dataclass(frozen=True)
@@ -203,6 +247,7 @@ class Workspace:
     d: Tensor
     back: Tensor
     cross: tuple[Tensor, Tensor]
+    grams: tuple[Tensor, Tensor]
     scratch: Tensor
 
     @classmethod
@@ -222,12 +267,14 @@ class Workspace:
         targets = 0 if among else p.targets
         pairs = p.modules * p.sources * max(targets, p.sources if call.symmetric else 0)
         squares = pairs * x.blocks * y.blocks if call.overlaps else 0
+        entries = pairs * x.padded * y.padded if call.grams else 0
         return cls(
             x=rows(p.sources, x),
             y=rows(targets, y),
             d=values(pairs * x.padded * y.blocks),
             back=values(p.modules * p.sources * targets * y.padded * x.blocks),
             cross=(values(squares), values(squares)),
+            grams=(values(entries), values(entries)),
             scratch=values(p.programs * 2 * call.cut.BM * call.cut.BN),
         )
 
@@ -262,8 +309,8 @@ def rows_of(call: Call, zoo: Zoo, modules: slice, adapters: slice, out: Tensor) 
 
 def multiply(
     call: Call, panel: Panel, source: Side, target: Side, space: Workspace
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """d of both directions and the squared overlaps of blocks, each [modules, ...] in the workspace."""
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor], Grams]:
+    """d of both directions, the squared overlaps of blocks and the blocks, each [modules, ...] in the workspace."""
     among = panel.targets is None
     cut, x, y = call.cut, call.x, call.y
     modules, sources = source.norm.shape
@@ -282,12 +329,14 @@ def multiply(
     chunk = min(cut.BN, max(32 if call.overlaps and call.how.run else 64, y.R))  # with two sums a wider one spills
     undo = tuple(scale**-2 for scale in call.scales)
     gram[(programs,)](
-        a, b, source.S, target.S, space.scratch, space.d, back, *space.cross,
+        a, b, source.S, target.S, space.scratch, space.d, back, *space.cross, *space.grams,
         sources * x.padded, targets * y.padded, *call.depths, *undo, call.width,
         row_tiles, column_tiles, module_tiles, tiles, programs,
-        SYMMETRIC=among, TERMS=call.how.terms, RUN=call.how.run, OVERLAPS=call.overlaps,
+        SYMMETRIC=among, TERMS=call.how.terms, RUN=call.how.run, OVERLAPS=call.overlaps, GRAMS=call.grams,
         BM=cut.BM, BN=cut.BN, BK=cut.BK, BC=chunk, RX=x.R, RY=y.R, DTYPE=TL_DTYPE[call.dtype],
         TMA=call.on.tma, num_warps=cut.warps, num_stages=cut.stages, maxnreg=cut.registers,
     )  # fmt: skip
     cross = tuple(t[: modules * sources * x.blocks * targets * y.blocks].view(modules, -1) for t in space.cross)
-    return space.d, back, (cross[0], cross[1]) if call.overlaps else (space.d, space.d)
+    shape = modules, sources * x.padded, targets * y.padded
+    u, v = (t[: math.prod(shape)].view(shape) if call.grams else t for t in space.grams)
+    return space.d, back, (cross[0], cross[1]) if call.overlaps else (space.d, space.d), Grams(u, v, among)

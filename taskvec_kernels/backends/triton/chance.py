@@ -1,0 +1,143 @@
+"""The chance of REC: its mean and deviation over the sign patterns of |d|, a pattern at a time for a block of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ...sign_patterns import EXACT, bits, columns
+from .launch import ceil_div, next_power_of_2
+from .metrics import rec, rec_chance, rec_chance_sd, word
+from .reduce import TARGETS, Side
+
+NAMES = ("rec_chance", "rec_chance_sd")
+SPECTRA_BYTES = 4096  # of a program
+
+
+@triton.jit
+def parity(x):
+    x = x ^ (x >> 16)
+    x = x ^ (x >> 8)
+    x = x ^ (x >> 4)
+    x = x ^ (x >> 2)
+    return (x ^ (x >> 1)) & 1
+
+
+COUNTS = ["module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "least", "most",
+          "patterns"]  # fmt: skip
+
+
+@triton.jit(do_not_specialize=COUNTS)
+def chance_pairs(
+    d_parts,  # [modules, targets · TARGET_BLOCKS, sources · PADDED]
+    S,  # of the sources, [modules, sources, PADDED]
+    total,
+    columns,  # [K] int32
+    outs,  # a tuple of [all modules, all sources, all targets]
+    module0,
+    source0,
+    target0,
+    sources,
+    targets,
+    all_sources,
+    all_targets,
+    least,  # directions of the pairs that have these patterns
+    most,
+    patterns,
+    NAMES: tl.constexpr,
+    COUNT: tl.constexpr,
+    PADDED: tl.constexpr,
+    TARGET_BLOCKS: tl.constexpr,
+    BI: tl.constexpr,
+    BJ: tl.constexpr,
+    K: tl.constexpr,
+):
+    across = tl.cdiv(targets, BJ)
+    per_module = tl.cdiv(sources, BI) * across
+    program = tl.program_id(0)
+    module = program // per_module
+    place = program - module * per_module
+    pair = tl.arange(0, BI * BJ)
+    i = (place // across) * BI + pair // BJ
+    j = (place % across) * BJ + pair % BJ
+    inside = (i < sources) & (j < targets)
+    c = tl.arange(0, K)
+    live = inside[:, None] & (c[None, :] < PADDED)
+    source = module.to(tl.int64) * sources + i
+    s1 = tl.load(S + source[:, None] * PADDED + c[None, :], mask=live, other=0.0)
+    d = tl.zeros((BI * BJ, K), dtype=s1.dtype)
+    row = (module.to(tl.int64) * targets + j) * TARGET_BLOCKS
+    for q in tl.static_range(TARGET_BLOCKS):
+        at = ((row + q) * sources + i)[:, None] * PADDED + c[None, :]
+        d += tl.load(d_parts + at, mask=live, other=0.0)
+    d = tl.abs(d)
+    sum1 = tl.load(total + source, mask=inside, other=1.0)
+    rank = tl.max(tl.where((s1 == 0) & (d == 0), 0, c[None, :] + 1), axis=1)
+    mine = inside & (rank >= least) & (rank <= most)
+    column = tl.load(columns + c)
+    mean = tl.zeros((BI * BJ,), dtype=s1.dtype)
+    square = tl.zeros((BI * BJ,), dtype=s1.dtype)
+    for x in tl.range(0, tl.where(tl.sum(mine.to(tl.int32), axis=0) > 0, patterns, 0)):
+        on = tl.where(parity(column & x)[None, :] == 1, d, 0.0)
+        value = rec(s1, on, sum1, tl.sum(on, axis=1)) - 0.5  # around ½, so that the variance does not cancel
+        mean += value
+        square += value * value
+    mean = mean / patterns
+    variance = square / patterns - mean * mean
+    out = ((module0 + module).to(tl.int64) * all_sources + source0 + i) * all_targets + target0 + j
+    for n in tl.static_range(COUNT):
+        if word(NAMES, n) == "rec_chance":
+            tl.store(outs[n] + out, rec_chance(mean), mask=mine)
+        else:
+            tl.store(outs[n] + out, rec_chance_sd(variance), mask=mine)
+
+
+@lru_cache(maxsize=32)
+def tables(k: int, device: torch.device) -> tuple[tuple[int, int, int, Tensor], ...]:
+    """(least, most, patterns, columns) for pairs of up to k directions."""
+    padded = next_power_of_2(k)
+
+    def table(least: int, most: int, r: int) -> tuple[int, int, int, Tensor]:
+        found = torch.zeros(max(128, padded), dtype=torch.int32)
+        found[:r] = torch.tensor(columns(r), dtype=torch.int32)
+        return least, most, 2 ** bits(r), found.to(device)
+
+    return tuple(table(*row) for row in ranges(k))
+
+
+def ranges(k: int) -> Iterator[tuple[int, int, int]]:
+    """(least, most, directions of the table) that share their patterns."""
+    yield 0, min(k, EXACT), min(k, EXACT)
+    least, most = EXACT + 1, 256
+    while least <= k:
+        yield least, most, min(k, most)
+        least, most = most + 1, 2 * most
+
+
+def chance(
+    d: Tensor,
+    source: Side,
+    target: Side,
+    target_blocks: int,
+    outs: Mapping[str, Tensor],  # rec_chance and rec_chance_sd, those that are wanted
+    origin: tuple[int, int, int],
+    k: int,
+) -> None:
+    """One direction of a panel into its place of the outputs [modules, sources, targets]."""
+    modules, sources, padded = source.S.shape
+    targets = target.norm.shape[1]
+    anything = next(iter(outs.values()))
+    K = next_power_of_2(padded)
+    BI = max(1, SPECTRA_BYTES // (anything.element_size() * TARGETS * K))
+    grid = (modules * ceil_div(sources, BI) * ceil_div(targets, TARGETS),)
+    for least, most, patterns, of_table in tables(k, d.device):
+        chance_pairs[grid](
+            d, source.S, source.total, of_table, tuple(outs.values()), *origin, sources, targets, *anything.shape[1:],
+            least, most, patterns, NAMES=" ".join(outs), COUNT=len(outs), PADDED=padded, TARGET_BLOCKS=target_blocks,
+            BI=BI, BJ=TARGETS, K=K, num_warps=4,
+        )  # fmt: skip
