@@ -10,7 +10,7 @@ from taskvec_kernels.metrics import PAIRWISE
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 ALL_PAIRWISE = PAIRWISE
-DIFFERENTIABLE = tuple(name for name in PAIRWISE if not name.startswith("rec_chance"))
+WITHOUT_CHANCE = tuple(name for name in PAIRWISE if not name.startswith("rec_chance"))
 
 
 def name_of(value: object) -> str:

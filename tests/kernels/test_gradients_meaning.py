@@ -24,7 +24,7 @@ from taskvec_kernels.dispatch import operators
 from taskvec_kernels.gradients import metrics, pairs
 from taskvec_kernels.metrics import SPECTRAL
 
-from .cases import DIFFERENTIABLE, DTYPES, factors, name_of, padded, pick, random, zoo
+from .cases import DTYPES, WITHOUT_CHANCE, factors, name_of, padded, pick, random, zoo
 from .test_gradients import asked, assert_close, gradients, values
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own
@@ -34,7 +34,7 @@ FP64 = torch.float64
 b, a = (t + 2 * random(*t.shape[1:], seed=9) for t in factors(6, 4, 4, batch=(3,), dtype=FP64))
 x = pick(zoo(4, 6, 5, 3, dtype=FP64), [1, 3])
 s1, s2 = random(2, 4, seed=1).abs(), random(2, 4, seed=2).abs()
-NO_ENTROPY = [name for name in DIFFERENTIABLE if name != "entropy_projected"]  # plain autograd of 0 log 0 is NaN
+NO_ENTROPY = [name for name in WITHOUT_CHANCE if name != "entropy_projected"]  # plain autograd of 0 log 0 is NaN
 
 
 def of_pairs(svd: Callable[..., Any], compare: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
@@ -85,7 +85,7 @@ def test_as_autograd_through_the_plain_formulas(name: str) -> None:
 
 
 def test_every_metric_but_the_chance_has_a_derivative() -> None:
-    assert set(metrics.METRICS) == {*DIFFERENTIABLE, *SPECTRAL}
+    assert set(metrics.METRICS) == {*WITHOUT_CHANCE, *SPECTRAL}
 
 
 def test_a_metric_without_a_derivative_is_an_error_once_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_directions_of_zero_singular_values_have_derivative_zero() -> None:
 def test_a_zoo_with_itself_has_finite_gradients(lam: float) -> None:
     """A pair of an adapter with itself: lengths of 0 and shares that are equal."""
     given = asked(tuple(padded(x, 4)))
-    out = pairwise(LowRankSVD(*given), metrics=DIFFERENTIABLE, spectra=True, p=3.0, lam=lam).forward
+    out = pairwise(LowRankSVD(*given), metrics=WITHOUT_CHANCE, spectra=True, p=3.0, lam=lam).forward
     torch.stack([t.sum() for t in out.values()]).sum().backward()
     assert all(t.grad.isfinite().all() and t.grad.abs().max() > 0 for t in given)
 

@@ -11,14 +11,14 @@ from taskvec_kernels import LowRankSVD, Pairwise, Solver, lowrank_svd, pairwise
 from taskvec_kernels.backends.triton import pairs as launcher
 from taskvec_kernels.backends.triton.launch import Machine, Strided
 from tests.kernels import bounds
-from tests.kernels.cases import ALL_PAIRWISE, DTYPES, joined, name_of, padded, zoo
+from tests.kernels.cases import DTYPES, WITHOUT_CHANCE, joined, name_of, padded, zoo
 from tests.kernels.compare import assert_pairs, assert_same_bits, output_dtype
 
 PRECISIONS = ("highest", "high", "medium")
 
 
 def compute(x: LowRankSVD, y: LowRankSVD | None = None, **options: object) -> Pairwise:
-    given = {"metrics": ALL_PAIRWISE, "spectra": True, "p": 3.0} | options
+    given = {"metrics": WITHOUT_CHANCE, "spectra": True, "p": 3.0} | options
     return pairwise(x, y, backend="triton", **given)  # type: ignore[arg-type]
 
 
@@ -148,14 +148,14 @@ def test_updates_that_are_longer_than_their_spectra(solver: Solver) -> None:
     x, y = zoo(6, 40, 33, 5), zoo(3, 40, 33, 3, seed=10)
     norms = tuple(side.S.double().norm(dim=-1) * (1.5 + torch.arange(len(side.S))) for side in (x, y))
     for other, norm in ((None, norms[0]), (y, norms)):
-        options = {"metrics": ALL_PAIRWISE, "spectra": True, "p": 3.0, "solver": solver, "norm": norm}
+        options = {"metrics": WITHOUT_CHANCE, "spectra": True, "p": 3.0, "solver": solver, "norm": norm}
         got = pairwise(x, other, backend="triton", **options)  # type: ignore[arg-type]
         want = pairwise(x, other, backend="cpu", **options)  # type: ignore[arg-type]
         for way, expected in zip(got, want, strict=True):
             for name, value in (expected or {}).items():
                 torch.testing.assert_close(way[name], value, rtol=1e-4, atol=1e-4, equal_nan=True, msg=name)
-    told = pairwise(x, norm=x.S.double().norm(dim=-1), metrics=ALL_PAIRWISE, p=3.0, backend="triton")
-    assert_same_bits(told.forward, pairwise(x, metrics=ALL_PAIRWISE, p=3.0, backend="triton").forward)
+    told = pairwise(x, norm=x.S.double().norm(dim=-1), metrics=WITHOUT_CHANCE, p=3.0, backend="triton")
+    assert_same_bits(told.forward, pairwise(x, metrics=WITHOUT_CHANCE, p=3.0, backend="triton").forward)
 
 
 @pytest.mark.usefixtures("small_tiles")
@@ -229,3 +229,16 @@ def test_bounds_hold_for_sums_that_truncate(precision: str, length: int) -> None
         total += sums.float()
     error = (total.double() / scale**2 - u.double().square().sum(1)).abs().max()
     assert 2 * error <= bounds.triton_projection(torch.float32, precision, length)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("k", [1, 4, 12])
+def test_the_chance(k: int) -> None:
+    """Apart from the rest, as it takes 2^k or 512 steps: both ways, of mixed ranks, NaN where S₂ is not max(0, d)."""
+    chance = ["rec_chance", "rec_chance_sd"]
+    x, y = zoo(3, 16, 15, k), padded(zoo(2, 16, 15, 2, seed=10), 5)
+    eps = bounds.triton_projection(torch.float32, "highest", 16)
+    assert_pairs(compute(x, metrics=chance), x, eps=eps)
+    if k < 12:
+        assert_pairs(compute(x, y, metrics=chance), x, y, eps=eps)
+        assert compute(x, metrics=chance, solver=Solver([0.0, 0.2])).forward["rec_chance"][1].isnan().all()
