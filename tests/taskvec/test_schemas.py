@@ -35,7 +35,8 @@ def of_metrics(schema: str) -> list[dict[str, Any]]:
 
 def test_project() -> None:
     modules, *together = of_metrics("project")
-    assert set(modules["properties"]) == set(modules["required"]) == {"module", "norm", "s1", "s2", *VALUES}
+    own = {"module", "norm", "s1", "s2", "rec_error", "captured_error"}
+    assert set(modules["properties"]) == set(modules["required"]) == own | set(VALUES)
     means = [item for item in together if "other_layers" not in item["properties"] and "l1" in item["properties"]]
     assert len(means) == 4  # mean and used, both ways
     for item in means:

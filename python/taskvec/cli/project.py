@@ -27,6 +27,13 @@ def project(
     as_json: AsJson = False,
     precision: Precision = "highest",
     backend: Backend = None,
+    error_bars: Annotated[
+        bool, typer.Option("--error-bars", help="How far REC and captured move when the stored factors are rounded.")
+    ] = False,
+    noise: Annotated[
+        float | None,
+        typer.Option(help="Error bars of noise of this relative size, in place of rounding.", show_default=False),
+    ] = None,
 ) -> None:
     """How far TARGET is included in SOURCE: τ₁→τ₂, module by module and in the mean."""
     from ..queries.details import details_of_pair
@@ -37,7 +44,8 @@ def project(
 
     solver = make_solver(lam=lam, seed=seed, **settings)
     a, b = load_pair(source, target, reading)
-    compared = compare_pair(a, b, solver, precision=precision, backend=backend)
+    bars = error_bars if noise is None else noise
+    compared = compare_pair(a, b, solver, precision=precision, backend=backend, error_bars=bars)
     results = [(both, details_of_pair(dataset)) for both, dataset in compared]
     if as_json:
         print_json(project_document(results))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SWEEP = "taskvec.sweep/2"
 PROJECT = "taskvec.project/2"
+NO_ERRORS = {"rec_error": None, "captured_error": None}  # of a module, where no error bars were asked for
 OF_ROW = (
     "captured_back", "rec", "rec_chance", "rec_z_raw", "sigma0", "rec_z", "p", "q", "l1", "excess", "cosine", "used",
 )  # fmt: skip
@@ -83,7 +84,8 @@ def projected(there: Projection, back: Projection, found: tuple[Details, Details
         "target": there.target,
         "lambda": there.lam,
         "modules": [
-            {"module": of.module, "norm": of.norm, "s1": of.s1, "s2": of.s2, **of.values} for of in there.modules
+            {"module": of.module, "norm": of.norm, "s1": of.s1, "s2": of.s2, **NO_ERRORS, **of.values}
+            for of in there.modules
         ],
         **together(there, found[0]),
         "other_way": together(back, found[1]),

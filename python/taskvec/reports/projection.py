@@ -25,22 +25,24 @@ PROJECTED = (
     ("excess", "excess", ".3g"),
     ("cosine", "cosine", "+.3f"),
 )
-
-
+ERRORS = (("± captured", "captured_error", ".1g"), ("± REC", "rec_error", ".1g"))
+BARS = "±: how far noise of the factors moves it, root mean square; REC's at λ = 0 alone."
 EXCESS = "excess: the geometric mean; whole update: shares over all modules together."
 
 
 def projection_table(both: tuple[Projection, Projection], details: tuple[Details, Details]) -> RenderableType:
-    """Every module of τ₁→τ₂, the means, the whole update, and the same of the other way."""
+    """Every module of τ₁→τ₂ with its error bars, the means, the whole update, and the same of the other way."""
     there, back = both
-    table = numbers_table(f"{there.source} → {there.target}{with_lambda(there.lam)}", ("module",), PROJECTED)
+    barred = any("captured_error" in module.values for module in there.modules)
+    columns = PROJECTED + ERRORS if barred else PROJECTED
+    table = numbers_table(f"{there.source} → {there.target}{with_lambda(there.lam)}", ("module",), columns)
     for module in there.modules:
-        table.add_row(plain(module.module), *cells(module.values, PROJECTED))
+        table.add_row(plain(module.module), *cells(module.values, columns))
     table.add_section()
     for label, one in (("", there), ("the other way: ", back)):
         table.add_row(f"{label}mean", *cells({**one.mean, "excess": one.excess}, PROJECTED))
         table.add_row(f"{label}whole update", *(shown(one.pooled[name], ".4f") for name in SHARES))
-    notes = [EXCESS, *map(above, both)]
+    notes = [EXCESS, *([BARS] if barred else []), *map(above, both)]
     verdict = details[0].direction.words(there.source, there.target)
     notes += [f"verdict: {verdict}."] if verdict else []
     notes += [f"{flag}: {meaning(flag)}." for flag in details[0].flags]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import overload
@@ -23,6 +24,7 @@ from ..results.projection import ModuleProjection, NotCompared, Projection
 from ..zoo import as_pair
 from .canonical import Forms
 from .compute import Floats, compute
+from .error_bars import ErrorBars, bars_of_modules
 from .options import Options, choose_solver
 from .pair_dataset import pair_dataset
 from .plan import match_modules, plan_pair
@@ -37,17 +39,17 @@ Both = tuple[Projection, Projection]  # a→b and b→a
 @overload
 def project(
     a: Adapter | str | Path, b: Adapter | str | Path, lam: float = ..., *, solver: None = ...,
-    precision: str = ..., backend: str | None = ...,
+    precision: str = ..., backend: str | None = ..., error_bars: bool | float = ...,
 ) -> Projection: ...  # fmt: skip
 @overload
 def project(
     a: Adapter | str | Path, b: Adapter | str | Path, lam: Sequence[float], *, solver: None = ...,
-    precision: str = ..., backend: str | None = ...,
+    precision: str = ..., backend: str | None = ..., error_bars: bool | float = ...,
 ) -> list[Projection]: ...  # fmt: skip
 @overload
 def project(
     a: Adapter | str | Path, b: Adapter | str | Path, *, solver: Solver,
-    precision: str = ..., backend: str | None = ...,
+    precision: str = ..., backend: str | None = ..., error_bars: bool | float = ...,
 ) -> Projection | list[Projection]: ...  # fmt: skip
 def project(
     a: Adapter | str | Path,
@@ -57,6 +59,7 @@ def project(
     solver: Solver | None = None,
     precision: str = "highest",
     backend: str | None = None,
+    error_bars: bool | float = False,
 ) -> Projection | list[Projection]:
     """Project the task vectors of ``b`` on the directions of ``a`` (τ₁→τ₂: source a, target b).
 
@@ -67,30 +70,37 @@ def project(
         solver: λ and how it is solved, in place of ``lam``: ``taskvec.Solver``.
         precision: "highest" (fp32), "high" or "medium".
         backend: None picks.
+        error_bars: how far REC (at λ = 0) and captured of each module would move, as its ``rec_error`` and
+            ``captured_error``: True for the rounding of the factors to the dtype they are stored in, a number for noise
+            of that relative size.
 
     Raises:
         TaskvecError: a path that cannot be read; no module in common; an option that does not exist or fit.
 
     Cost:
-        One factorisation of each module of both, in batches of at most 256 MiB.
+        One factorisation of each module of both, in batches of at most 256 MiB; another for error bars.
     """
     chosen = choose_solver(lam, solver)
     first, second, _ = as_pair(a, b)
-    found = projections(first, second, chosen, precision=precision, backend=backend)
+    compared = compare_pair(first, second, chosen, precision=precision, backend=backend, error_bars=error_bars)
+    found = [there for (there, _), _ in compared]
     return found if chosen.several else found[0]
 
 
-def projections(
-    a: Adapter, b: Adapter, solver: Solver, *, precision: str = "highest", backend: str | None = None
-) -> list[Projection]:
-    """a→b for every λ of the solver."""
-    return [there for (there, _), _ in compare_pair(a, b, solver, precision=precision, backend=backend)]
-
-
 def compare_pair(
-    a: Adapter, b: Adapter, solver: Solver, *, precision: str = "highest", backend: str | None = None
+    a: Adapter,
+    b: Adapter,
+    solver: Solver,
+    *,
+    precision: str = "highest",
+    backend: str | None = None,
+    error_bars: bool | float = False,
 ) -> list[tuple[Both, xr.Dataset]]:
-    """Both directions for every λ of the solver, with their layer baseline; and the same as the result of a sweep."""
+    """Both directions for every λ of the solver, with their layer baseline; and the same as the result of a sweep.
+
+    Error bars are those of a→b.
+    """
+    bars = None if error_bars is False else bars_of_modules(a, b, None if error_bars is True else error_bars)
     (both_ways,) = project_both(a, b, [solver], precision=precision, backend=backend)
     options = Options(precision=precision, backend=backend, solver=solver)
     found = shifted_pairs((a, b), [(0, 1)], options)
@@ -99,8 +109,22 @@ def compare_pair(
         there, back = (
             replace(one, other_layers=found[pair].other_layers(i)) for one, pair in zip(both, found, strict=True)
         )
-        found_lams.append(((there, back), pair_dataset(a, b, (there, back), found, i)))
+        dataset = pair_dataset(a, b, (there, back), found, i)
+        there = there if bars is None else with_error_bars(there, bars, solver)
+        found_lams.append(((there, back), dataset))
     return found_lams
+
+
+def with_error_bars(one: Projection, bars: Mapping[str, ErrorBars], solver: Solver) -> Projection:
+    """The REC's are of S₂ = max(0, d) alone."""
+    closed = one.lam == 0 and solver.method == "exact"
+
+    def errors(module: ModuleProjection) -> dict[str, float]:
+        of = bars[module.module]
+        return {"rec_error": float(of.rec) if closed else math.nan, "captured_error": float(of.captured)}
+
+    modules = (replace(module, values={**module.values, **errors(module)}) for module in one.modules)
+    return replace(one, modules=tuple(modules))
 
 
 def project_both(
