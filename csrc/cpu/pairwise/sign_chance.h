@@ -59,6 +59,8 @@ class SignRuns {
  private:
   // 1 / Σ part of the directions that are on, of the pattern itself [0] and its complement [1]
   using Inverses = Vec<T>[2][4];
+  // by sign; read, as to convert an integer takes longer
+  static constexpr T one_if_0[] = {1, 0}, one_if_1[] = {0, 1}, sides[] = {1, -1};
   struct Couples {
     Vec<T> sum[4], difference[4];
   };
@@ -73,8 +75,8 @@ class SignRuns {
       Vec<T> plus{}, minus{};
       for (int i = first(group); i < patterns_.group_end[group]; ++i) {
         const SignColumn& column = patterns_.columns[i];
-        const T negative = T(sign(column, run));
-        plus += part_[column.direction] * (T(1) - negative), minus += part_[column.direction] * negative;
+        const int s = sign(column, run);
+        plus += part_[column.direction] * one_if_0[s], minus += part_[column.direction] * one_if_1[s];
       }
       sum[group][0] = plus, sum[group][1] = minus;
     }
@@ -97,7 +99,7 @@ class SignRuns {
       const SignColumn& column = patterns_.columns[i];
       const int s = sign(column, run);
       const Vec<T>* const of[] = {inverse[s], inverse[1 - s]};
-      const Vec<T> p = share_[column.direction], d = part_[column.direction], side = broadcast(T(1 - 2 * s));
+      const Vec<T> p = share_[column.direction], d = part_[column.direction], side = broadcast(sides[s]);
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
         const Vec<T> q = d * of[low_sign(j, group)][j], both = p < q ? p : q;
