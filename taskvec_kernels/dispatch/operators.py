@@ -149,11 +149,11 @@ def on_its_device(run: Callable[..., Any]) -> Callable[..., Any]:
     """``run`` with the first tensor's GPU as the current one, which is where Triton launches."""
 
     @wraps(run)
-    def guarded(first: Tensor, *rest: Any) -> Any:
+    def there(first: Tensor, *rest: Any) -> Any:
         with torch.cuda.device(first.device):
             return run(first, *rest)
 
-    return guarded
+    return there
 
 
 def undifferentiated(name: str) -> Callable[..., Any]:
@@ -168,6 +168,7 @@ def undifferentiated(name: str) -> Callable[..., Any]:
 for schema in SCHEMAS:
     LIBRARY.define(schema)  # type: ignore[no-untyped-call]
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
+ON_GPU: dict[str, Callable[..., Any]] = {}
 OPERATORS: dict[str, Callable[..., Any]] = {}
 DERIVATIVES: dict[str, Callable[..., Any]] = {}
 for run, fake in (
@@ -178,11 +179,11 @@ for run, fake in (
     (sparsify, fake_sparsify),
     (pairwise, fake_pairwise),
 ):
-    name = run.__name__
+    name, guarded = run.__name__, on_its_device(run)
     LIBRARY.impl(name, run, "CPU")  # type: ignore[no-untyped-call]
-    LIBRARY.impl(name, on_its_device(run), "CUDA")  # type: ignore[no-untyped-call]
+    LIBRARY.impl(name, guarded, "CUDA")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"taskvec::{name}", fake, lib=LIBRARY)
-    FUNCTIONS[name] = run
+    FUNCTIONS[name], ON_GPU[name] = run, guarded
     OPERATORS[name] = getattr(torch.ops.taskvec, name).default
     DERIVATIVES[name] = autograd.function(name, undifferentiated(name)).apply
     torch.library.register_autograd(
@@ -191,7 +192,7 @@ for run, fake in (
 
 
 def call(name: str, first: Tensor, *rest: Any) -> Any:
-    """The operator ``name``, with its derivative; its function itself, on the CPU, where nobody sees the difference.
+    """The operator ``name``, with its derivative; its function itself where nobody sees the difference.
 
     To go through torch's dispatcher takes as long as a small call does.
     """
@@ -205,7 +206,7 @@ def call(name: str, first: Tensor, *rest: Any) -> Any:
 
 def eager(name: str, first: Tensor, *rest: Any) -> Any:
     if not observed(first, *rest):
-        return (FUNCTIONS if first.is_cpu else OPERATORS)[name](first, *rest)
+        return (FUNCTIONS if first.is_cpu else ON_GPU if first.is_cuda else OPERATORS)[name](first, *rest)
     return (DERIVATIVES if differentiated(first, *rest) else OPERATORS)[name](first, *rest)
 
 

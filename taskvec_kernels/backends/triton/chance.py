@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from ...sign_patterns import EXACT, bits, columns
+from ...sign_patterns import EXACT, array_columns, bits
 from .launch import ceil_div, next_power_of_2
 from .metrics import rec, rec_chance, rec_chance_sd, word
 from .reduce import TARGETS, Side
 
 NAMES = ("rec_chance", "rec_chance_sd")
 SPECTRA_BYTES = 4096  # of a program
+
+
+@triton.constexpr_function
+def number(words: str, index: int) -> int:
+    return int(words.split()[index])
 
 
 @triton.jit
@@ -37,7 +41,6 @@ def chance_pairs(
     d_parts,  # [modules, targets · TARGET_BLOCKS, sources · PADDED]
     S,  # of the sources, [modules, sources, PADDED]
     total,
-    columns,  # [K] int32
     outs,  # a tuple of [all modules, all sources, all targets]
     module0,
     source0,
@@ -56,6 +59,8 @@ def chance_pairs(
     BI: tl.constexpr,
     BJ: tl.constexpr,
     K: tl.constexpr,
+    ARRAY: tl.constexpr,  # columns of the orthogonal array, as words; none: every pattern
+    ARRAY_COUNT: tl.constexpr,
 ):
     across = tl.cdiv(targets, BJ)
     per_module = tl.cdiv(sources, BI) * across
@@ -79,7 +84,10 @@ def chance_pairs(
     sum1 = tl.load(total + source, mask=inside, other=1.0)
     rank = tl.max(tl.where((s1 == 0) & (d == 0), 0, c[None, :] + 1), axis=1)
     mine = inside & (rank >= least) & (rank <= most)
-    column = tl.load(columns + c)
+    column = tl.where(c <= 10, 1 << tl.minimum(c, 10) >> 1, 0)
+    for n in tl.static_range(ARRAY_COUNT):
+        column = tl.where(c == n, number(ARRAY, n), column)
+    column = column | (patterns >> 1)
     mean = tl.zeros((BI * BJ,), dtype=s1.dtype)
     square = tl.zeros((BI * BJ,), dtype=s1.dtype)
     for x in tl.range(0, tl.where(tl.sum(mine.to(tl.int32), axis=0) > 0, patterns, 0)):
@@ -97,26 +105,19 @@ def chance_pairs(
             tl.store(outs[n] + out, rec_chance_sd(variance), mask=mine)
 
 
-@lru_cache(maxsize=32)
-def tables(k: int, device: torch.device) -> tuple[tuple[int, int, int, Tensor], ...]:
-    """(least, most, patterns, columns) for pairs of up to k directions."""
-    padded = next_power_of_2(k)
-
-    def table(least: int, most: int, r: int) -> tuple[int, int, int, Tensor]:
-        found = torch.zeros(max(128, padded), dtype=torch.int32)
-        found[:r] = torch.tensor(columns(r), dtype=torch.int32)
-        return least, most, 2 ** bits(r), found.to(device)
-
-    return tuple(table(*row) for row in ranges(k))
-
-
 def ranges(k: int) -> Iterator[tuple[int, int, int]]:
-    """(least, most, directions of the table) that share their patterns."""
-    yield 0, min(k, EXACT), min(k, EXACT)
+    """(least, most, bits) of the pairs of up to k directions that share their patterns."""
+    yield 0, min(k, EXACT), bits(min(k, EXACT))
     least, most = EXACT + 1, 256
     while least <= k:
-        yield least, most, min(k, most)
+        yield least, most, bits(most)
         least, most = most + 1, 2 * most
+
+
+@lru_cache(maxsize=32)
+def array_words(count: int, width: int) -> str:
+    """Columns as a kernel's constant: a table in memory would be a copy to the GPU."""
+    return " ".join(map(str, array_columns(count, width)))
 
 
 def chance(
@@ -135,9 +136,10 @@ def chance(
     K = next_power_of_2(padded)
     BI = max(1, SPECTRA_BYTES // (anything.element_size() * TARGETS * K))
     grid = (modules * ceil_div(sources, BI) * ceil_div(targets, TARGETS),)
-    for least, most, patterns, of_table in tables(k, d.device):
+    for least, most, width in ranges(k):
+        count = 0 if most <= EXACT else min(next_power_of_2(k), most)
         chance_pairs[grid](
-            d, source.S, source.total, of_table, tuple(outs.values()), *origin, sources, targets, *anything.shape[1:],
-            least, most, patterns, NAMES=" ".join(outs), COUNT=len(outs), PADDED=padded, TARGET_BLOCKS=target_blocks,
-            BI=BI, BJ=TARGETS, K=K, num_warps=4,
+            d, source.S, source.total, tuple(outs.values()), *origin, sources, targets, *anything.shape[1:],
+            least, most, 2**width, NAMES=" ".join(outs), COUNT=len(outs), PADDED=padded, TARGET_BLOCKS=target_blocks,
+            BI=BI, BJ=TARGETS, K=K, ARRAY=array_words(count, width - 1), ARRAY_COUNT=count, num_warps=4,
         )  # fmt: skip
