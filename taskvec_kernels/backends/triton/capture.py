@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .launch import ceil_div
-from .metrics import captured, captured_in, captured_out, word
+from .metrics import share, word
 from .reduce import Side
 
 NAMES = ("captured", "captured_out", "captured_in")
@@ -98,13 +98,7 @@ def capture_pairs(
             block += tl.sum(tl.sum(M * M, axis=2), axis=1)
     out = ((module0 + module).to(tl.int64) * all_sources + source0 + i) * all_targets + target0 + j
     for n in tl.static_range(COUNT):
-        if word(NAMES, n) == "captured":
-            value = captured(block, r, tau_norm)
-        elif word(NAMES, n) == "captured_out":
-            value = captured_out(left, r, tau_norm)
-        else:
-            value = captured_in(right, r, tau_norm)
-        tl.store(outs[n] + out, value, mask=inside)
+        tl.store(outs[n] + out, share(word(NAMES, n), block, left, right, r, tau_norm), mask=inside)
 
 
 def capture(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...sign_patterns import EXACT, array_columns, bits
 from .launch import ceil_div, next_power_of_2
-from .metrics import rec, rec_chance, rec_chance_sd, word
+from .metrics import over_signs, rec, word
 from .reduce import TARGETS, Side
 
 NAMES = ("rec_chance", "rec_chance_sd")
@@ -99,10 +99,7 @@ def chance_pairs(
     variance = square / patterns - mean * mean
     out = ((module0 + module).to(tl.int64) * all_sources + source0 + i) * all_targets + target0 + j
     for n in tl.static_range(COUNT):
-        if word(NAMES, n) == "rec_chance":
-            tl.store(outs[n] + out, rec_chance(mean), mask=mine)
-        else:
-            tl.store(outs[n] + out, rec_chance_sd(variance), mask=mine)
+        tl.store(outs[n] + out, over_signs(word(NAMES, n), mean, variance), mask=mine)
 
 
 def ranges(k: int) -> Iterator[tuple[int, int, int]]:

@@ -135,6 +135,20 @@ def captured_in(held_in, rank, tau_norm):
 
 
 @triton.jit
+def share(NAME: tl.constexpr, held, held_out, held_in, rank, tau_norm):
+    """The metric NAME of what of the target lies between the source's directions."""
+    if NAME == "captured":
+        value = captured(held, rank, tau_norm)
+    elif NAME == "captured_out":
+        value = captured_out(held_out, rank, tau_norm)
+    elif NAME == "captured_in":
+        value = captured_in(held_in, rank, tau_norm)
+    else:
+        tl.static_assert(False, "backend 'triton' has no function for the metric " + NAME)
+    return value
+
+
+@triton.jit
 def rec_chance(mean):
     """Of REC − ½."""
     return mean + 0.5
@@ -143,6 +157,18 @@ def rec_chance(mean):
 @triton.jit
 def rec_chance_sd(variance):
     return square_root(tl.where(variance < 0, 0.0, variance))
+
+
+@triton.jit
+def over_signs(NAME: tl.constexpr, mean, variance):
+    """The metric NAME of REC over the sign patterns."""
+    if NAME == "rec_chance":
+        value = rec_chance(mean)
+    elif NAME == "rec_chance_sd":
+        value = rec_chance_sd(variance)
+    else:
+        tl.static_assert(False, "backend 'triton' has no function for the metric " + NAME)
+    return value
 
 
 @triton.jit
