@@ -120,5 +120,6 @@ def capture(
     capture_pairs[grid](
         grams.u, grams.v, target.S, target.norm, source.rank, tuple(outs.values()), *origin, sources, targets,
         *anything.shape[1:], *grams.u.shape[1:], k_target, NAMES=" ".join(outs), COUNT=len(outs), TURNED=turned,
-        HALF=grams.half, SOURCE=padded, TARGET=target.S.shape[2], R=R, PAIRS=pairs, num_warps=4,
+        HALF=grams.half, SOURCE=padded, TARGET=target.S.shape[2], R=R, PAIRS=pairs,
+        num_warps=anything.element_size(),  # with four, blocks in fp64 spill
     )  # fmt: skip

@@ -12,6 +12,8 @@ import triton.language as tl
 
 from .schedule import rectangle, triangle
 
+KEPT = tl.constexpr(16)  # columns at a time, of the blocks that are kept
+
 
 @triton.jit(do_not_specialize=["rows_x", "rows_y", "row_tiles", "column_tiles", "module_tiles", "tiles", "programs"])
 def gram(
@@ -77,6 +79,14 @@ def gram(
             tl.store(parked + phase * (BM * BN) + om[:, None] * BN + on[None, :], total)
         tl.debug_barrier()
 
+        if GRAMS:  # a loop of its own, by few columns: beside the sums they spill
+            for c in tl.range(0, BN, KEPT, num_stages=1):
+                oc = c + tl.arange(0, KEPT)
+                rj = j * BN + oc
+                at = (module.to(tl.int64) * rows_x + (i * BM + om)[:, None]) * rows_y + rj[None, :]
+                inside = ((i * BM + om)[:, None] < rows_x) & (rj[None, :] < rows_y)
+                tl.store(gram_u + at, tl.load(parked + om[:, None] * BN + oc[None, :]) * scale_u, mask=inside)
+                tl.store(gram_v + at, tl.load(parked + BM * BN + om[:, None] * BN + oc[None, :]) * scale_v, mask=inside)
         ri = i * BM + om  # [BM] directions of x in this module
         gi = i * NI + tl.arange(0, NI)  # and their blocks of RX
         si = tl.load(sx + module.to(tl.int64) * rows_x + ri, mask=ri < rows_x, other=0.0)
@@ -114,14 +124,6 @@ def gram(
                     tl.store(overlap_v + mirror, square_v, mask=above)
                 tl.store(overlap_u + here, square_u, mask=keep)
                 tl.store(overlap_v + here, square_v, mask=keep)
-        if GRAMS:  # a loop of its own: beside the sums they spill
-            for c in tl.range(0, BN, BC, num_stages=1):
-                oc = c + tl.arange(0, BC)
-                rj = j * BN + oc
-                at = (module.to(tl.int64) * rows_x + ri[:, None]) * rows_y + rj[None, :]
-                inside = (ri[:, None] < rows_x) & (rj[None, :] < rows_y)
-                tl.store(gram_u + at, tl.load(parked + om[:, None] * BN + oc[None, :]) * scale_u, mask=inside)
-                tl.store(gram_v + at, tl.load(parked + BM * BN + om[:, None] * BN + oc[None, :]) * scale_v, mask=inside)
         tl.debug_barrier()
 
 
