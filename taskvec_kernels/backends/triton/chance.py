@@ -12,7 +12,7 @@ from torch import Tensor
 from ...sign_patterns import EXACT, array_columns, bits
 from .launch import ceil_div, next_power_of_2
 from .metrics import over_signs, rec, word
-from .reduce import TARGETS, Side
+from .reduce import TARGETS, Side, pairs_of
 
 NAMES = ("rec_chance", "rec_chance_sd")
 SPECTRA_BYTES = 4096  # of a program
@@ -62,24 +62,9 @@ def chance_pairs(
     ARRAY: tl.constexpr,  # columns of the orthogonal array, as words; none: every pattern
     ARRAY_COUNT: tl.constexpr,
 ):
-    across = tl.cdiv(targets, BJ)
-    per_module = tl.cdiv(sources, BI) * across
-    program = tl.program_id(0)
-    module = program // per_module
-    place = program - module * per_module
-    pair = tl.arange(0, BI * BJ)
-    i = (place // across) * BI + pair // BJ
-    j = (place % across) * BJ + pair % BJ
-    inside = (i < sources) & (j < targets)
+    module, i, j, inside, _live, s1, d = pairs_of(d_parts, S, sources, targets, PADDED, TARGET_BLOCKS, BI, BJ, K)
     c = tl.arange(0, K)
-    live = inside[:, None] & (c[None, :] < PADDED)
     source = module.to(tl.int64) * sources + i
-    s1 = tl.load(S + source[:, None] * PADDED + c[None, :], mask=live, other=0.0)
-    d = tl.zeros((BI * BJ, K), dtype=s1.dtype)
-    row = (module.to(tl.int64) * targets + j) * TARGET_BLOCKS
-    for q in tl.static_range(TARGET_BLOCKS):
-        at = ((row + q) * sources + i)[:, None] * PADDED + c[None, :]
-        d += tl.load(d_parts + at, mask=live, other=0.0)
     d = tl.abs(d)
     sum1 = tl.load(total + source, mask=inside, other=1.0)
     rank = tl.max(tl.where((s1 == 0) & (d == 0), 0, c[None, :] + 1), axis=1)

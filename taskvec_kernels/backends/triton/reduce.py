@@ -47,6 +47,33 @@ class Side:
         return Side(*parts)
 
 
+@triton.jit
+def pairs_of(
+    d_parts, S, sources, targets, PADDED: tl.constexpr, TARGET_BLOCKS: tl.constexpr, BI: tl.constexpr,
+    BJ: tl.constexpr, K: tl.constexpr,
+):  # fmt: skip
+    """A program's BI × BJ pairs: module, i, j, which are inside, which of [pairs, K] are live, S₁ and d."""
+    across = tl.cdiv(targets, BJ)
+    per_module = tl.cdiv(sources, BI) * across
+    program = tl.program_id(0)
+    module = program // per_module
+    place = program - module * per_module
+    pair = tl.arange(0, BI * BJ)
+    i = (place // across) * BI + pair // BJ
+    j = (place % across) * BJ + pair % BJ
+    inside = (i < sources) & (j < targets)
+    c = tl.arange(0, K)
+    live = inside[:, None] & (c[None, :] < PADDED)
+    source = module.to(tl.int64) * sources + i
+    s1 = tl.load(S + source[:, None] * PADDED + c[None, :], mask=live, other=0.0)
+    d = tl.zeros((BI * BJ, K), dtype=s1.dtype)
+    row = (module.to(tl.int64) * targets + j) * TARGET_BLOCKS
+    for q in tl.static_range(TARGET_BLOCKS):
+        at = ((row + q) * sources + i)[:, None] * PADDED + c[None, :]
+        d += tl.load(d_parts + at, mask=live, other=0.0)
+    return module, i, j, inside, live, s1, d
+
+
 COUNTS = [
     "module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "k", "source_stride",
     "target_stride", "cross_module", "size", "steps",
@@ -106,26 +133,10 @@ def reduce_pairs(
     BJ: tl.constexpr,
     K: tl.constexpr,
 ):
-    across = tl.cdiv(targets, BJ)
-    per_module = tl.cdiv(sources, BI) * across
-    program = tl.program_id(0)
-    module = program // per_module
-    place = program - module * per_module
-    pair = tl.arange(0, BI * BJ)
-    i = (place // across) * BI + pair // BJ
-    j = (place % across) * BJ + pair % BJ
-    inside = (i < sources) & (j < targets)
+    module, i, j, inside, live, s1, d = pairs_of(d_parts, S, sources, targets, PADDED, TARGET_BLOCKS, BI, BJ, K)
     c = tl.arange(0, K)
-    live = inside[:, None] & (c[None, :] < PADDED)
-
     source = module.to(tl.int64) * sources + i
     target = module.to(tl.int64) * targets + j
-    s1 = tl.load(S + source[:, None] * PADDED + c[None, :], mask=live, other=0.0)
-    d = tl.zeros((BI * BJ, K), dtype=s1.dtype)
-    row = target * TARGET_BLOCKS
-    for q in tl.static_range(TARGET_BLOCKS):
-        at = ((row + q) * sources + i)[:, None] * PADDED + c[None, :]
-        d += tl.load(d_parts + at, mask=live, other=0.0)
     tau_norm = tl.load(target_norm + target, mask=inside, other=1.0)
     if METHOD == "closed":
         s2 = tl.where(d < 0, 0.0, d)
