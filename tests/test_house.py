@@ -23,6 +23,7 @@ LAYERS = (
     ("adapters", "chance", "hub", "results"),
     ("formats",),
     ("naming", "left_out"),
+    ("store",),
     ("sources",),
     ("zoo",),
     ("sweeps",),
@@ -37,17 +38,17 @@ NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), (
 OTHERS = {
     "huggingface_hub": {"hub"},
     "matplotlib": {"reports"},
-    "numpy": {"chance", "formats", "sweeps", "queries", "reports"},
+    "numpy": {"chance", "formats", "store", "sweeps", "queries", "reports"},
     "pandas": {"queries", "reports"},
     "rich": {"progress", "reports", "cli"},
     "safetensors": {"conversion", "formats"},
     "scipy": {"chance", "queries"},
     "taskvec_bench": {"cli"},
-    "taskvec_kernels": {"conversion", "sweeps", "inspect", "env"},
-    "torch": {"formats", "conversion", "naming", "sweeps", "inspect", "env"},
+    "taskvec_kernels": {"conversion", "store", "sweeps", "inspect", "env"},
+    "torch": {"formats", "conversion", "naming", "store", "sweeps", "inspect", "env"},
     "typer": {"cli"},
     "xarray": {"sweeps", "queries"},
-    "zarr": {"sweeps"},
+    "zarr": {"store", "sweeps"},
 }
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))

@@ -21,7 +21,7 @@ from .errors import TaskvecError
 from .formats.recipe import Recipe
 from .naming.dotted import dotted
 from .paths import layer_and_kind
-from .sweeps.canonical import factors
+from .store.canonical import factors
 from .version import __version__
 
 PREFIX = "base_model.model."

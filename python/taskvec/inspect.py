@@ -14,7 +14,7 @@ from taskvec_kernels import lowrank_svd
 from .adapters import Adapter, Module
 from .chance.spectra import participation
 from .progress import Mode, progress_bar
-from .sweeps.canonical import factors
+from .store.canonical import factors
 
 
 def inspect_adapters(adapters: Sequence[Adapter], *, progress: Mode | None = None) -> dict[str, Any]:

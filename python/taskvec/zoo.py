@@ -17,6 +17,7 @@ from .left_out import left_out
 from .naming.align import align, no_common_module
 from .progress import Mode, progress_bar
 from .sources import find, load_adapter, read_at
+from .store.entry import Entry
 
 Site = tuple[str, tuple[int, int]]  # a module's path and shape
 
@@ -135,7 +136,7 @@ def check(adapters: Sequence[Adapter]) -> None:
         raise no_common_module(adapters)
 
 
-def module_paths(adapters: Sequence[Adapter]) -> list[str]:
+def module_paths(adapters: Iterable[Adapter | Entry]) -> list[str]:
     """Every module path of the zoo, layer 2 before layer 10, whatever the order of the adapters."""
     return sorted({path for adapter in adapters for path in adapter.modules}, key=natural)
 

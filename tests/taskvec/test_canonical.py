@@ -8,13 +8,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-import taskvec.sweeps.canonical
+import taskvec.store.memory
 from taskvec import load_zoo, sweep
 from taskvec.adapters import Dense
-from taskvec.sweeps.canonical import Forms, canonical_forms
+from taskvec.store.canonical import canonical_forms
+from taskvec.store.entry import form_bytes
+from taskvec.store.kept import Kept
+from taskvec.store.memory import AdapterFactors
 from taskvec.sweeps.compute import compute
 from taskvec.sweeps.options import Options
-from taskvec.sweeps.plan import Bucket, form_bytes, plan_sweep
+from taskvec.sweeps.plan import plan_sweep
 from taskvec.zoo import module_paths
 
 SHAPE = (64, 48)
@@ -53,7 +56,7 @@ def test_canonical_forms_give_the_task_vectors_back(adapter) -> None:
 def test_canonical_forms_in_small_stacks_are_the_same(adapter, monkeypatch) -> None:
     zoo = [adapter(f"{i}", spec(rank), seed=i) for i, rank in enumerate([4, 2, 4, 4])]
     whole, _ = canonical_forms(zoo, module_paths(zoo), rank=4)
-    monkeypatch.setattr("taskvec.sweeps.canonical.STACK_BYTES", 1)
+    monkeypatch.setattr("taskvec.store.canonical.STACK_BYTES", 1)
     for one, other in zip(whole, canonical_forms(zoo, module_paths(zoo), rank=4)[0], strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
@@ -75,39 +78,38 @@ def test_a_dense_update_is_its_difference(adapter, shape) -> None:
 
 def test_forms_are_kept_while_the_memory_holds_them(adapter, monkeypatch) -> None:
     zoo = [adapter(f"{i}", spec(4, modules=2), seed=i) for i in range(4)]
-    buckets = [Bucket((i,), 4) for i in range(4)]
     made = []
-    make = taskvec.sweeps.canonical.canonical_forms
+    make = taskvec.store.memory.canonical_forms
 
     def counted(adapters, modules, *rest):
         made.append((adapters[0].name, modules))
         return make(adapters, modules, *rest)
 
-    monkeypatch.setattr(taskvec.sweeps.canonical, "canonical_forms", counted)
+    monkeypatch.setattr(taskvec.store.memory, "canonical_forms", counted)
     one = ("h.0.q",)
     each = form_bytes(4, SHAPE)
     for memory, kept in ((4 * each, [0, 1, 2, 3]), (3 * each, [0, 2, 3]), (1, [0, 3])):
-        forms = Forms(zoo, memory=memory)
-        for bucket in buckets[1:]:  # as a block does: the source, then a target
-            forms(one, buckets[0])
-            forms(one, bucket)
+        factors = Kept(AdapterFactors(zoo), memory)
+        for i in (1, 2, 3):  # as a block does: the source, then a target
+            factors.read(one, (0,), 4)
+            factors.read(one, (i,), 4)
         made.clear()
         for i in kept:
-            forms(one, buckets[i])
+            factors.read(one, (i,), 4)
         assert made == []
-    forms(("h.1.q",), buckets[0])
-    forms(one, buckets[0])
+    factors.read(("h.1.q",), (0,), 4)
+    factors.read(one, (0,), 4)
     assert made == [("0", ("h.1.q",)), ("0", one)]
 
 
 def test_a_block_goes_to_another_process(zoo_folder) -> None:
     """What is pickled is where the files are, not what is in them; the result is the same, bit for bit."""
     zoo = load_zoo(zoo_folder)
-    forms, options = Forms(zoo.adapters), Options()
-    for batch in plan_sweep(zoo.adapters).batches:
+    factors, options = AdapterFactors(zoo.adapters), Options()
+    for batch in plan_sweep(factors.entries).batches:
         for block in batch.blocks():
-            here = compute(block, forms, options)
-            sent = pickle.dumps((block, forms, options))
+            here = compute(block, factors, options)
+            sent = pickle.dumps((block, factors, options))
             assert len(sent) < 20_000
             there = compute(*pickle.loads(sent))
             assert (there.sources == here.sources).all() and (there.targets == here.targets).all()

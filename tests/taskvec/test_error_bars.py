@@ -13,6 +13,7 @@ from torch import Tensor
 
 from taskvec import Solver, TaskvecError, load_zoo, project
 from taskvec.cli import main
+from taskvec.store.entry import entry_of
 from taskvec.sweeps.error_bars import ErrorBars, Noisy, bars_of_modules, error_bars, rounding_noise
 from taskvec.sweeps.plan import match_modules
 from taskvec_kernels import LowRankSVD, lowrank_svd, pairwise
@@ -139,7 +140,7 @@ def test_coverage_on_real_adapters() -> None:
     pairs = list(permutations(zoo, 2))[:: len(zoo)]
     miss: list[Tensor] = []
     for a, b in pairs:
-        for path in match_modules(a, b)[0][:12:3]:
+        for path in match_modules(entry_of(a), entry_of(b))[0][:12:3]:
             f, g = (
                 (B.double()[None] * scale, A.double()[None])
                 for B, A, scale in (adapter.modules[path].update() for adapter in (a, b))

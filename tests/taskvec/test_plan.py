@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from taskvec.adapters import Adapter
 from taskvec.errors import TaskvecError
-from taskvec.sweeps.plan import FP32_BYTES, form_bytes, plan_pair, plan_sweep
+from taskvec.store.entry import FP32_BYTES, entry_of, form_bytes
+from taskvec.sweeps.plan import Plan, plan_pair, plan_sweep
 from taskvec.zoo import check, module_paths
 
 SHAPE = (64, 48)
@@ -15,8 +17,12 @@ def spec(rank: int, modules: int = 3) -> dict[str, tuple[int, int, int]]:
     return {f"h.{layer}.q": (*SHAPE, rank) for layer in range(modules)}
 
 
+def plan_zoo(zoo: list[Adapter], **options: int) -> Plan:
+    return plan_sweep([entry_of(adapter) for adapter in zoo], **options)
+
+
 def test_equal_adapters_make_one_batch_of_one_block(adapter) -> None:
-    plan = plan_sweep([adapter(name, spec(4)) for name in "abc"])
+    plan = plan_zoo([adapter(name, spec(4)) for name in "abc"])
     (batch,) = plan.batches
     assert plan.modules == batch.modules == ("h.0.q", "h.1.q", "h.2.q")
     assert (batch.shape, batch.adapters, batch.rank) == (SHAPE, (0, 1, 2), 4)
@@ -27,7 +33,7 @@ def test_equal_adapters_make_one_batch_of_one_block(adapter) -> None:
 
 def test_ranks_are_put_together_up_to_powers_of_two(adapter) -> None:
     ranks = [8, 1, 5, 48, 2, 7, 3]
-    (batch,) = plan_sweep([adapter(f"r{i}", spec(rank)) for i, rank in enumerate(ranks)]).batches
+    (batch,) = plan_zoo([adapter(f"r{i}", spec(rank)) for i, rank in enumerate(ranks)]).batches
     assert [(bucket.adapters, bucket.rank) for bucket in batch.buckets] == [
         ((1,), 1), ((4,), 2), ((6,), 3), ((0, 2, 5), 8), ((3,), 48),
     ]  # fmt: skip
@@ -37,7 +43,7 @@ def test_ranks_are_put_together_up_to_powers_of_two(adapter) -> None:
 
 
 def test_a_rank_above_the_shape_counts_as_the_shape(adapter) -> None:
-    (batch,) = plan_sweep([adapter("a", {"h.0.q": (2, 6, 4)})]).batches
+    (batch,) = plan_zoo([adapter("a", {"h.0.q": (2, 6, 4)})]).batches
     assert batch.buckets[0].rank == 2
 
 
@@ -47,14 +53,14 @@ def test_modules_are_divided_by_shape_participants_and_ranks(adapter) -> None:
         adapter("first", spec(4, modules=1)),
         adapter("mixed", {"h.0.v": (8, 48, 2)}),
     ]
-    batches = {batch.modules: batch.adapters for batch in plan_sweep(zoo).batches}
+    batches = {batch.modules: batch.adapters for batch in plan_zoo(zoo).batches}
     assert batches == {("h.0.q",): (0, 1), ("h.1.q", "h.2.q"): (0,), ("h.0.v",): (0, 2), ("h.0.o",): (0,)}
 
 
 @pytest.mark.parametrize("memory", [1, 30_000, 100_000, 10**6, 10**9])
 def test_memory_bounds_a_batch_and_nothing_is_lost(adapter, memory: int) -> None:
     zoo = [adapter(f"{i}", spec(rank, modules=5)) for i, rank in enumerate([8] * 9 + [2] * 4)]
-    batches = plan_sweep(zoo, results=3, memory=memory).batches
+    batches = plan_zoo(zoo, results=3, memory=memory).batches
     assert sorted(path for batch in batches for path in batch.modules) == sorted(spec(1, modules=5))
     for batch in batches:
         assert batch.adapters == tuple(range(13))
@@ -73,13 +79,17 @@ def test_memory_bounds_a_batch_and_nothing_is_lost(adapter, memory: int) -> None
 def test_a_pair_is_one_block_for_each_shape_and_rank(adapter) -> None:
     a = adapter("a", {"h.0.q": (8, 6, 2), "h.1.q": (8, 6, 2), "h.2.q": (8, 6, 3), "h.3.q": (6, 8, 2), "x": (4, 4, 1)})
     b = adapter("b", {"h.0.q": (8, 6, 4), "h.1.q": (8, 6, 4), "h.2.q": (8, 6, 4), "h.3.q": (8, 6, 2)})
-    blocks, skipped = plan_pair(a, b)
+    blocks, skipped = plan_pair(entry_of(a), entry_of(b))
     assert [(block.modules, block.sources.rank, block.targets.rank) for block in blocks] == [
         (("h.0.q", "h.1.q"), 2, 4), (("h.2.q",), 3, 4),
     ]  # fmt: skip
     assert all((block.sources.adapters, block.targets.adapters) == ((0,), (1,)) for block in blocks)
     assert [item.module for item in skipped] == ["h.3.q", "x"]
-    assert [block.modules for block in plan_pair(a, b, memory=1)[0]] == [("h.0.q",), ("h.1.q",), ("h.2.q",)]
+    assert [block.modules for block in plan_pair(entry_of(a), entry_of(b), memory=1)[0]] == [
+        ("h.0.q",),
+        ("h.1.q",),
+        ("h.2.q",),
+    ]
 
 
 def test_module_paths_are_in_natural_order_for_any_order_of_adapters(adapter) -> None:
@@ -104,7 +114,7 @@ def test_what_cannot_be_compared_is_one_clear_line(adapter, names, specs, words)
 
 
 def test_a_module_of_two_shapes_is_in_a_batch_for_each(adapter) -> None:
-    plan = plan_sweep([adapter("a", spec(2)), adapter("b", spec(2) | {"h.1.q": (48, 64, 2)}), adapter("c", spec(2))])
+    plan = plan_zoo([adapter("a", spec(2)), adapter("b", spec(2) | {"h.1.q": (48, 64, 2)}), adapter("c", spec(2))])
     found = {(batch.modules, batch.shape): batch.adapters for batch in plan.batches}
     assert found == {
         (("h.0.q", "h.2.q"), SHAPE): (0, 1, 2),

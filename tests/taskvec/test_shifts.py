@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from taskvec.store.entry import entry_of
 from taskvec.sweeps.shifts import MOST, groups_of, number_of_shifts, partners
 
 
@@ -12,7 +13,7 @@ def test_groups_are_of_one_kind_and_shape(adapter) -> None:
     spec = {f"h.{i}.{kind}": (m, 16, 2) for i in range(3) for kind, m in (("q", 24), ("v", 8))}
     one = adapter("one", spec | {"x.0.q": (24, 16, 1), "x.1.q": (8, 16, 1), "head": (5, 5, 1)})
     paths = [*sorted(spec), "x.0.q", "x.1.q", "head"]
-    assert groups_of(one, paths) == [
+    assert groups_of(entry_of(one), paths) == [
         ("h.0.q", "h.1.q", "h.2.q", "x.0.q"),
         ("h.0.v", "h.1.v", "h.2.v"),
         ("x.1.q",),

@@ -16,19 +16,19 @@ import xarray as xr
 
 from taskvec_kernels import Solver
 
-from ..adapters import Adapter
 from ..errors import TaskvecError
 from ..progress import Mode, progress_bar
-from ..zoo import Zoo, as_zoo
+from ..store.entry import MEMORY_BYTES
+from ..store.factors import Factors
+from .inputs import Given, as_factors
 from .layout import MEANINGS
 from .options import Options
-from .plan import MEMORY_BYTES
 from .shifted import Pair, Shifted, shifted_pairs
 
 
 def add_baseline(
     dataset: xr.Dataset,
-    zoo: Zoo | str | Path | Sequence[Adapter | str | Path],
+    zoo: Given | Factors,
     pairs: Iterable[tuple[str, str]] | None = None,
     *,
     out: str | Path | None = None,
@@ -39,7 +39,7 @@ def add_baseline(
 
     Args:
         dataset: from ``sweep``.
-        zoo: the adapters of that sweep, in its order.
+        zoo: the adapters of that sweep, and maybe others, or their factors.
         pairs: names of two adapters each; None: every pair.
         out: the folder of the result, to which the baseline is added; None: in memory alone.
         progress: "auto", "off" or "json", on stderr.
@@ -61,15 +61,20 @@ def add_baseline(
     Cost:
         At most 13 times ``pairwise`` of these pairs, twice that where ranks differ, one pair at a time.
     """
-    adapters = as_zoo(zoo).adapters
-    names = [adapter.name for adapter in adapters]
-    if names != list(dataset["source"].values):
-        raise TaskvecError("the adapters are not those of the result", fix="give the zoo that was swept, in its order")
+    options = options_of(dataset)
+    factors = as_factors(zoo, options.device)
+    names = list(dataset["source"].values)
+    place = {entry.name: i for i, entry in enumerate(factors.entries)}
+    if missing := [name for name in names if name not in place]:
+        what = "the adapters are not those of the result"
+        raise TaskvecError(what, got=f"none named {missing[0]}", fix="give the zoo that was swept")
     wanted = positions(names, pairs)
     if not wanted:
         return dataset
     with progress_bar(progress, "other layers", len(wanted)) as advance:
-        found = shifted_pairs(adapters, wanted, options_of(dataset), memory=memory, advance=advance)
+        asked = [(place[names[i]], place[names[j]]) for i, j in wanted]
+        by_place = shifted_pairs(factors, asked, options, memory=memory, advance=advance)
+    found = {way: by_place[place[names[way[0]]], place[names[way[1]]]] for i, j in wanted for way in ((i, j), (j, i))}
     baseline = variables(found, dataset, None if "lam" in dataset.dims else 0).assign_attrs(dataset.attrs)
     if out is None:
         return dataset.assign(baseline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from taskvec_kernels import LowRankSVD, Solver, pairwise
 
-from ..adapters import Adapter
-from .canonical import Forms
+from ..store.entry import Entry
+from ..store.factors import Factors, Form
 from .dense import exact_targets
 from .options import Options
-from .plan import Block
+from .plan import Block, Bucket
 
 Floats = NDArray[np.float32]
 
@@ -43,19 +43,20 @@ class BlockResult:
     target_norms: NDArray[np.float64]
 
 
-def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
+def compute(block: Block, factors: Factors, options: Options) -> BlockResult:
     """Project every source of the block on every target and, where the two differ, every target on every source.
 
     The result depends on the contents of the block's adapters and on the options, on nothing else. All three arguments
     can be pickled where the adapters were read from files that the other process sees too.
 
     Cost:
-        2 r² (m + n) flop an unordered pair and module, and the canonical forms that ``forms`` does not keep.
+        2 r² (m + n) flop an unordered pair and module, and reading both sides.
     """
-    x = forms(block.modules, block.sources)
-    y = x if block.within else forms(block.modules, block.targets)
-    norms = [forms.norms(block.modules, side) for side in (block.sources, block.targets)]
-    seed = seeds(block, forms, options.solver)
+    sources = read(factors, block.modules, block.sources)
+    targets = sources if block.within else read(factors, block.modules, block.targets)
+    x, y = sources.svd, targets.svd
+    norms = [sources.norms, targets.norms]
+    seed = seeds(block, factors.entries, options.solver)
     whole = [whole_norms(side, norm) for side, norm in zip((x, y), norms, strict=True)]
     forward, backward = both_ways(
         x, None if block.within else y, options, seed, known_norms(whole, norms, block.within)
@@ -65,8 +66,7 @@ def compute(block: Block, forms: Forms, options: Options) -> BlockResult:
     ways = ((forward, x, block.targets, norms[1], there), (backward, y, block.sources, norms[0], back))
     for values, source, target, norm, own in ways:
         if values and not norms_unknown(norm):
-            modules = [[adapter.modules[path] for adapter in forms.members(target)] for path in block.modules]
-            exact_targets(values, source, modules, norm, options, own)
+            exact_targets(values, source, whole_of(factors, block.modules, target), norm, options, own)
     lengths = (norm.cpu().numpy() for norm in whole)
     return BlockResult(forward, backward or None, array(x.S), array(y.S), *lengths)
 
@@ -114,19 +114,30 @@ def norms_unknown(norm: Tensor) -> bool:
     return bool(norm.isnan().all())
 
 
-def seeds(block: Block, forms: Forms, solver: Solver) -> Tensor | tuple[Tensor, Tensor] | None:
+def read(factors: Factors, modules: tuple[str, ...], bucket: Bucket) -> Form:
+    """The forms of a bucket's adapters."""
+    return factors.read(modules, bucket.adapters, bucket.rank)
+
+
+def whole_of(factors: Factors, modules: tuple[str, ...], bucket: Bucket) -> Callable[[int, int], Tensor | None]:
+    """The dense τ of a module and an adapter of the bucket, by their places, where it is at hand."""
+    return lambda row, column: factors.whole(modules[row], bucket.adapters[column])
+
+
+def seeds(block: Block, entries: Sequence[Entry], solver: Solver) -> Tensor | tuple[Tensor, Tensor] | None:
     """Of random starts: one for each module and adapter, (L, N), or one such tensor for either side; None without."""
     if not solver.random:
         return None
     sources, targets = (
-        module_seeds(forms.members(side), block.modules, solver.seed) for side in (block.sources, block.targets)
+        module_seeds([entries[i] for i in side.adapters], block.modules, solver.seed)
+        for side in (block.sources, block.targets)
     )
     return sources if block.within else (sources, targets)
 
 
-def module_seeds(adapters: Sequence[Adapter], modules: Sequence[str], seed: int) -> Tensor:
+def module_seeds(entries: Sequence[Entry], modules: Sequence[str], seed: int) -> Tensor:
     """One seed for each module and adapter, int64 (L, N): of the contents, not of names or the rest of a zoo."""
-    texts = [[f"{seed}\0{path}\0{adapter.digest}" for adapter in adapters] for path in modules]
+    texts = [[f"{seed}\0{path}\0{entry.digest}" for entry in entries] for path in modules]
     numbers = [[int.from_bytes(sha256(text.encode()).digest()[:8], signed=True) for text in row] for row in texts]
     return torch.tensor(numbers, dtype=torch.int64)
 

@@ -15,6 +15,7 @@ from ..errors import TaskvecError
 from ..progress import Mode, progress_bar
 from ..results.curve import VALUES, Curve, LambdaCurves, Point
 from ..results.projection import Projection
+from ..store.entry import entry_of
 from ..zoo import as_pair
 from .options import make_solver
 from .pair import project_both
@@ -62,7 +63,7 @@ def lambda_path(
             raise TaskvecError("the number of starts must be at least 1", got=str(seeds))
         starts = range(seeds if given.random else 1)
         solvers += [replace(given, lam=solvers[0].lam, seed=seed) for seed in starts]
-    shared, skipped = match_modules(a, b)
+    shared, skipped = match_modules(entry_of(a), entry_of(b))
     with progress_bar(progress, "projecting modules", len(shared) * len(solvers)) as advance:
         results = project_both(a, b, solvers, precision=precision, backend=backend, advance=advance)
     curves = []

@@ -15,7 +15,8 @@ from taskvec_kernels import LowRankSVD, lowrank_svd
 
 from ..adapters import Adapter, LowRank, Module
 from ..errors import TaskvecError
-from .canonical import factors
+from ..store.canonical import factors
+from ..store.entry import entry_of
 from .plan import match_modules
 
 MOST_TURN = 0.5  # variance of the sine of an angle that may be any
@@ -180,7 +181,7 @@ def bars_of_modules(a: Adapter, b: Adapter, noise: float | None = None) -> dict[
     if noise is not None and not 0 <= noise < math.inf:
         raise TaskvecError("the noise of error bars must be a finite number ≥ 0", got=str(noise))
     found = {}
-    for path in match_modules(a, b)[0]:
+    for path in match_modules(entry_of(a), entry_of(b))[0]:
         found[path] = error_bars(noisy(a.modules[path], noise), noisy(b.modules[path], noise))
     return found
 

@@ -21,8 +21,9 @@ from ..chance.means import GeometricMean, PooledShare, nan_mean, quartiles
 from ..chance.significance import rec_z
 from ..progress import Advance
 from ..results.projection import ModuleProjection, NotCompared, Projection
+from ..store.kept import Kept
+from ..store.memory import AdapterFactors
 from ..zoo import as_pair
-from .canonical import Forms
 from .compute import Floats, compute
 from .error_bars import ErrorBars, bars_of_modules
 from .options import Options, choose_solver
@@ -103,7 +104,7 @@ def compare_pair(
     bars = None if error_bars is False else bars_of_modules(a, b, None if error_bars is True else error_bars)
     (both_ways,) = project_both(a, b, [solver], precision=precision, backend=backend)
     options = Options(precision=precision, backend=backend, solver=solver)
-    found = shifted_pairs((a, b), [(0, 1)], options)
+    found = shifted_pairs(AdapterFactors((a, b)), [(0, 1)], options)
     found_lams = []
     for i, both in enumerate(both_ways):
         there, back = (
@@ -143,12 +144,12 @@ def project_both(
     asked_for = tuple(name for name in VALUES if name in PAIRWISE)
     options = Options(asked_for, precision=precision, backend=backend, spectra=True)
     asked = [replace(options, solver=solver) for solver in solvers]
-    blocks, skipped = plan_pair(a, b)
-    forms = Forms((a, b))
+    factors = Kept(AdapterFactors((a, b)))
+    blocks, skipped = plan_pair(*factors.entries)
     found: dict[tuple[int, int, bool], dict[str, ModuleProjection]] = defaultdict(dict)
     for block in blocks:
         for i, one in enumerate(asked):
-            result = compute(block, forms, one)
+            result = compute(block, factors, one)
             ways = (
                 (True, result.forward, result.sources, result.target_norms),
                 (False, result.backward or {}, result.targets, result.source_norms),
@@ -159,7 +160,7 @@ def project_both(
                     found[i, j, forward] |= of_modules(block.modules, s1[:, 0], norms[:, 0], values)
             advance(len(block.modules))
 
-    shared, _ = match_modules(a, b)
+    shared, _ = match_modules(*factors.entries)
 
     def one_way(i: int, j: int, forward: bool) -> Projection:
         source, target = (a, b) if forward else (b, a)

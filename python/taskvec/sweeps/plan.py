@@ -12,12 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..adapters import Adapter, Module
 from ..results.projection import NotCompared
+from ..store.entry import FP32_BYTES, MEMORY_BYTES, Entry, form_bytes
 from ..zoo import module_paths
-
-MEMORY_BYTES = 256 * 2**20  # for the canonical forms and results of one batch
-FP32_BYTES = 4  # canonical forms and results are kept in fp32
 
 
 @dataclass(frozen=True)
@@ -91,21 +88,21 @@ class Plan:
         return sum(len(batch.modules) * len(batch.adapters) ** 2 for batch in self.batches)
 
 
-def plan_sweep(adapters: Sequence[Adapter], *, results: int = 12, memory: int = MEMORY_BYTES) -> Plan:
+def plan_sweep(entries: Sequence[Entry], *, results: int = 12, memory: int = MEMORY_BYTES) -> Plan:
     """Divide every module of a zoo into batches.
 
     Args:
-        adapters: the zoo; names differ. A module of several shapes is in a batch for each of them.
+        entries: the zoo; names differ. A module of several shapes is in a batch for each of them.
         results: N × N fp32 results that are kept for each module.
         memory: bytes; a batch is one module at least, and a bucket one adapter.
     """
-    modules = tuple(module_paths(adapters))
+    modules = tuple(module_paths(entries))
     alike: dict[tuple[tuple[int, int], tuple[tuple[int, int], ...]], list[str]] = defaultdict(list)
     for path in modules:
         ranks: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-        for i, adapter in enumerate(adapters):
-            if module := adapter.modules.get(path):
-                ranks[module.shape].append((i, directions(module)))
+        for i, entry in enumerate(entries):
+            if module := entry.modules.get(path):
+                ranks[module.shape].append((i, module.rank))
         for shape, having in ranks.items():
             alike[shape, tuple(having)].append(path)
     batches = (
@@ -114,12 +111,12 @@ def plan_sweep(adapters: Sequence[Adapter], *, results: int = 12, memory: int = 
     return Plan(modules, tuple(batches))
 
 
-def plan_pair(a: Adapter, b: Adapter, *, memory: int = MEMORY_BYTES) -> tuple[list[Block], list[NotCompared]]:
+def plan_pair(a: Entry, b: Entry, *, memory: int = MEMORY_BYTES) -> tuple[list[Block], list[NotCompared]]:
     """The blocks that compare a (position 0) with b (position 1), and the modules that cannot be compared."""
     shared, skipped = match_modules(a, b)
     alike: dict[tuple[tuple[int, int], int, int], list[str]] = defaultdict(list)
     for path in shared:
-        ranks = directions(a.modules[path]), directions(b.modules[path])
+        ranks = a.modules[path].rank, b.modules[path].rank
         alike[a.modules[path].shape, *ranks].append(path)
     blocks = []
     for (shape, rank_a, rank_b), paths in alike.items():
@@ -130,7 +127,7 @@ def plan_pair(a: Adapter, b: Adapter, *, memory: int = MEMORY_BYTES) -> tuple[li
     return blocks, skipped
 
 
-def match_modules(a: Adapter, b: Adapter) -> tuple[list[str], list[NotCompared]]:
+def match_modules(a: Entry, b: Entry) -> tuple[list[str], list[NotCompared]]:
     """Paths of the modules that both have in one shape, and the others with the reason."""
     shared: list[str] = []
     skipped: list[NotCompared] = []
@@ -138,7 +135,7 @@ def match_modules(a: Adapter, b: Adapter) -> tuple[list[str], list[NotCompared]]
         if path not in a.modules or path not in b.modules:
             skipped.append(NotCompared(path, f"only in {(a if path in a.modules else b).name}"))
         elif a.modules[path].shape != b.modules[path].shape:
-            shapes = [f"{m} × {n} in {adapter.name}" for adapter in (a, b) for m, n in [adapter.modules[path].shape]]
+            shapes = [f"{m} × {n} in {entry.name}" for entry in (a, b) for m, n in [entry.modules[path].shape]]
             skipped.append(NotCompared(path, " but ".join(shapes)))
         else:
             shared.append(path)
@@ -171,13 +168,3 @@ def buckets_by_rank(ranks: tuple[tuple[int, int], ...]) -> list[Bucket]:
 
 def cut(bucket: Bucket, size: int) -> list[Bucket]:
     return [Bucket(bucket.adapters[i : i + size], bucket.rank) for i in range(0, len(bucket.adapters), size)]
-
-
-def directions(module: Module) -> int:
-    """Singular directions that a module can have."""
-    return min(module.rank, *module.shape)
-
-
-def form_bytes(rank: int, shape: tuple[int, int]) -> int:
-    """Bytes of one U and V."""
-    return rank * sum(shape) * FP32_BYTES

@@ -19,14 +19,17 @@ from ..adapters import Adapter
 from ..chance.spectra import participation
 from ..errors import TaskvecError
 from ..progress import Advance, Mode, progress_bar
+from ..store.entry import MEMORY_BYTES
+from ..store.factors import Factors
+from ..store.kept import Kept
+from ..store.memory import AdapterFactors
 from ..version import __version__
 from ..zoo import Zoo, as_zoo, check, disjoint_pairs
-from .canonical import Forms
 from .compute import Floats, compute
 from .layout import BY_LAM, start_of
 from .options import DEFAULT, Options, choose_solver
 from .output import Output
-from .plan import MEMORY_BYTES, Batch, plan_sweep
+from .plan import Batch, plan_sweep
 from .writer import ResultWriter
 
 
@@ -92,8 +95,8 @@ def sweep(
     zoo = as_zoo(zoo)
     check(zoo.adapters)
     lams = options.solver.lams
-    plan = plan_sweep(zoo.adapters, results=len(options.metrics) * len(lams), memory=memory)
-    forms = Forms(zoo.adapters, device, memory)
+    factors = Kept(AdapterFactors(zoo.adapters, device), memory)
+    plan = plan_sweep(factors.entries, results=len(options.metrics) * len(lams), memory=memory)
     output = None if out is None else Output(out, overwrite=overwrite)
     try:
         store = None if output is None else output.temporary
@@ -103,7 +106,7 @@ def sweep(
         try:
             with progress_bar(progress, "comparing pairs", plan.pairs) as advance:
                 for batch in plan.batches:
-                    values = compare(batch, forms, options, advance)
+                    values = compare(batch, factors, options, advance)
                     writer.write(batch.modules, batch.adapters, values)
                     unfinished -= Counter(batch.modules)
         except KeyboardInterrupt as stop:
@@ -128,7 +131,7 @@ def sweep(
     return stored
 
 
-def compare(batch: Batch, forms: Forms, options: Options, advance: Advance) -> dict[str, Floats]:
+def compare(batch: Batch, factors: Factors, options: Options, advance: Advance) -> dict[str, Floats]:
     """Every variable of a batch of L modules that N adapters have: what ``ResultWriter.write`` takes."""
     L, N, K = len(batch.modules), len(batch.adapters), len(options.solver.lams)
     pairs = {
@@ -136,7 +139,7 @@ def compare(batch: Batch, forms: Forms, options: Options, advance: Advance) -> d
     }
     spectrum, norm = np.zeros((L, N, batch.rank), np.float32), np.zeros((L, N))
     for block in batch.blocks():
-        result = compute(block, forms, options)
+        result = compute(block, factors, options)
         i, j = (np.searchsorted(batch.adapters, side.adapters) for side in (block.sources, block.targets))
         spectrum[:, i, : block.sources.rank], norm[:, i] = result.sources, result.source_norms
         for way, source, target in ((result.forward, i, j), (result.backward, j, i)):

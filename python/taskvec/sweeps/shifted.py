@@ -13,16 +13,17 @@ from torch import Tensor
 
 from taskvec_kernels import LowRankSVD, Solver
 
-from ..adapters import Adapter
 from ..chance.layers import OtherLayers, other_layers
 from ..chance.means import NanMean, PooledShare
 from ..chance.significance import RecZ
 from ..progress import Advance
-from .canonical import Forms
+from ..store.entry import FP32_BYTES, MEMORY_BYTES, Entry, form_bytes
+from ..store.factors import Factors
+from ..store.kept import Kept
 from .compute import Floats, both_ways, known_norms, module_seeds, whole_norms
 from .cut import cut_to_smaller, unequal_ranks
 from .options import Options
-from .plan import FP32_BYTES, MEMORY_BYTES, Bucket, directions, form_bytes, match_modules
+from .plan import match_modules
 from .shifts import groups_of, number_of_shifts, partners
 
 OF_REC = ("rec", "rec_chance", "rec_chance_sd")
@@ -82,7 +83,7 @@ class Shifted:
 
 
 def shifted_pairs(
-    adapters: Sequence[Adapter],
+    factors: Factors,
     pairs: Iterable[Pair],
     options: Options,
     *,
@@ -98,28 +99,28 @@ def shifted_pairs(
         ``memory`` does not hold.
     """
     found: dict[Pair, Shifted] = {}
-    forms = Forms(adapters, options.device, memory)
+    kept, entries = Kept(factors, memory), factors.entries
     asked = ("captured", "rec", *(name for name in OF_REC[1:] if name in options.metrics))
     whole = replace(options, metrics=asked, p=None, spectra=False)
     cut = replace(whole, metrics=("captured",), solver=Solver())
-    for groups, some in by_modules(adapters, pairs):
+    for groups, some in by_modules(entries, pairs):
         shifts = number_of_shifts(groups)
         for i, j in some:
             found |= {one: Shifted.new(shifts, len(whole.solver.lams)) for one in ((i, j), (j, i))}
         for modules in groups:
             meets = partners(len(modules), shifts)
-            for i, j in near_each_other(some, adapters, modules, memory):
-                buckets = [bucket_of(adapters, k, modules) for k in (i, j)]
-                x, y = (forms(modules, bucket) for bucket in buckets)
+            for i, j in near_each_other(some, entries, modules, memory):
+                forms = [kept.read(modules, (k,), widest(entries[k], modules)) for k in (i, j)]
+                x, y = (form.svd for form in forms)
                 both = found[i, j], found[j, i]
                 if len(modules) > 1:
-                    norms = [forms.norms(modules, bucket) for bucket in buckets]
-                    seeds = [module_seeds([adapters[k]], modules, options.solver.seed) for k in (i, j)]
+                    norms = [form.norms for form in forms]
+                    seeds = [module_seeds([entries[k]], modules, options.solver.seed) for k in (i, j)]
                     for one, way in zip(both, compare_shifted(x, y, meets, whole, memory, norms, seeds), strict=True):
                         one.add(*way)
                 if unequal_ranks(x, y):
-                    kept = cut_to_smaller(x, y)
-                    ways = compare_shifted(*kept, meets, cut, memory, [torch.full_like(x.S[..., 0], torch.nan)] * 2)
+                    smaller = cut_to_smaller(x, y)
+                    ways = compare_shifted(*smaller, meets, cut, memory, [torch.full_like(x.S[..., 0], torch.nan)] * 2)
                     for one, way in zip(both, ways, strict=True):
                         one.add_cut(modules, *way)
         advance(len(some))
@@ -164,31 +165,27 @@ def compare_shifted(
     return (forward, other[meets]), (backward, np.broadcast_to(own, meets.shape))
 
 
-def by_modules(
-    adapters: Sequence[Adapter], pairs: Iterable[Pair]
-) -> Iterator[tuple[list[tuple[str, ...]], list[Pair]]]:
+def by_modules(entries: Sequence[Entry], pairs: Iterable[Pair]) -> Iterator[tuple[list[tuple[str, ...]], list[Pair]]]:
     """Pairs that have the same modules in common, with those modules by kind and shape."""
-    have = [frozenset((path, module.shape) for path, module in adapter.modules.items()) for adapter in adapters]
+    have = [frozenset((path, module.shape) for path, module in entry.modules.items()) for entry in entries]
     groups: dict[frozenset[tuple[str, tuple[int, int]]], list[tuple[str, ...]]] = {}
     alike: dict[frozenset[tuple[str, tuple[int, int]]], list[Pair]] = defaultdict(list)
     for i, j in pairs:
         shared = have[i] & have[j]
         if shared not in groups:
-            groups[shared] = groups_of(adapters[i], match_modules(adapters[i], adapters[j])[0])
+            groups[shared] = groups_of(entries[i], match_modules(entries[i], entries[j])[0])
         alike[shared].append((i, j))
     return ((groups[shared], some) for shared, some in alike.items())
 
 
-def near_each_other(
-    pairs: Sequence[Pair], adapters: Sequence[Adapter], modules: Sequence[str], memory: int
-) -> list[Pair]:
+def near_each_other(pairs: Sequence[Pair], entries: Sequence[Entry], modules: Sequence[str], memory: int) -> list[Pair]:
     """The pairs in tiles of adapters whose canonical forms the memory holds together."""
-    shape = adapters[pairs[0][0]].modules[modules[0]].shape
-    widest = max(bucket_of(adapters, k, modules).rank for k in {k for pair in pairs for k in pair})
-    tile = max(1, memory // (2 * len(modules) * form_bytes(widest, shape)))
+    shape = entries[pairs[0][0]].modules[modules[0]].shape
+    rank = max(widest(entries[k], modules) for k in {k for pair in pairs for k in pair})
+    tile = max(1, memory // (2 * len(modules) * form_bytes(rank, shape)))
     return sorted(pairs, key=lambda pair: (pair[0] // tile, pair[1] // tile, pair))
 
 
-def bucket_of(adapters: Sequence[Adapter], k: int, modules: Sequence[str]) -> Bucket:
-    """An adapter on its own, as wide as the widest of its modules."""
-    return Bucket((k,), max(directions(adapters[k].modules[path]) for path in modules))
+def widest(entry: Entry, modules: Sequence[str]) -> int:
+    """Directions of the widest of an adapter's modules."""
+    return max(entry.modules[path].rank for path in modules)

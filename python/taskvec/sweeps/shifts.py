@@ -8,17 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..adapters import Adapter
 from ..chance.layers import FEWEST
+from ..store.entry import Entry
 
 MOST = 12  # shifts of a pair
 
 
-def groups_of(adapter: Adapter, modules: Sequence[str]) -> list[tuple[str, ...]]:
+def groups_of(entry: Entry, modules: Sequence[str]) -> list[tuple[str, ...]]:
     """``modules`` by kind and shape, in the order given: those that can change places."""
     alike: dict[tuple[str, tuple[int, int]], list[str]] = defaultdict(list)
     for path in modules:
-        alike[adapter.modules[path].kind, adapter.modules[path].shape].append(path)
+        alike[entry.modules[path].kind, entry.modules[path].shape].append(path)
     return [tuple(paths) for paths in alike.values()]
 
 

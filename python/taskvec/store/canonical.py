@@ -1,10 +1,9 @@
-"""Adapters in canonical form: the factors of many modules, read and factorised a bounded batch at a time."""
+"""Adapters in canonical form: the factors of many modules, read and factorised a bounded stack at a time."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,65 +12,13 @@ from taskvec_kernels import LowRankSVD, lowrank_svd
 
 from ..adapters import Adapter, Dense, Module, Update
 from .dense import leading
-from .plan import FP32_BYTES, MEMORY_BYTES, Bucket, form_bytes
+from .entry import FP32_BYTES
+from .factors import Form
 
 STACK_BYTES = 64 * 2**20  # of factors that are stacked for one call
 
 
-@dataclass
-class Forms:
-    """Canonical forms of a zoo's adapters: made when they are asked for, kept while the memory holds them.
-
-    Those of the modules asked for last stay, within ``memory`` bytes, the latest two at least.
-    """
-
-    adapters: Sequence[Adapter]
-    device: str = "cpu"
-    memory: int = MEMORY_BYTES
-    _modules: tuple[str, ...] = ()
-    _kept: dict[Bucket, tuple[LowRankSVD, Tensor]] = field(default_factory=dict)  # the latest last
-
-    def __call__(self, modules: tuple[str, ...], bucket: Bucket) -> LowRankSVD:
-        """U (L, N, m, k), S (L, N, k), Vh (L, N, k, n) of L modules of the bucket's N adapters."""
-        return self._made(modules, bucket)[0]
-
-    def norms(self, modules: tuple[str, ...], bucket: Bucket) -> Tensor:
-        """‖τ‖ (L, N), fp64, where it is longer than S, because directions of a dense update are left out; else NaN."""
-        return self._made(modules, bucket)[1]
-
-    def _made(self, modules: tuple[str, ...], bucket: Bucket) -> tuple[LowRankSVD, Tensor]:
-        if modules != self._modules:
-            self._modules = modules
-            self._kept.clear()
-        forms = self._kept.pop(bucket, None)
-        if forms is None:
-            self._make_room(bucket)
-            forms = canonical_forms(self.members(bucket), modules, bucket.rank, self.device)
-        self._kept[bucket] = forms
-        return forms
-
-    def members(self, bucket: Bucket) -> list[Adapter]:
-        """The adapters of a bucket."""
-        return [self.adapters[i] for i in bucket.adapters]
-
-    def _make_room(self, bucket: Bucket) -> None:
-        """Forget the oldest until the bucket fits too, but not the latest: it is the other side of a block."""
-        while len(self._kept) > 1 and self._bytes(bucket, *self._kept) > self.memory:
-            del self._kept[next(iter(self._kept))]
-
-    def _bytes(self, *buckets: Bucket) -> int:
-        shape = self.adapters[buckets[0].adapters[0]].modules[self._modules[0]].shape
-        each = sum(len(bucket.adapters) * form_bytes(bucket.rank, shape) for bucket in buckets)
-        return len(self._modules) * each
-
-    def __getstate__(self) -> dict[str, object]:
-        # another process factorises for itself
-        return self.__dict__ | {"_modules": (), "_kept": {}}
-
-
-def canonical_forms(
-    adapters: Sequence[Adapter], modules: Sequence[str], rank: int, device: str = "cpu"
-) -> tuple[LowRankSVD, Tensor]:
+def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: int, device: str = "cpu") -> Form:
     """Thin SVDs of L modules of N adapters, fp32, padded with zero directions to ``rank`` = k.
 
     Args:
@@ -79,10 +26,6 @@ def canonical_forms(
         modules: L module paths of one shape m × n.
         rank: at least min(r, m, n) of every update.
         device: where they are made and stay.
-
-    Returns:
-        U (L, N, m, k), a transposed view of memory by direction, S (L, N, k), Vh (L, N, k, n); and ‖τ‖ (L, N), fp64,
-        where directions of a dense update are left out, NaN elsewhere.
 
     Cost:
         ``lowrank_svd`` of L · N matrices; memory is the result and about 192 MiB more (fp64 factors: 384).
@@ -98,8 +41,8 @@ def canonical_forms(
         k = svd.S.shape[-1]
         Ut[rows, :k], S[rows, :k], Vh[rows, :k] = svd.U.mT.to(Ut), svd.S.to(S), svd.Vh.to(Vh)
     L, N = len(modules), len(adapters)
-    forms = LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
-    return forms, norms.view(L, N)
+    svd = LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
+    return Form(svd, norms.view(L, N))
 
 
 def stacks(modules: Sequence[Module]) -> Iterator[tuple[Tensor, ...]]:

@@ -1,0 +1,1 @@
+"""Adapters in canonical form: what is known of them without their factors, and the factors, from memory or a store."""
