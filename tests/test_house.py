@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent / "python/taskvec"
 # lowest first: a module imports from the layers below it, and from its own package
 LAYERS = (
     ("errors", "documents", "paths", "progress", "version"),
+    ("storage",),
     ("adapters", "chance", "hub", "results"),
     ("formats",),
     ("naming", "left_out"),
@@ -36,6 +37,7 @@ LAYERS = (
 NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), ("reports", "env")}
 # packages of other people, and ours below: who may import them
 OTHERS = {
+    "fsspec": {"storage"},
     "huggingface_hub": {"hub"},
     "matplotlib": {"reports"},
     "numpy": {"chance", "formats", "store", "sweeps", "queries", "reports"},

@@ -1,0 +1,233 @@
+"""The files of a store below one root, in a folder or in an object store: each is written whole or not at all.
+
+What several processes write together goes through these few operations, because they mean the same in both: nothing is
+renamed but a file into its own name, and nothing is written into a file that others read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from .errors import TaskvecError
+
+TAIL = 4  # bytes of the checksum at the end of a chunk
+UNFINISHED = ".partial"  # ends the names of files that are being written
+SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib leaves one slash of s3://
+PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}  # that fsspec needs
+
+Bytes = bytes | bytearray | memoryview
+
+
+class Storage(Protocol):
+    """Files by their names below a root, with "/" between folders; can be pickled. OSError where the system refuses."""
+
+    @property
+    def url(self) -> str:
+        """The root, as zarr and xarray take it."""
+
+    def read(self, name: str, start: int = 0) -> bytes:
+        """All of a file from byte ``start`` on.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+
+    def tail(self, name: str) -> tuple[int, bytes] | None:
+        """Size and last ``TAIL`` bytes of a file, None where there is none."""
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        """Every file below a folder, those that are being written left out; in order."""
+
+    def write(self, name: str, data: Bytes) -> None:
+        """A file with these bytes, on the disk itself when this returns; until then, what was there before."""
+
+    def create(self, name: str, data: Bytes) -> bool:
+        """A file that is not there yet, False if it is: of several writers one is told True."""
+
+    def append(self, name: str, line: bytes) -> None:
+        """One more line at the end of a file that has one writer, on the disk itself when this returns.
+
+        Objects cannot grow: remotely a line is an object of its own, ``name`` and a number.
+        """
+
+    def remove(self, name: str) -> None:
+        """Delete a file, if it is there."""
+
+
+def open_storage(place: str | Path) -> Storage:
+    """What is at a folder's path or a URL (s3://bucket/name). It need not exist.
+
+    Raises:
+        TaskvecError: the packages that the URL needs are not installed.
+    """
+    url = remote_url(place)
+    return Folder(Path(place)) if url is None else Objects(url)
+
+
+def remote_url(place: str | Path) -> str | None:
+    """The URL that a path is, None for a local one: ``s3:/bucket/name`` of pathlib too."""
+    found = SCHEME.match(str(place))
+    if not found or found[1] == "file":
+        return None
+    return f"{found[1]}://{str(place)[found.end() :]}"
+
+
+class Folder:
+    """On a disk: written next to its name, synced, and renamed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def url(self) -> str:
+        return str(self.root)
+
+    def read(self, name: str, start: int = 0) -> bytes:
+        with open(self.root / name, "rb") as file:
+            file.seek(start)
+            return file.read()
+
+    def tail(self, name: str) -> tuple[int, bytes] | None:
+        try:
+            with open(self.root / name, "rb", buffering=0) as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - TAIL))
+                return size, file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        for path in sorted((self.root / folder).rglob("*")):
+            if path.is_file() and not path.name.endswith(UNFINISHED):
+                yield path.relative_to(self.root).as_posix()
+
+    def write(self, name: str, data: Bytes) -> None:
+        part = self._partial(name, data)
+        try:
+            part.replace(self.root / name)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    def create(self, name: str, data: Bytes) -> bool:
+        part = self._partial(name, data)
+        try:
+            os.link(part, self.root / name)
+        except FileExistsError:
+            return False
+        finally:
+            part.unlink()
+        return True
+
+    def append(self, name: str, line: bytes) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab", buffering=0) as file:
+            size = file.tell()
+            try:
+                _write(file.fileno(), line)
+            except BaseException:
+                file.truncate(size)  # a full disk leaves no half line
+                raise
+            os.fdatasync(file.fileno())
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    def _partial(self, name: str, data: Bytes) -> Path:
+        """The bytes on the disk, next to where they belong."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{uuid4().hex[:12]}{UNFINISHED}")
+        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            _write(file, data)
+            os.fdatasync(file)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+        finally:
+            os.close(file)
+        return part
+
+
+class Objects:
+    """In an object store, through fsspec: an object appears whole, and is there once it is written.
+
+    Credentials and endpoints are the environment's (AWS_PROFILE, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, …).
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme = url.partition(":")[0]
+        try:
+            from fsspec.core import url_to_fs
+
+            self._files, root = url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            package = PACKAGES.get(scheme, "fsspec")
+            raise TaskvecError(
+                f"cannot open {scheme}:// ({error})", where=url, fix=f"pip install {package}, or name a local folder"
+            ) from error
+        self._url, self._root = url, root.rstrip("/")
+        self._lines: Counter[str] = Counter()
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def read(self, name: str, start: int = 0) -> bytes:
+        data: bytes = self._files.cat_file(f"{self._root}/{name}")
+        return data[start:]
+
+    def tail(self, name: str) -> tuple[int, bytes] | None:
+        path = f"{self._root}/{name}"
+        try:
+            found = self._files.info(path)
+            if found["type"] != "file":
+                return None
+            size = int(found["size"])
+            return size, self._files.cat_file(path, start=max(0, size - TAIL), end=size) if size else b""
+        except FileNotFoundError:
+            return None
+
+    def names(self, folder: str = "") -> Iterator[str]:
+        try:
+            found = self._files.find(f"{self._root}/{folder}".rstrip("/"))
+        except FileNotFoundError:
+            return
+        yield from sorted(path[len(self._root) + 1 :] for path in found)
+
+    def write(self, name: str, data: Bytes) -> None:
+        self._files.pipe_file(f"{self._root}/{name}", bytes(data))
+
+    def create(self, name: str, data: Bytes) -> bool:
+        try:
+            self._files.pipe_file(f"{self._root}/{name}", bytes(data), mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def append(self, name: str, line: bytes) -> None:
+        self._lines[name] += 1
+        self.write(f"{name}.{self._lines[name]:08}", line)
+
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._files.rm_file(f"{self._root}/{name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Objects, (self._url,)
+
+
+def _write(file: int, data: Bytes) -> None:
+    left = memoryview(data).cast("B")
+    while left:
+        left = left[os.write(file, left) :]
