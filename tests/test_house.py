@@ -19,7 +19,8 @@ import taskvec_kernels
 ROOT = Path(__file__).parent.parent / "python/taskvec"
 # lowest first: a module imports from the layers below it, and from its own package
 LAYERS = (
-    ("errors", "documents", "paths", "progress", "version"),
+    ("errors", "version"),
+    ("documents", "paths", "progress"),
     ("storage",),
     ("adapters", "chance", "hub", "results"),
     ("formats",),

@@ -1,7 +1,8 @@
 """Which fine-tuned tasks include which: task vectors of LoRA adapters, projected on each other and compared.
 
 ``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``lambda_path`` two along λ,
-``sweep`` every ordered pair, ``add_baseline`` some of them with their layers shifted. ``convert`` writes one as PEFT.
+``sweep`` every ordered pair, ``add_baseline`` some of them with their layers shifted. ``open_result`` opens a stored
+sweep. ``convert`` writes an adapter as PEFT.
 ``Solver`` says how the sparse projection is solved.
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .adapters import Adapter, Module
     from .conversion import convert
     from .errors import TaskvecError
+    from .queries.stored import open_result
     from .sources import load_adapter
     from .sweeps.baseline import add_baseline
     from .sweeps.curve import lambda_path
@@ -37,6 +39,7 @@ __all__ = [
     "lambda_path",
     "load_adapter",
     "load_zoo",
+    "open_result",
     "project",
     "sweep",
 ]
@@ -53,6 +56,7 @@ _HOME = {
     "lambda_path": "taskvec.sweeps.curve",
     "load_adapter": "taskvec.sources",
     "load_zoo": "taskvec.zoo",
+    "open_result": "taskvec.queries.stored",
     "project": "taskvec.sweeps.pair",
     "sweep": "taskvec.sweeps.run",
 }

@@ -1,9 +1,12 @@
-"""JSON documents: strict, so that every reader takes them."""
+"""Documents that every reader takes: strict JSON, and lists of text as the attributes of a stored result."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
+
+from .errors import printable
 
 
 def null_for_nan(value: Any) -> Any:
@@ -13,3 +16,13 @@ def null_for_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [null_for_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_text(lines: Iterable[str]) -> str:
+    """A list as one attribute, a line each: no netCDF but version 4 holds a list of strings."""
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def as_lines(text: str) -> list[str]:
+    """The list that ``as_text`` was given."""
+    return text.split("\n")[:-1]

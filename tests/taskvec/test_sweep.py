@@ -240,11 +240,11 @@ def test_coordinates_and_attributes(zoo) -> None:
     shapes = list(zip(dataset.rows.values.tolist(), dataset["columns"].values.tolist(), strict=True))
     assert shapes == [(24, 16), (8, 16), (24, 16), (8, 16), (6, 6), (5, 40)]
     attributes = dataset.attrs
-    assert attributes["complete"] is True and attributes["unfinished"] == []
+    assert attributes["complete"] == 1 and attributes["unfinished"] == ""
     assert attributes["precision"] == "medium"
-    assert attributes["input_sha256"] == [one.digest for one in zoo]
+    assert attributes["input_sha256"].split() == [one.digest for one in zoo]
     assert attributes["torch_version"] == torch.__version__
-    assert attributes["warnings"] == ["7 of 28 pairs of adapters share no module: their results are NaN"]
+    assert attributes["warnings"] == "7 of 28 pairs of adapters share no module: their results are NaN\n"
 
 
 def test_one_adapter_alone(zoo) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..documents import as_lines
 from .common import warn
 from .ranking import check_shown, print_result, ranking_options
 
@@ -22,6 +23,6 @@ def show(
     check_shown(shown)
     dataset = open_result(result)
     if not dataset.attrs["complete"]:
-        missing = len(dataset.attrs["unfinished"])
+        missing = len(as_lines(dataset.attrs["unfinished"]))
         warn([f"{result} is not complete: {missing} module{' is' if missing == 1 else 's are'} missing"])
     print_result(dataset, result, shown)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..chance.layers import OtherLayers, other_layers
 from ..chance.means import nan_mean, quartiles
+from ..documents import as_lines
 from ..results.direction import Direction
 from .direction import Shares, direction, layer_of
 from .flags import adapter_flags, pair_flags
@@ -105,7 +106,7 @@ class Pairs:
         self.there = ~np.isnan(self.values["rec"])  # [L, P]
         self.size = (dataset["rows"] * dataset["columns"]).values.astype(np.float64)
         self.layers = [layer_of(path) for path in dataset["module"].values]
-        self.digests = dataset.attrs["input_sha256"]
+        self.digests = as_lines(dataset.attrs["input_sha256"])
         self.baseline = Baseline(dataset)
 
     def details(self, p: int, verdict: Direction) -> Details:
@@ -169,7 +170,7 @@ class OfAdapter:
     def read(cls, dataset: xr.Dataset, i: int) -> OfAdapter:
         of = dataset[["entropy", "norm", "participation", "spectrum"]].isel(source=i)
         norm, spectrum = of["norm"].values, np.nan_to_num(of["spectrum"].values)
-        flags = adapter_flags(norm, of["participation"].values, dataset.attrs["starts"][i])
+        flags = adapter_flags(norm, of["participation"].values, as_lines(dataset.attrs["starts"])[i])
         return cls(of["entropy"].values, norm, spectrum, (spectrum > 0).sum(-1), flags)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import xarray as xr
 
@@ -12,8 +13,13 @@ from ..errors import TaskvecError
 NEEDED = ("complete", "lambda", "input_sha256", "starts", "skipped", "skipped_paths", "warnings")  # attributes
 
 
-def open_result(path: str | Path) -> xr.Dataset:
-    """The dataset at ``path``, read when it is used.
+def open_result(path: str | Path, chunks: Literal["auto"] | dict[str, int] | None = None) -> xr.Dataset:
+    """The dataset at ``path``, read when it is used; its coordinates are in memory.
+
+    Args:
+        path: the folder that ``sweep`` wrote.
+        chunks: None reads what is used; {} makes lazy dask arrays in the chunks of the store, "auto" in larger ones.
+            ``xarray.open_zarr`` makes dask arrays of ``kind`` and ``layer`` too, which ``groupby`` refuses.
 
     Raises:
         TaskvecError: there is no such folder, or no result of this version of ``sweep`` in it.
@@ -25,10 +31,10 @@ def open_result(path: str | Path) -> xr.Dataset:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated metadata")
-            dataset: xr.Dataset = xr.open_zarr(path, chunks=None)
+            dataset: xr.Dataset = xr.open_zarr(path, chunks=chunks)
     except (OSError, ValueError, KeyError) as error:
         raise TaskvecError("is not a result of taskvec sweep", where=path, fix=fix) from error
     if missing := [name for name in NEEDED if name not in dataset.attrs]:
         what = f"is not a result of this version of taskvec sweep: it has no attribute {missing[0]!r}"
         raise TaskvecError(what, where=path, fix="sweep again")
-    return dataset
+    return dataset.assign_coords({name: array.load() for name, array in dataset.coords.items()})

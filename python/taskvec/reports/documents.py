@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..chance.layers import OtherLayers
-from ..documents import null_for_nan
+from ..documents import as_lines, null_for_nan
 from ..queries.details import Details
 from ..queries.ranking import SHARES
 from ..queries.selection import Selected
@@ -29,13 +29,13 @@ def sweep_document(
     dataset: xr.Dataset, out: Path, by_lam: Mapping[float, tuple[Selected, Sequence[Details]]]
 ) -> dict[str, Any]:
     """The rows that the table shows, and both directions of each; NaN as None."""
-    skipped = zip(dataset.attrs["skipped_paths"], dataset.attrs["skipped"], strict=True)
+    skipped = zip(*(as_lines(dataset.attrs[name]) for name in ("skipped_paths", "skipped")), strict=True)
     common = {
         "out": str(out),
         "adapters": dataset["source"].values.tolist(),
         "modules": dataset["module"].values.tolist(),
         "skipped": [{"path": path, "reason": reason} for path, reason in skipped],
-        "warnings": list(dataset.attrs["warnings"]),
+        "warnings": as_lines(dataset.attrs["warnings"]),
     }
     results = [
         {

@@ -6,7 +6,6 @@ where it is more than what they have when the modules of one change places with 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +15,7 @@ import xarray as xr
 
 from taskvec_kernels import Solver
 
+from ..documents import as_lines
 from ..errors import TaskvecError
 from ..progress import Mode, progress_bar
 from ..store.entry import MEMORY_BYTES
@@ -24,6 +24,7 @@ from .inputs import Given, as_factors
 from .layout import MEANINGS
 from .options import Options
 from .shifted import Pair, Shifted, shifted_pairs
+from .writer import quiet
 
 
 def add_baseline(
@@ -79,8 +80,7 @@ def add_baseline(
     if out is None:
         return dataset.assign(baseline)
     dataset.close()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+    with quiet():
         baseline.to_zarr(out, mode="a", zarr_format=3, consolidated=True)
     stored: xr.Dataset = xr.open_zarr(out, chunks=None)
     return stored
@@ -106,7 +106,7 @@ def options_of(dataset: xr.Dataset) -> Options:
     backend = None if attributes["backend"] == "auto" else attributes["backend"]
     solver = Solver.from_dict(attributes)
     return Options(
-        metrics=tuple(attributes["metrics"]),
+        metrics=tuple(as_lines(attributes["metrics"])),
         p=attributes.get("p"),
         precision=attributes["precision"],
         backend=backend,

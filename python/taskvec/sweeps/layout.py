@@ -47,19 +47,23 @@ def start_of(adapter: Adapter) -> str:
 
 
 def coordinates(adapters: Sequence[Adapter], modules: Sequence[str], lams: Sequence[float] | None = None) -> xr.Dataset:
-    """Adapter names along source and target; paths, layer, kind and shape along module; λ along lam."""
+    """Adapter names along source and target; paths, layer, kind and shape along module; λ along lam.
+
+    Strings have a fixed width: Zarr's strings of any length open as objects, which xarray neither plots nor cuts into
+    chunks.
+    """
     some = {path: adapter.modules[path] for adapter in adapters for path in adapter.modules}
     layers = [some[path].layer for path in modules]
     rows, columns = np.array([some[path].shape for path in modules], np.int32).reshape(-1, 2).T
-    names = np.array([adapter.name for adapter in adapters], dtype=object)
+    names = np.array([adapter.name for adapter in adapters], dtype=np.str_)
     return xr.Dataset(
         coords={
-            "module": np.array(modules, dtype=object),
+            "module": np.array(modules, dtype=np.str_),
             "source": names,
             "target": names,
             **({} if lams is None else {"lam": ("lam", np.array(lams, np.float64), LAM)}),
             "layer": ("module", np.array([-1 if layer is None else layer for layer in layers], np.int32), LAYER),
-            "kind": ("module", np.array([some[path].kind for path in modules], dtype=object)),
+            "kind": ("module", np.array([some[path].kind for path in modules], dtype=np.str_)),
             "rows": ("module", rows, ROWS),
             "columns": ("module", columns, COLUMNS),
         }

@@ -9,6 +9,7 @@ import xarray as xr
 
 from ..adapters import Adapter
 from ..chance.spectra import participation
+from ..documents import as_text
 from ..results.projection import Projection
 from .baseline import variables
 from .layout import PAIR, SOURCE, coordinates, start_of
@@ -50,4 +51,4 @@ def pair_dataset(
     )
     named = [a.name, b.name if b.name != a.name else f"{b.name} again"]
     result = result.assign(variables(found, result, lam)).assign_coords(source=named, target=named)
-    return result.assign_attrs(input_sha256=[a.digest, b.digest], starts=[start_of(a), start_of(b)])
+    return result.assign_attrs(input_sha256=as_text([a.digest, b.digest]), starts=as_text(map(start_of, (a, b))))

@@ -17,6 +17,7 @@ from taskvec_kernels import Solver, compare_spectra
 
 from ..adapters import Adapter
 from ..chance.spectra import participation
+from ..documents import as_text
 from ..errors import TaskvecError
 from ..progress import Advance, Mode, progress_bar
 from ..store.entry import MEMORY_BYTES
@@ -34,7 +35,7 @@ from .writer import ResultWriter
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a sweep to disk: what was finished is in ``path``, a dataset with ``complete`` False."""
+    """Ctrl-C during a sweep to disk: what was finished is in ``path``, a dataset with ``complete`` 0."""
 
     def __init__(self, path: Path, finished: int, modules: int) -> None:
         self.path, self.finished, self.modules = path, finished, modules
@@ -161,24 +162,24 @@ def of_source(spectrum: Floats, norm: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def attributes(zoo: Zoo, options: Options, solver: Solver, unfinished: list[str]) -> dict[str, Any]:
-    """Flat, so that the dataset can be written as netCDF too."""
+    """Strings, numbers and lists of numbers: what every netCDF holds too."""
     return {
-        "complete": not unfinished,
-        "unfinished": unfinished,
+        "complete": int(not unfinished),
+        "unfinished": as_text(unfinished),
         "taskvec_version": __version__,
         "torch_version": torch.__version__,
         "numpy_version": np.__version__,
         "zarr_version": version("zarr"),
         "python_version": platform.python_version(),
-        "metrics": list(options.metrics),
+        "metrics": as_text(options.metrics),
         "precision": options.precision,
         "backend": options.backend or "auto",
         "device": options.device,
         **solver.to_dict(),
         **({} if options.p is None else {"p": options.p}),
-        "input_sha256": [adapter.digest for adapter in zoo.adapters],
-        "starts": [start_of(adapter) for adapter in zoo.adapters],
-        "skipped_paths": [str(skipped.path) for skipped in zoo.skipped],
-        "skipped": [skipped.reason for skipped in zoo.skipped],
-        "warnings": [*zoo.warnings, *disjoint_pairs(zoo.adapters)],
+        "input_sha256": as_text(adapter.digest for adapter in zoo.adapters),
+        "starts": as_text(map(start_of, zoo.adapters)),
+        "skipped_paths": as_text(str(skipped.path) for skipped in zoo.skipped),
+        "skipped": as_text(skipped.reason for skipped in zoo.skipped),
+        "warnings": as_text([*zoo.warnings, *disjoint_pairs(zoo.adapters)]),
     }

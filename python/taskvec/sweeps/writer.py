@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,7 @@ class ResultWriter:
         self.coordinates.attrs.update(attributes)
         if self.store is not None:
             self.store.attrs.update(attributes)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+            with quiet():
                 zarr.consolidate_metadata(self.store.store)
 
     def dataset(self) -> xr.Dataset:
@@ -99,9 +99,19 @@ class ResultWriter:
         return self.coordinates.assign(described)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without zarr's warnings that consolidated metadata and strings of a fixed width are its own extensions."""
+    with warnings.catch_warnings():
+        for message in ("Consolidated metadata is currently not part", ".*does not have a Zarr V3 specification"):
+            warnings.filterwarnings("ignore", message=message)
+        yield
+
+
 def new_store(folder: Path, coords: xr.Dataset) -> zarr.Group:
     """A Zarr group in an empty folder that has the coordinates."""
-    coords.to_zarr(folder, mode="w", zarr_format=3, consolidated=False)
+    with quiet():
+        coords.to_zarr(folder, mode="w", zarr_format=3, consolidated=False)
     return zarr.open_group(folder, mode="r+")
 
 
