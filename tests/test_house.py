@@ -22,7 +22,7 @@ LAYERS = (
     ("errors", "version"),
     ("documents", "paths", "progress"),
     ("storage",),
-    ("adapters", "chance", "hub", "results"),
+    ("adapters", "chance", "hub", "ledger", "results"),
     ("formats",),
     ("naming", "left_out"),
     ("store",),
@@ -39,9 +39,11 @@ NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), (
 # packages of other people, and ours below: who may import them
 OTHERS = {
     "fsspec": {"storage"},
+    "google_crc32c": {"ledger", "store"},
     "huggingface_hub": {"hub"},
     "matplotlib": {"reports"},
-    "numpy": {"chance", "formats", "store", "sweeps", "queries", "reports"},
+    "numcodecs": {"ledger"},
+    "numpy": {"chance", "formats", "ledger", "store", "sweeps", "queries", "reports"},
     "pandas": {"queries", "reports"},
     "rich": {"progress", "reports", "cli"},
     "safetensors": {"conversion", "formats"},

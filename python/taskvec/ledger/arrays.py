@@ -1,0 +1,120 @@
+"""Arrays of a Zarr v3 group: what their metadata say, and which chunks a part of one is cut into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..storage import Storage
+from .chunks import codecs, decode, encode
+
+METADATA = "zarr.json"
+
+
+@dataclass(frozen=True)
+class Array:
+    """One array: its values are numbers, or text of a fixed length."""
+
+    name: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fill: Any = np.nan
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def metadata(self) -> dict[str, Any]:
+        """As its ``zarr.json`` has them."""
+        fill = self.fill
+        if isinstance(fill, float) and np.isnan(fill):
+            fill = "NaN"
+        text = {"name": "fixed_length_utf32", "configuration": {"length_bytes": self.dtype.itemsize}}
+        return {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": list(self.shape),
+            "data_type": text if self.dtype.kind == "U" else self.dtype.name,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(self.chunks)}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": fill,
+            "codecs": codecs(4 if self.dtype.kind == "U" else self.dtype.itemsize),
+            "attributes": dict(self.attributes),
+            "dimension_names": list(self.dims),
+            "storage_transformers": [],
+        }
+
+    def file(self, index: Iterable[int]) -> str:
+        """The name of a chunk."""
+        return "/".join([self.name, "c", *map(str, index)])
+
+    def cut(self, part: Part) -> Iterator[tuple[str, bytes]]:
+        """The chunks of a part, by name: the part begins with a chunk, and ends with one or with the array."""
+        first = [start // size for start, size in zip(part.start, self.chunks, strict=True)]
+        counts = [-(-size // chunk) for size, chunk in zip(part.values.shape, self.chunks, strict=True)]
+        for at in product(*map(range, counts)):
+            where = tuple(slice(i * size, (i + 1) * size) for i, size in zip(at, self.chunks, strict=True))
+            values = part.values[where]
+            if values.shape != self.chunks:
+                whole = np.full(self.chunks, self.fill, self.dtype)
+                whole[tuple(map(slice, values.shape))] = values
+                values = whole
+            yield (
+                self.file(i + j for i, j in zip(first, at, strict=True)),
+                encode(values.astype(self.dtype, copy=False)),
+            )
+
+    def read(self, folder: Storage, start: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[Any]:
+        """A part from its chunks, which are all there; it begins with a chunk.
+
+        Raises:
+            FileNotFoundError: a chunk is not there.
+        """
+        values = np.full(shape, self.fill, self.dtype)
+        counts = [-(-size // chunk) for size, chunk in zip(shape, self.chunks, strict=True)]
+        for at in product(*map(range, counts)):
+            index = (i + first // size for i, first, size in zip(at, start, self.chunks, strict=True))
+            chunk = decode(folder.read(self.file(index)), self.chunks, self.dtype)
+            where = tuple(slice(i * size, (i + 1) * size) for i, size in zip(at, self.chunks, strict=True))
+            place = values[where]
+            place[...] = chunk[tuple(map(slice, place.shape))]
+        return values
+
+
+@dataclass(frozen=True)
+class Part:
+    """Values of an array from ``start`` on."""
+
+    array: str
+    start: tuple[int, ...]
+    values: NDArray[Any]
+
+
+def write_group(folder: Storage, arrays: Mapping[str, Array], attributes: Mapping[str, Any]) -> None:
+    """The metadata of a group: readers see the old ones until the last file, the root's, is replaced."""
+    metadata = {name: array.metadata() for name, array in sorted(arrays.items())}
+    for name, one in metadata.items():
+        text = json.dumps(one).encode()
+        if (folder.tail(f"{name}/{METADATA}") or (0,))[0] != len(text) or folder.read(f"{name}/{METADATA}") != text:
+            folder.write(f"{name}/{METADATA}", text)
+    root = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": dict(attributes),
+        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": metadata},
+    }
+    folder.write(METADATA, json.dumps(root).encode())
+
+
+def read_attributes(folder: Storage) -> dict[str, Any]:
+    """Of the group; empty where there is none."""
+    try:
+        found = json.loads(folder.read(METADATA)).get("attributes", {})
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return found if isinstance(found, dict) else {}
