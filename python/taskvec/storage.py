@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -32,8 +33,8 @@ class Storage(Protocol):
     def url(self) -> str:
         """The root, as zarr and xarray take it."""
 
-    def read(self, name: str, start: int = 0) -> bytes:
-        """All of a file from byte ``start`` on.
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """A file from byte ``start`` on, ``length`` bytes of it or all.
 
         Raises:
             FileNotFoundError: there is none.
@@ -59,6 +60,9 @@ class Storage(Protocol):
 
     def remove(self, name: str) -> None:
         """Delete a file, if it is there."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete every file below a folder, if it is there."""
 
 
 def open_storage(place: str | Path) -> Storage:
@@ -89,10 +93,10 @@ class Folder:
     def url(self) -> str:
         return str(self.root)
 
-    def read(self, name: str, start: int = 0) -> bytes:
-        with open(self.root / name, "rb") as file:
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        with open(self.root / name, "rb", buffering=0) as file:
             file.seek(start)
-            return file.read()
+            return file.read() if length is None else file.read(length)
 
     def tail(self, name: str) -> tuple[int, bytes] | None:
         try:
@@ -141,6 +145,10 @@ class Folder:
     def remove(self, name: str) -> None:
         (self.root / name).unlink(missing_ok=True)
 
+    def remove_folder(self, folder: str) -> None:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.root / folder)
+
     def _partial(self, name: str, data: Bytes) -> Path:
         """The bytes on the disk, next to where they belong."""
         path = self.root / name
@@ -183,9 +191,17 @@ class Objects:
     def url(self) -> str:
         return self._url
 
-    def read(self, name: str, start: int = 0) -> bytes:
-        data: bytes = self._files.cat_file(f"{self._root}/{name}")
-        return data[start:]
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        path = f"{self._root}/{name}"
+        if start or length is not None:
+            size = int(self._files.info(path)["size"])
+            end = size if length is None else min(size, start + length)
+            if start >= end:  # a range that no server answers
+                return b""
+            data: bytes = self._files.cat_file(path, start=start, end=end)
+        else:
+            data = self._files.cat_file(path)
+        return data
 
     def tail(self, name: str) -> tuple[int, bytes] | None:
         path = f"{self._root}/{name}"
@@ -222,6 +238,10 @@ class Objects:
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self._files.rm_file(f"{self._root}/{name}")
+
+    def remove_folder(self, folder: str) -> None:
+        with suppress(FileNotFoundError):
+            self._files.rm(f"{self._root}/{folder}", recursive=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Objects, (self._url,)

@@ -42,7 +42,9 @@ def test_what_is_written_is_there_whole(storage: Storage) -> None:
     storage.write("ab", b"")
     assert storage.read("a/b/c") == b"0123456789"
     assert storage.read("a/b/c", 7) == b"789"
-    assert storage.read("a/b/c", 10) == b""
+    assert storage.read("a/b/c", 10) == storage.read("a/b/c", 12, 4) == b""
+    assert storage.read("a/b/c", 2, 3) == b"234"
+    assert storage.read("a/b/c", 8, 30) == b"89"
     assert storage.read("a/d") == b"new"
     assert storage.tail("a/b/c") == (10, b"6789")
     assert storage.tail("a/d") == (3, b"new")
@@ -56,6 +58,9 @@ def test_what_is_written_is_there_whole(storage: Storage) -> None:
     storage.remove("a/d")
     storage.remove("a/d")
     assert list(storage.names("a")) == ["a/b/c"]
+    storage.remove_folder("a")
+    storage.remove_folder("a")
+    assert list(storage.names()) == ["ab"]
 
 
 def test_one_of_several_creates(storage: Storage) -> None:
