@@ -24,7 +24,7 @@ class Block(nn.Module):
         super().__init__()
         self.q_proj, self.v_proj = nn.Linear(12, 12), nn.Linear(12, 6)
         self.up_proj, self.down_proj = nn.Linear(12, 24), nn.Linear(24, 12)
-        self.image = nn.Conv2d(4, 6, 3)
+        self.image, self.sound = nn.Conv2d(4, 6, 3), nn.Conv1d(4, 6, 3)
 
 
 class Tiny(nn.Module):
@@ -54,6 +54,8 @@ CONFIGS = {
     "LoKr, both decomposed": peft.LoKrConfig(r=1, alpha=5, decompose_both=True, target_modules=LINEAR),
     "LoKr of whole matrices": peft.LoKrConfig(r=16, alpha=5, target_modules=LINEAR),
     "LoKr of convolutions": peft.LoKrConfig(r=1, alpha=3, use_effective_conv2d=True, target_modules=["image"]),
+    "LoKr of one dimension": peft.LoKrConfig(r=1, alpha=3, target_modules=["sound"]),
+    "LoKr of one dimension, whole": peft.LoKrConfig(r=16, alpha=3, target_modules=["sound"]),
     "VeRA": peft.VeraConfig(r=4, target_modules=LINEAR, **SAVED),
     "PVeRA": peft.PveraConfig(r=4, target_modules=["q_proj", "v_proj"], **SAVED),
     "RandLoRA": peft.RandLoraConfig(r=3, randlora_alpha=7, target_modules=LINEAR, **SAVED),

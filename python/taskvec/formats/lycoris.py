@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import TaskvecError
-from .algebra import with_base
+from .algebra import rotations, with_base
 from .algebra.basics import wide
 from .format import GIVE_BASE, NEEDS_BASE, ReadOptions
 from .reading.tensors import TensorFile
@@ -66,7 +66,7 @@ def oft(weight: Tensor, blocks: Tensor, rescale: Tensor | None = None, *, constr
     skew = wide(blocks) - wide(blocks).mT
     if constraint > 0:
         skew = skew * torch.clamp(constraint / (skew.norm() + 1e-8), max=1)
-    tau = with_base.rotated_outputs(weight, with_base.cayley(skew))
+    tau = rotations.rotated_outputs(weight, rotations.cayley(skew))
     if rescale is None:
         return tau
     whole = wide(weight)

@@ -33,6 +33,9 @@ def read_vera(contents: Contents, prefix: str) -> Iterator[Found | list[LeftOut]
     }
     outs = {plain_path(path): next(iter(contents.shape(pair[0])), 0) for path, pair in wanted.items()}
     sizes = _vera_inputs(outs, width)
+    for path in outs:
+        if (known := contents.sides(path)) is not None:
+            sizes[path] = (known[1], ())
     for path, pair in wanted.items():
         if (found := sizes[plain_path(path)]) is None:
             yield [LeftOut(name, NO_INPUTS) for name in pair]
@@ -68,7 +71,8 @@ def read_randlora(contents: Contents) -> Iterator[Found | list[LeftOut]]:
     shorter = {plain_path(path): (contents.shape(pair[1]) or (0,))[-1] for path, pair in wanted.items()}
     scale_of = scales(contents.config, dict.fromkeys(wanted), "randlora_alpha")
     for path, pair in wanted.items():
-        shape = _randlora_shape(plain_path(path), shorter, longest)
+        known = contents.sides(plain_path(path))
+        shape = (known, ()) if known else _randlora_shape(plain_path(path), shorter, longest)
         if shape is None:
             yield [
                 LeftOut(name, "its shape is in no tensor, and the file's other modules do not tell it") for name in pair

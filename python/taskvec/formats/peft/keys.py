@@ -52,7 +52,7 @@ def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
             left_out.append(LeftOut(name, "bias of a factor (lora_bias): changes the module's bias, not its weight"))
         elif key.role.partition(".")[0] in method.shared and key.path in ("", "base_model"):
             _put(shared, key.role, name, where)
-        elif key.role in method.roles and key.path:
+        elif _is_of_module(key.role, method) and key.path:
             _put(modules.setdefault(key.path, ModuleTensors(key.path)).names, key.role, name, where)
         elif key.role in method.shared:
             left_out.append(LeftOut(name, "a copy of what all modules share"))
@@ -95,8 +95,19 @@ def _split(name: str, method: Method) -> _Key | None:
         return _Key(unwrapped(".".join(parts[: parts.index(strange)])), strange, is_bias=False)
     role = parts[at]
     if role in method.numbered:
-        role = f"{role}.{parts[-1]}"
+        role = f"{role}.{_number(parts[at + 1 :])}"
     return _Key(unwrapped(".".join(parts[:at])), role, is_bias=parts[-1] == "bias" and at < len(parts) - 1)
+
+
+def _number(rest: list[str]) -> str:
+    """Which of several tensors of one role: the number in the rest of a name, else its last word."""
+    return next((part for part in rest if part.isdecimal()), rest[-1] if rest else "")
+
+
+def _is_of_module(role: str, method: Method) -> bool:
+    """Whether a module has tensors of this role, or of any number of it."""
+    kind, _, number = role.partition(".")
+    return role in method.roles or (kind in method.roles and number.isdecimal())
 
 
 def _put(names: dict[str, str], role: str, name: str, where: Path) -> None:

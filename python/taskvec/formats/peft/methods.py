@@ -9,14 +9,20 @@ from .blocks import BONE, C3A, MISS, SHIRA, SUPERTUNING
 from .factored import ADALORA, DELORA, GRALORA
 from .lora import LORA
 from .method import Method
-from .on_base import GLORA, HIRA, HRA, IA3, OFT, ROAD, TOKENS
+from .on_base import GLORA, HIRA, IA3, TOKENS
 from .products import LOHA, LOKR
+from .rotations import BOFT, HRA, OFT, ROAD
+from .subspaces import ADAMSS, DEFT, FROD, OSF, PEANUT, PSOFT
 
 METHODS: Mapping[str, Method] = {
     "ADALORA": ADALORA,
+    "ADAMSS": ADAMSS,
+    "BOFT": BOFT,
     "BONE": BONE,
     "C3A": C3A,
+    "DEFT": DEFT,
     "DELORA": DELORA,
+    "FROD": FROD,
     "GLORA": GLORA,
     "GRALORA": GRALORA,
     "HIRA": HIRA,
@@ -27,6 +33,9 @@ METHODS: Mapping[str, Method] = {
     "LORA": LORA,
     "MISS": MISS,
     "OFT": OFT,
+    "OSF": OSF,
+    "PEANUT": PEANUT,
+    "PSOFT": PSOFT,
     "PVERA": PVERA,
     "RANDLORA": RANDLORA,
     "ROAD": ROAD,

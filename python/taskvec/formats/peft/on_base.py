@@ -1,4 +1,4 @@
-"""PEFT methods whose update is a function of the base weight: IA3, OFT, HRA, HiRA, RoAd, GLoRA, trainable tokens."""
+"""PEFT methods whose update is the base weight times something: IA3, HiRA, GLoRA, trainable tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from ...adapters import LeftOut
-from ...errors import TaskvecError
 from ..algebra import with_base
 from .keys import ModuleTensors
 from .method import Contents, Found, Method, names
@@ -17,7 +16,6 @@ from .scale import UNSCALED
 
 Stream = Iterator[Found | list[LeftOut]]
 GLORA_ALL, GLORA_KINDS = names("glora_A glora_B glora_C glora_D glora_E"), ("Xd", "Xu", "X", "zeros")
-NO_COFT = "is a constrained OFT (coft): its projection at every step is not implemented"
 
 
 def read_ia3(contents: Contents) -> Stream:
@@ -30,51 +28,15 @@ def read_ia3(contents: Contents) -> Stream:
         by_row = not (len(shape) > 1 and shape[0] == 1 and max(shape) > 1)
         if len(shape) > 2:
             by_row = not module.path.endswith(ends)
-        yield _found(contents, module, ("ia3_l",), partial(with_base.scaled, by_row=by_row, less=1.0))
-
-
-def read_oft(contents: Contents) -> Stream:
-    """W (Rᵀ − I), R of blocks that the entries above the diagonal of a skew matrix give."""
-    config = contents.config
-    if config.flag("coft"):
-        raise TaskvecError(NO_COFT, where=config.path, fix="leave it out")
-    series = config.document.get("use_cayley_neumann", True)
-    terms = config.rank("num_cayley_neumann_terms") if series else None
-    for module in contents.modules:
-        yield _found(contents, module, ("oft_R",), partial(oft, terms=terms))
-
-
-def oft(weight: Tensor, vectors: Tensor, terms: int | None) -> Tensor:
-    """One block for all, or one for each part of the inputs."""
-    size = round((1 + (1 + 8 * vectors.shape[1]) ** 0.5) / 2)
-    rotation = with_base.cayley(with_base.skew_from_upper(vectors, size), terms)
-    if rotation.shape[0] == 1:
-        rotation = rotation.expand(weight.shape[1] // size, size, size)
-    return with_base.rotated_inputs(weight, rotation)
-
-
-def read_hra(contents: Contents) -> Stream:
-    """W (R − I), R a product of reflections: rank r at most."""
-    orthogonalise = contents.config.flag("apply_GS")
-    for module in contents.modules:
-        yield _found(contents, module, ("hra_u",), partial(with_base.householder, orthogonalise=orthogonalise))
+        yield found(contents, module, ("ia3_l",), partial(with_base.scaled, by_row=by_row, less=1.0))
 
 
 def read_hira(contents: Contents) -> Stream:
     """W ∘ (B·A)."""
     for module in contents.modules:
-        kind = "hira_embedding_" if "hira_embedding_A" in module.names else "hira_"
-        yield _found(contents, module, (f"{kind}B", f"{kind}A"), with_base.hira)
-
-
-def read_road(contents: Contents) -> Stream:
-    """(R − I) W, R a rotation of pairs of outputs."""
-    variant, group = contents.config.document.get("variant", "road_1"), contents.config.rank("group_size")
-    if variant not in ("road_1", "road_2", "road_4"):
-        raise contents.config.wrong("variant", variant, "road_1, road_2 or road_4")
-    combine = partial(with_base.road, variant=variant, group=group)
-    for module in contents.modules:
-        yield _found(contents, module, ("road_theta", "road_alpha"), combine)
+        of_embedding = "hira_embedding_A" in module.names
+        kind = "hira_embedding_" if of_embedding else "hira_"
+        yield found(contents, module, (f"{kind}B", f"{kind}A"), with_base.hira, turned=of_embedding or None)
 
 
 def read_glora(contents: Contents) -> Stream:
@@ -85,7 +47,7 @@ def read_glora(contents: Contents) -> Stream:
         ]
         bias = [module.names[role] for role in module.names if role.partition(".")[0] not in ("glora_A", "glora_B")]
         yield [LeftOut(name, "changes the module's bias, not its weight") for name in bias]
-        yield _found(contents, module, (*roles[0], *roles[1]), partial(glora, first=len(roles[0])))
+        yield found(contents, module, (*roles[0], *roles[1]), partial(glora, first=len(roles[0])))
 
 
 def glora(weight: Tensor, *tensors: Tensor, first: int) -> Tensor:
@@ -108,10 +70,10 @@ def read_tokens(contents: Contents) -> Stream:
         raise contents.config.wrong("token_indices", places, "numbers of tokens")
     for module in contents.modules:
         combine = partial(with_base.replaced_columns, places=tuple(places))
-        yield _found(contents, module, ("trainable_tokens_delta",), combine, turned=True)
+        yield found(contents, module, ("trainable_tokens_delta",), combine, turned=True)
 
 
-def _found(
+def found(
     contents: Contents,
     module: ModuleTensors,
     roles: tuple[str, ...],
@@ -131,24 +93,6 @@ IA3 = Method(
     on_base="IA3 multiplies the base weight",
     fields=names("feedforward_modules init_ia3_weights"),
 )
-OFT = Method(
-    title="OFT",
-    prefix="oft_",
-    roles=names("oft_R"),
-    read=read_oft,
-    on_base="OFT rotates the base weight",
-    fields=names("""
-        oft_block_size coft eps block_share use_cayley_neumann num_cayley_neumann_terms
-    """),
-)
-HRA = Method(
-    title="HRA",
-    prefix="hra_",
-    roles=names("hra_u"),
-    read=read_hra,
-    on_base="HRA reflects the base weight",
-    fields=names("apply_GS"),
-)
 HIRA = Method(
     title="HiRA",
     prefix="hira_",
@@ -156,14 +100,6 @@ HIRA = Method(
     read=read_hira,
     on_base="HiRA multiplies the base weight with B·A, entry by entry",
     fields=names("hira_dropout r_pattern"),
-)
-ROAD = Method(
-    title="RoAd",
-    prefix="road_",
-    roles=names("road_theta road_alpha"),
-    read=read_road,
-    on_base="RoAd rotates the base weight",
-    fields=names("variant group_size"),
 )
 GLORA = Method(
     title="GLoRA",

@@ -77,6 +77,9 @@ def kronecker(*tensors: Tensor, roles: tuple[str, ...]) -> tuple[Tensor, Tensor]
         else:
             sides.append((as_matrix(of[left]), as_matrix(of[right])))
     (b1, a1), (b2, a2) = sides
+    if "lokr_w2" in of and of["lokr_w2"].dim() == 3:
+        # Conv1d: PEFT multiplies matrix and kernel as torch.kron pads them, and reshapes what comes out
+        return torch.kron(wide(b1) @ wide(a1), wide(of["lokr_w2"])).reshape(b1.shape[0] * b2.shape[0], -1)
     rank, m, n = b1.shape[1] * b2.shape[1], b1.shape[0] * b2.shape[0], a1.shape[1] * a2.shape[1]
     if rank < min(m, n):
         return products.kronecker((b1, a1), (b2, a2))

@@ -6,18 +6,10 @@ from pathlib import Path
 
 from ...errors import TaskvecError
 
-NOT_IMPLEMENTED = "needs the base weights, and taskvec does not implement how"
 NO_SINGLE = "there is no single update"
 NO_WEIGHT = "it changes no weight"
 
 REASONS = {
-    "BOFT": f"BOFT rotates the base weight: its update {NOT_IMPLEMENTED}",
-    "DEFT": f"DEFT projects the base weight: its update {NOT_IMPLEMENTED}",
-    "PSOFT": f"PSOFT rotates the base weight in its principal subspace: its update {NOT_IMPLEMENTED}",
-    "FROD": f"FRoD works on an SVD of the base weight: its update {NOT_IMPLEMENTED}",
-    "OSF": f"OSF works on an SVD of the base weight: its update {NOT_IMPLEMENTED}",
-    "ADAMSS": f"AdaMSS works on subspaces of the base weight: its update {NOT_IMPLEMENTED}",
-    "PEANUT": f"PEANuT computes the update from the base weight: it {NOT_IMPLEMENTED}",
     "LILY": f"Lily mixes adapters over layers: {NO_SINGLE}",
     "POLY": f"Poly mixes adapters by task: {NO_SINGLE}",
     "XLORA": f"X-LoRA mixes adapters by the input: {NO_SINGLE}",
