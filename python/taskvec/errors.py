@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LONGEST = 1000  # characters of what is wrong: libraries put whole files into their errors
+
 
 class TaskvecError(Exception):
     """Bad input, told to the person who gave it.
@@ -29,7 +31,8 @@ class TaskvecError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.what}" if self.where is not None else self.what
+        what = self.what if len(self.what) <= LONGEST else f"{self.what[:LONGEST]}..."
+        text = f"{self.where}: {what}" if self.where is not None else what
         if self.got is not None:
             text += f", got {self.got}"
         if self.expected is not None:

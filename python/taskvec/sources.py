@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -22,6 +23,8 @@ STATE = re.compile(r"checkpoint-\d+$")  # what transformers' Trainer calls a sta
 BETWEEN = re.compile(r"(?<=[^/.])\.\.(?=.)")  # of BASE..TUNED, and not of a path that climbs: ../x, a/../b
 EARLIER = "a state of the training of the adapter above it; --recursive reads it too"
 MOST_REASONS, VARIOUS = 10, "for various reasons"
+MOST_THREADS = 8  # of reading: hashing is the most of it, the rest is Python's
+AHEAD = 4  # adapters a thread
 LINK = "symbolic links to folders are not followed; give their targets"
 
 
@@ -58,6 +61,33 @@ def read_at(location: Location, options: ReadOptions) -> list[Adapter]:
     """The adapters at a location, their fused projections in parts where that is asked for."""
     adapters = read(location, options)
     return [split_all(adapter, options.attention) for adapter in adapters] if options.split_fused else adapters
+
+
+def read_each(locations: Sequence[Location], options: ReadOptions) -> Iterator[list[Adapter] | TaskvecError]:
+    """``read_at`` for each location, in order, or why it cannot be read; threads are a bounded number ahead."""
+
+    def one(location: Location) -> list[Adapter] | TaskvecError:
+        try:
+            return read_at(location, options)
+        except TaskvecError as error:
+            return error
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = min(MOST_THREADS, cores, len(locations))
+    if threads <= 1:
+        yield from map(one, locations)
+        return
+    pool = ThreadPoolExecutor(threads, "taskvec-read")
+    try:
+        waiting: deque[Future[list[Adapter] | TaskvecError]] = deque()
+        for location in locations:
+            waiting.append(pool.submit(one, location))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def checkpoints(typed: str | Path) -> Location | None:

@@ -16,7 +16,7 @@ from .formats.heads import Heads
 from .left_out import left_out
 from .naming.align import align, no_common_module
 from .progress import Mode, progress_bar
-from .sources import find, load_adapter, read_at
+from .sources import find, load_adapter, read_each
 from .store.entry import Entry
 
 Site = tuple[str, tuple[int, int]]  # a module's path and shape
@@ -79,13 +79,13 @@ def read_adapters(
     adapters: list[Adapter] = []
     skipped: list[Skipped] = []
     with progress_bar(progress, "loading", len(found)) as advance:
-        for location in found:
-            try:
-                adapters += read_at(location, options)
-            except TaskvecError as error:
-                if not skip_bad:
-                    raise
-                skipped.append(Skipped(location.path, str(error)))
+        for location, read in zip(found, read_each(found, options), strict=True):
+            if not isinstance(read, TaskvecError):
+                adapters += read
+            elif skip_bad:
+                skipped.append(Skipped(location.path, str(read)))
+            else:
+                raise read
             advance(1)
     if not adapters:
         raise TaskvecError(f"none of {len(found)} adapters can be read, the first because {skipped[0].reason}")

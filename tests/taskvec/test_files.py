@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import tracemalloc
 from pathlib import Path
@@ -16,6 +17,7 @@ from make_adapters import PREFIX, pair, pairs, safetensors_bytes, write_adapter,
 from make_gguf import gguf
 from taskvec import TaskvecError, load_adapter, load_zoo
 from taskvec.formats.reading.files import digest
+from taskvec.formats.reading.tensors import _is_finite
 
 WEIGHTS, JSON = "adapter_model.safetensors", "adapter_config.json"
 
@@ -106,8 +108,13 @@ def test_nothing_is_held_after_loading(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux, which counts the bytes that are read")
-def test_a_small_file_is_read_once(tmp_path: Path) -> None:
-    write_adapter(tmp_path, pair("q", m=40_000, n=30_000))
+@pytest.mark.parametrize("held", [0, 64 << 20])
+def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
+    monkeypatch.setattr("taskvec.formats.reading.held.HELD_BYTES", held)
+    # three modules, of which the values of one are looked at again: by what they say of the start of training
+    write_adapter(
+        tmp_path, {k: v for i in range(3) for k, v in pair(f"h.{i}.q", m=40_000, n=3 if i else 30_000).items()}
+    )
     size = sum(file.stat().st_size for file in tmp_path.iterdir())
 
     def read_bytes() -> int:
@@ -115,7 +122,67 @@ def test_a_small_file_is_read_once(tmp_path: Path) -> None:
 
     before = read_bytes()
     load_zoo(tmp_path)
-    assert size <= read_bytes() - before < 1.05 * size
+    assert size <= read_bytes() - before < (1.05 if held else 3) * size
+
+
+BITS_OF = {torch.float16: (2, "F16"), torch.bfloat16: (2, "BF16"), torch.float32: (4, "F32"), torch.float64: (8, "F64")}
+
+
+@pytest.mark.parametrize("dtype", BITS_OF)
+def test_what_is_not_finite_is_found_by_its_bits(dtype: torch.dtype) -> None:
+    size, name = BITS_OF[dtype]
+    # the highest 16 bits of a number decide; the others are 0 and 1
+    for low in (0, 1) if size > 2 else (0,):
+        patterns = np.arange(1 << 16, dtype=f"<u{size}") << 8 * (size - 2) | low
+        finite = torch.from_numpy(patterns.view(f"<i{size}")).view(dtype).isfinite().tolist()
+        assert [_is_finite(memoryview(one.tobytes()), name) for one in patterns] == finite
+        assert _is_finite(memoryview(patterns[finite].tobytes()), name)
+
+
+@pytest.mark.parametrize("value", [torch.nan, -torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("dtype", BITS_OF)
+@pytest.mark.parametrize("held", [0, 64 << 20])
+def test_the_tensor_that_is_not_finite_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, dtype: torch.dtype, value: float
+) -> None:
+    monkeypatch.setattr("taskvec.formats.reading.held.HELD_BYTES", held)
+    monkeypatch.setattr("taskvec.formats.reading.held.PIECE_BYTES", 64)
+    tensors = {name: tensor.to(dtype) for name, tensor in pairs().items()} | {"mask": torch.full((3,), -1)}
+    load_adapter(write_adapter(tmp_path / "good", tensors))
+    name = list(tensors)[2]
+    tensors[name][-1, -1] = value
+    with pytest.raises(TaskvecError, match=f"has NaN or Inf in {re.escape(name)}"):
+        load_adapter(write_adapter(tmp_path / "bad", tensors))
+    left_out = {**tensors, name: tensors[name].nan_to_num(), "lm_head.weight": torch.full((2, 2), torch.nan).to(dtype)}
+    assert load_adapter(write_adapter(tmp_path / "head", left_out)).left_out
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux, which lists a process's maps")
+@pytest.mark.parametrize("name", [WEIGHTS, "a.gguf", "a.npz"])
+def test_loading_leaves_no_map(tmp_path: Path, name: str) -> None:
+    """A process may have 65,530; torch's pickles are mapped, the latest 64 of them."""
+    file = written(tmp_path, name)
+    adapter = load_adapter(file)
+    next(iter(adapter.modules.values())).update()
+    assert str(file) not in Path("/proc/self/maps").read_text()
+
+
+def test_threads_change_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"r{i:03}" for i in range(50)]
+    for i, name in enumerate(names):
+        write_adapter(tmp_path / name, pairs(seed=i))
+    for broken in ("r020", "r040"):
+        (tmp_path / broken / WEIGHTS).write_bytes(b"")
+    zoos = {}
+    for threads in (1, 4):
+        monkeypatch.setattr("taskvec.sources.MOST_THREADS", threads)
+        monkeypatch.setattr("os.sched_getaffinity", lambda _: range(4), raising=False)
+        zoos[threads] = load_zoo(tmp_path, skip_bad=True)
+        with pytest.raises(TaskvecError, match="r020"):
+            load_zoo(tmp_path)
+    assert [adapter.name for adapter in zoos[4].adapters] == [name for name in names if name not in ("r020", "r040")]
+    assert [adapter.digest for adapter in zoos[1].adapters] == [adapter.digest for adapter in zoos[4].adapters]
+    assert zoos[1].skipped == zoos[4].skipped and zoos[1].warnings == zoos[4].warnings
 
 
 @pytest.mark.parametrize("held", [0, 64 << 20])

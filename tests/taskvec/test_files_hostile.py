@@ -331,7 +331,7 @@ def test_header_of_any_json(document: object, size: int) -> None:
 
 def _parses_or_refuses(header: bytes, size: int) -> None:
     try:
-        entries = parse_header(header, size, Path("x"))
+        entries = parse_header(header, size, Path("x")).entries
     except TaskvecError as error:
         assert "\n" not in str(error)
     else:
@@ -349,7 +349,7 @@ def test_a_changed_byte_is_refused_or_harmless(sizes: list[int], change: tuple[i
         end += 4 * size
     text = bytearray(json.dumps(header).encode())
     if change is None:
-        assert {name: entry.shape for name, entry in parse_header(bytes(text), end, Path("x")).items()} == {
+        assert {name: entry.shape for name, entry in parse_header(bytes(text), end, Path("x")).entries.items()} == {
             f"t{i}": (size,) for i, size in enumerate(sizes)
         }
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from hashlib import sha256
 
 import torch
@@ -14,14 +15,14 @@ from ..adapters import Dense, LowRank, Module, Update
 from ..errors import TaskvecError
 from .algebra.lora import grouped_convolution, linear
 from .checkpoint import Weight
-from .reading.tensors import TensorFile
+from .reading.tensors import FLOATS, TensorFile
 
 SAVE_AGAIN = "save the adapter again from the model it was trained in"
-FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 # numbers that an update may have if it has more than its tensors: for each of theirs, and in all
 GROWTH, MOST = 4096, 1 << 28
 ALWAYS = 1 << 20  # numbers that any update may have
+Sizes = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -61,26 +62,27 @@ class Recipe:
         Raises:
             TaskvecError: shapes that do not fit together, or an update far larger than what the file holds.
         """
-        own = [self.file.shapes[name] for name in self.names]
-        shapes = own if self.weight is None else [self.weight.shape, *own]
+        shapes = self._shapes()
         if () in shapes:
             raise self._misfit(shapes)
         try:
-            made = self.combine(*(torch.empty(shape, device="meta") for shape in shapes))
+            sizes = _sizes(self.combine, tuple(shapes))
         except (RuntimeError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise self._misfit(shapes) from error
-        sizes = [made.shape] if isinstance(made, Tensor) else [factor.shape for factor in made]
         if any(len(size) != 2 or 0 in size for size in sizes) or (len(sizes) == 2 and sizes[0][1] != sizes[1][0]):
             raise self._misfit(shapes)
         self._bound(sum(map(math.prod, sizes)), sum(map(math.prod, shapes)))
         m, n = sizes[0][0], sizes[-1][1]
-        return (m, n), kept(m, n) if isinstance(made, Tensor) else sizes[0][1]
+        return (m, n), sizes[0][1] if len(sizes) == 2 else kept(m, n)
 
     def is_dense(self) -> bool:
         """Whether the update is a matrix and not factors; tells it without reading a tensor."""
+        return len(_sizes(self.combine, tuple(self._shapes()))) == 1
+
+    def _shapes(self) -> list[tuple[int, ...]]:
+        """Of what ``combine`` takes."""
         own = [self.file.shapes[name] for name in self.names]
-        shapes = own if self.weight is None else [self.weight.shape, *own]
-        return isinstance(self.combine(*(torch.empty(shape, device="meta") for shape in shapes)), Tensor)
+        return own if self.weight is None else [self.weight.shape, *own]
 
     def kernel(self) -> tuple[int, ...]:
         """Sizes k… of a convolution's kernel, from tensors that hold it; () for a matrix."""
@@ -106,14 +108,26 @@ class Recipe:
         return TaskvecError(what, where=self.file.path, got=got, expected=self.expected, fix=SAVE_AGAIN)
 
 
+def _sizes(combine: Callable[..., tuple[Tensor, Tensor] | Tensor], shapes: tuple[tuple[int, ...], ...]) -> Sizes:
+    """The sizes of what ``combine`` makes of tensors of these shapes: of two factors, or of one matrix."""
+    return (_made if isinstance(combine, partial) else _made_before)(combine, shapes)
+
+
+def _made(combine: Callable[..., tuple[Tensor, Tensor] | Tensor], shapes: tuple[tuple[int, ...], ...]) -> Sizes:
+    made = combine(*(torch.empty(shape, device="meta") for shape in shapes))
+    return tuple(tuple(one.shape) for one in ([made] if isinstance(made, Tensor) else made))
+
+
+_made_before = lru_cache(maxsize=1024)(_made)  # the modules of a zoo have few shapes
+
+
 def check_values(file: TensorFile, name: str) -> None:
-    """Raise unless the tensor is of floats, every one finite. Reads it once."""
-    tensor = file.tensor(name)
-    if tensor.dtype not in FLOATS:
-        got, expected = str(tensor.dtype), "float64, float32, float16 or bfloat16"
+    """Raise unless the tensor is of floats, every one finite."""
+    dtype, finite = file.values(name)
+    if dtype not in FLOATS:
+        got, expected = str(dtype), "float64, float32, float16 or bfloat16"
         raise TaskvecError(f"has {name}", where=file.path, got=got, expected=expected, fix=SAVE_AGAIN)
-    # the extremes pass NaN on and need no temporary
-    if tensor.numel() and not all(map(math.isfinite, map(float, tensor.aminmax()))):
+    if not finite:
         fix = "train it again, or use an earlier checkpoint"
         raise TaskvecError(f"has NaN or Inf in {name}", where=file.path, fix=fix)
 

@@ -6,6 +6,7 @@ holds B₀·A₀. Such a start is balanced, B₀ᵀB₀ = A₀A₀ᵀ, with orth
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from torch import Tensor
 from ..errors import TaskvecError
 from .algebra.lora import linear
 from .reading.files import file_errors, member
-from .reading.tensors import TensorFile, open_tensors
+from .reading.tensors import TensorFile, Values, open_tensors
 from .recipe import Recipe, check_values
 
 PISSA = "pissa"
@@ -44,23 +45,30 @@ def is_untouched(recipes: Sequence[Recipe]) -> bool:
     plain = [recipe for recipe in plain if recipe.file.shapes[recipe.names[1]][0] > 1]
     if not plain:
         return False
-    found = [_balance_and_coherence(recipe) for recipe in plain[:: -(-len(plain) // MODULES)]]
+    some = plain[:: -(-len(plain) // MODULES)]
+    found: list[tuple[float, float]] = []
+    for recipe in some:
+        found.append(_balance_and_coherence(recipe))
+        if 2 * sum(one >= BALANCE for one, _ in found) > len(some):
+            return False  # whatever the others are
     return median(one for one, _ in found) < BALANCE and median(other for _, other in found) < COHERENCE
 
 
 def _balance_and_coherence(recipe: Recipe) -> tuple[float, float]:
     """‖BᵀB − AAᵀ‖ / ‖AAᵀ‖, and the root mean square of the cosines of two columns of B."""
-    b, a = (recipe.file.tensor(name).double() for name in recipe.names)
-    squares_of_b, squares_of_a = b.square().sum(0), a.square().sum(1)  # [r], the diagonals
-    if b.shape[1] != len(a) or float((squares_of_b - squares_of_a).norm()) >= BALANCE * float(squares_of_a.sum()):
-        return 1.0, 1.0  # the balance is larger than that, without the products
-    of_b, of_a = b.mT @ b, a @ a.mT  # [r, r]
-    lengths = of_b.diagonal().sqrt()
-    if not lengths.all() or not float(of_a.norm()):
+    b, a = map(recipe.file.tensor, recipe.names)
+    of_b, of_a = ([x * x for x in torch.linalg.vector_norm(x.float(), dim=d).tolist()] for x, d in ((b, 0), (a, 1)))
+    # the diagonals, with room for fp32: where they differ so much, so do the products
+    if b.shape[1] != len(a) or math.dist(of_b, of_a) >= 1.001 * BALANCE * sum(of_a):
         return 1.0, 1.0
-    cosines = (of_b / lengths / lengths[:, None]).fill_diagonal_(0)
+    b, a = b.double(), a.double()
+    gram_b, gram_a = b.mT @ b, a @ a.mT  # [r, r]
+    lengths = gram_b.diagonal().sqrt()
+    if not lengths.all() or not float(gram_a.norm()):
+        return 1.0, 1.0
+    cosines = (gram_b / lengths / lengths[:, None]).fill_diagonal_(0)
     r = len(lengths)
-    return float((of_b - of_a).norm() / of_a.norm()), float(cosines.norm()) / (r * (r - 1)) ** 0.5
+    return float((gram_b - gram_a).norm() / gram_a.norm()), float(cosines.norm()) / (r * (r - 1)) ** 0.5
 
 
 class WithStart:
@@ -71,8 +79,13 @@ class WithStart:
         self.shapes = file.shapes | {f"{OF_START}{name}": shape for name, shape in start.shapes.items()}
 
     def tensor(self, name: str) -> Tensor:
-        of_start = name.startswith(OF_START)
-        return self.start.tensor(name.removeprefix(OF_START)) if of_start else self.file.tensor(name)
+        return self._of(name).tensor(name.removeprefix(OF_START))
+
+    def values(self, name: str) -> Values:
+        return self._of(name).values(name.removeprefix(OF_START))
+
+    def _of(self, name: str) -> TensorFile:
+        return self.start if name.startswith(OF_START) else self.file
 
     def __reduce__(self) -> tuple[Any, ...]:
         return WithStart, (self.file, self.start)

@@ -65,7 +65,7 @@ class Peft:
         dora = config.flag("use_dora") or any(magnitudes.values())
         low_rank = dora and takes_low_rank(weights, options)
         if low_rank:
-            left_out += [LeftOut(name, LOW_RANK) for name in magnitudes.values() if name]
+            left_out += tuple(LeftOut(name, LOW_RANK) for name in magnitudes.values() if name)
         if not found_tensors.modules:
             raise _empty(file, method)
 

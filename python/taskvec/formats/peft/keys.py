@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from ...adapters import LeftOut
@@ -27,9 +28,9 @@ class ModuleTensors:
 class Sorted:
     """The tensors of a file."""
 
-    modules: list[ModuleTensors]  # by path
-    shared: dict[str, str]  # role → name of what all modules use
-    left_out: list[LeftOut]
+    modules: tuple[ModuleTensors, ...]  # by path
+    shared: Mapping[str, str]  # role → name of what all modules use
+    left_out: tuple[LeftOut, ...]
 
 
 def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
@@ -39,6 +40,15 @@ def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
         TaskvecError: two tensors for the same role, which is what two adapters in one file look like, or a tensor
             that may belong to the update and that no rule knows.
     """
+    try:
+        return _sorted(tuple(names), method)
+    except TaskvecError as error:
+        error.where = where
+        raise
+
+
+@lru_cache(maxsize=8)  # the files of a zoo often have the same names
+def _sorted(names: tuple[str, ...], method: Method) -> Sorted:
     modules: dict[str, ModuleTensors] = {}
     shared: dict[str, str] = {}
     left_out, beside = [], []
@@ -51,23 +61,23 @@ def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
         elif key.is_bias:
             left_out.append(LeftOut(name, "bias of a factor (lora_bias): changes the module's bias, not its weight"))
         elif key.role.partition(".")[0] in method.shared and key.path in ("", "base_model"):
-            _put(shared, key.role, name, where)
+            _put(shared, key.role, name)
         elif _is_of_module(key.role, method) and key.path:
-            _put(modules.setdefault(key.path, ModuleTensors(key.path)).names, key.role, name, where)
+            _put(modules.setdefault(key.path, ModuleTensors(key.path)).names, key.role, name)
         elif key.role in method.shared:
             left_out.append(LeftOut(name, "a copy of what all modules share"))
         else:
-            raise _unknown(name, where)
+            raise _unknown(name)
     for name in beside:
         path, _, last = name.removesuffix(".weight").rpartition(".")
         module = modules.get(unwrapped(path))
         if module is not None and last in BESIDE:
             if BESIDE[last] not in method.roles:
-                raise _unknown(name, where)
-            _put(module.names, BESIDE[last], name, where)
+                raise _unknown(name)
+            _put(module.names, BESIDE[last], name)
         else:
             left_out.append(LeftOut(name, _reason(name)))
-    return Sorted([modules[path] for path in sorted(modules)], shared, left_out)
+    return Sorted(tuple(modules[path] for path in sorted(modules)), shared, tuple(left_out))
 
 
 def plain_path(path: str) -> str:
@@ -110,17 +120,17 @@ def _is_of_module(role: str, method: Method) -> bool:
     return role in method.roles or (kind in method.roles and number.isdecimal())
 
 
-def _put(names: dict[str, str], role: str, name: str, where: Path) -> None:
+def _put(names: dict[str, str], role: str, name: str) -> None:
     if role in names:
         got = f"{names[role]!r} and {name!r}"
         fix = "save each adapter to a file of its own"
-        raise TaskvecError(f"has two {role} for one module", where=where, got=got, fix=fix)
+        raise TaskvecError(f"has two {role} for one module", got=got, fix=fix)
     names[role] = name
 
 
-def _unknown(name: str, where: Path) -> TaskvecError:
+def _unknown(name: str) -> TaskvecError:
     what = f"has {name}, a tensor that is not known: it may change what the update is"
-    return TaskvecError(what, where=where, fix="merge it into its base and extract a plain LoRA")
+    return TaskvecError(what, fix="merge it into its base and extract a plain LoRA")
 
 
 def _reason(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ class Contents:
 
     config: PeftConfig
     file: TensorFile
-    modules: list[ModuleTensors]
+    modules: Sequence[ModuleTensors]
     shared: Mapping[str, str]
     options: ReadOptions = field(default_factory=ReadOptions)
 

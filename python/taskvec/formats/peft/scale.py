@@ -52,8 +52,13 @@ def scales(
     all_alpha, alpha_pattern = config.number(alpha), config.numbers("alpha_pattern")
     rank_keys = all_matches(list(rank_pattern), keys, config.path)
     alpha_keys = all_matches(list(alpha_pattern), keys, config.path)
-    found = {}
+    found: dict[str, Scale] = {}
+    plain: dict[int | None, Scale] = {}  # of modules that nothing is said of, by rank
     for path, of_rank, of_alpha in zip(paths, rank_keys, alpha_keys, strict=True):
+        is_plain = not of_rank and not of_alpha and not (tensors and path in tensors)
+        if is_plain and ranks[path] in plain:
+            found[path] = plain[ranks[path]]
+            continue
         expected = rank_pattern[of_rank[0]] if of_rank else rank
         value, source = (alpha_pattern[of_alpha[0]], "alpha_pattern") if of_alpha else (all_alpha, "alpha")
         warnings = several("alpha_pattern", of_alpha, alpha_pattern)
@@ -61,7 +66,9 @@ def scales(
             value, source, warnings = tensors[path], "alpha tensor", ()
         expected += config.count(beside) if beside else 0
         scale = _scale(value, source, ranks[path], expected, root, config.path.name)
-        found[path] = replace(scale, warnings=(*scale.warnings, *warnings))
+        found[path] = replace(scale, warnings=(*scale.warnings, *warnings)) if warnings else scale
+        if is_plain:
+            plain[ranks[path]] = scale
     return found
 
 

@@ -13,7 +13,7 @@ from .files import file_errors
 from .gguf import GgufError, GgufFile
 from .held import FileState, held
 from .npz import NpzError, NpzFile
-from .tensors import TensorFile, open_tensors
+from .tensors import TensorFile, Values, open_tensors, values_of
 
 FIX = "download it again, or convert it to safetensors"
 
@@ -23,10 +23,10 @@ class Archive:
 
     def __init__(self, path: Path, kind: type[GgufFile] | type[NpzFile]) -> None:
         self.path, self._kind = path, kind
-        with file_errors(path):
-            self._state = FileState.of(path)
         try:
-            self._file = kind(path)
+            with file_errors(path):
+                self._state = FileState.of(path)
+                self._file = kind(path)
         except (GgufError, NpzError) as error:
             raise TaskvecError(str(error), where=path, fix=FIX) from error
         self.shapes = self._file.shapes
@@ -37,12 +37,15 @@ class Archive:
         return self._file.metadata if isinstance(self._file, GgufFile) else {}
 
     def tensor(self, name: str) -> Tensor:
-        with file_errors(self.path):
-            self._state.check(FileState.of(self.path), self.path)
         try:
-            return self._file.tensor(name)
+            with file_errors(self.path):
+                self._state.check(FileState.of(self.path), self.path)
+                return self._file.tensor(name)
         except (GgufError, NpzError) as error:
             raise TaskvecError(str(error), where=self.path, fix=FIX) from error
+
+    def values(self, name: str) -> Values:
+        return values_of(self.tensor(name))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Archive, (Path(os.path.abspath(self.path)), self._kind)

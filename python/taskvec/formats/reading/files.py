@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import TaskvecError
-from .held import held
+from .held import held, sha256_of
 
 MAX_JSON_BYTES = 16 << 20
 LFS_POINTER = b"version https://git-lfs"
@@ -100,9 +100,5 @@ def digest(*paths: Path) -> str:
     total = hashlib.sha256()
     for path in paths:
         with file_errors(path):
-            if whole := held(path):
-                total.update(hashlib.sha256(whole.data).digest())
-                continue
-            with open(path, "rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
+            total.update(sha256_of(path))
     return total.hexdigest()

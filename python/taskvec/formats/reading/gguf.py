@@ -7,14 +7,16 @@ dimensions (the fastest first), type and offset; then the data, aligned to ``gen
 from __future__ import annotations
 
 import math
-import mmap
 import os
 import struct
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from .held import FileState, read_bytes
 
 MAX_TENSORS = 100_000
 MAX_PAIRS = 10_000
@@ -44,11 +46,10 @@ class GgufFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < 24:
-                raise GgufError(f"is too short for a GGUF file: {size} bytes")
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.metadata, self.tensors = _header(_Cursor(self._map))
+            self._state = FileState.of(file.fileno())
+            if self._state.size < 24:
+                raise GgufError(f"is too short for a GGUF file: {self._state.size} bytes")
+            self.metadata, self.tensors = _header(_Cursor(file, self._state.size))
         self.shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
 
     def tensor(self, name: str) -> Tensor:
@@ -59,22 +60,31 @@ class GgufFile:
         count = math.prod(entry.shape)
         if count == 0:
             return torch.empty(entry.shape, dtype=entry.dtype)
-        # cloned: the map is read-only, and offsets need not be aligned for torch
-        data = bytearray(self._map[entry.begin : entry.begin + count * entry.dtype.itemsize])
+        data = read_bytes(self.path, self._state, entry.begin, count * entry.dtype.itemsize)
         return torch.frombuffer(data, dtype=entry.dtype).reshape(entry.shape)
 
 
 class _Cursor:
-    """Reads forward through a buffer, and raises where it ends."""
+    """Reads forward through a file, and raises where it ends."""
 
-    def __init__(self, data: mmap.mmap) -> None:
-        self.data, self.at, self.size = data, 0, len(data)
+    def __init__(self, file: BufferedReader, size: int) -> None:
+        self.file, self.at, self.size = file, 0, size
 
     def take(self, count: int) -> bytes:
+        self._advance(count)
+        data = self.file.read(count)
+        if len(data) < count:
+            raise GgufError(f"ends at byte {self.at - count + len(data)}, and had {self.size} when it was opened")
+        return data
+
+    def skip(self, count: int) -> None:
+        self._advance(count)
+        self.file.seek(count, os.SEEK_CUR)
+
+    def _advance(self, count: int) -> None:
         if count > self.size - self.at:
             raise GgufError(f"is truncated: {count} bytes wanted at byte {self.at} of {self.size}")
         self.at += count
-        return self.data[self.at - count : self.at]
 
     def number(self, code: str) -> Any:
         return struct.unpack(f"<{code}", self.take(struct.calcsize(f"<{code}")))[0]
@@ -126,7 +136,7 @@ def _value(cursor: _Cursor, kind: int) -> Any:
     if of == ARRAY:
         raise GgufError("has an array of arrays")
     if of != STRING:
-        cursor.take(length * struct.calcsize(_code(of)))
+        cursor.skip(length * struct.calcsize(_code(of)))
         return None
     # each string takes 8 bytes at least, so that the file's size bounds the loop
     if length > (cursor.size - cursor.at) // 8:

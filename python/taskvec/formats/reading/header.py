@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,6 +20,7 @@ from .held import FileState, held
 
 MAX_HEADER_BYTES = 16 << 20  # 100,000 tensors
 MAX_DIMENSIONS = 8
+SHARED_BYTES = 1 << 20  # of a header that is kept for the files that have the same one
 BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
@@ -36,10 +40,40 @@ class Entry(NamedTuple):
     end: int
 
 
+class Run(NamedTuple):
+    """Tensors of one dtype that lie one after the other: names, and bytes from the start of the data."""
+
+    dtype: str
+    names: tuple[str, ...]
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The tensors of a file, in the order of the data; adapters that were trained alike share it."""
+
+    entries: dict[str, Entry]
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: entry.shape for name, entry in self.entries.items()}
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Tensors of one dtype together: all, where there is one dtype."""
+        found: list[Run] = []
+        for dtype, some in groupby(self.entries.items(), key=lambda item: item[1].dtype):
+            entries = dict(some)
+            first, *_, last = (*entries.values(), *entries.values())
+            found.append(Run(dtype, tuple(entries), first.begin, last.end))
+        return tuple(found)
+
+
 class Header(NamedTuple):
     """What a safetensors file says of itself."""
 
-    entries: dict[str, Entry]
+    layout: Layout
     start: int  # where the data begins
     state: FileState
 
@@ -69,43 +103,58 @@ def read_header(path: Path) -> Header:
     return Header(parse_header(header, size - 8 - length, path), 8 + length, state)
 
 
-def parse_header(header: bytes, data_size: int, where: Path) -> dict[str, Entry]:
+def parse_header(header: bytes, data_size: int, where: Path) -> Layout:
     """Every tensor by name, from the header's JSON and the number of data bytes that follow it."""
+    try:
+        return (_shared if len(header) <= SHARED_BYTES else _parsed)(header, data_size)
+    except _UnfitError as error:
+        _refuse(where, str(error))
+
+
+class _UnfitError(Exception):
+    """Why a header cannot be trusted."""
+
+
+def _parsed(header: bytes, data_size: int) -> Layout:
     try:
         document = json.loads(header.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        _refuse(where, f"has a header that is not valid JSON ({error})")
+        raise _UnfitError(f"has a header that is not valid JSON ({error})") from error
     if not isinstance(document, dict):
-        _refuse(where, f"has a header that is not a JSON object: {type(document).__name__}")
+        raise _UnfitError(f"has a header that is not a JSON object: {type(document).__name__}")
     document.pop("__metadata__", None)
-    entries = {name: _entry(name, value, where) for name, value in document.items()}
+    found = ((name, _entry(name, value)) for name, value in document.items())
+    entries = dict(sorted(found, key=lambda item: (item[1].begin, item[1].end)))
 
     filled = 0
-    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+    for name, entry in entries.items():
         if entry.begin != filled:
             problem = "overlaps another tensor" if entry.begin < filled else "leaves a gap before it"
-            _refuse(where, f"has tensor {name!r} at bytes {entry.begin} to {entry.end}, which {problem}")
+            raise _UnfitError(f"has tensor {name!r} at bytes {entry.begin} to {entry.end}, which {problem}")
         filled = entry.end
     if filled != data_size:
         problem = "truncated" if filled > data_size else "bytes left over at the end"
-        _refuse(where, f"has {data_size} bytes of data, expected {filled}: {problem}")
-    return entries
+        raise _UnfitError(f"has {data_size} bytes of data, expected {filled}: {problem}")
+    return Layout(entries)
 
 
-def _entry(name: str, value: Any, where: Path) -> Entry:
+_shared = lru_cache(maxsize=8)(_parsed)
+
+
+def _entry(name: str, value: Any) -> Entry:
     if not isinstance(value, dict) or not {"dtype", "shape", "data_offsets"} <= value.keys():
-        _refuse(where, f"has tensor {name!r} without dtype, shape and data_offsets")
+        raise _UnfitError(f"has tensor {name!r} without dtype, shape and data_offsets")
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
-        _refuse(where, f"has tensor {name!r} of unknown dtype {str(dtype)[:40]!r}")
+        raise _UnfitError(f"has tensor {name!r} of unknown dtype {str(dtype)[:40]!r}")
     if not _sizes(shape) or len(shape) > MAX_DIMENSIONS:
-        _refuse(where, f"has tensor {name!r} of impossible shape {str(shape)[:80]}")
+        raise _UnfitError(f"has tensor {name!r} of impossible shape {str(shape)[:80]}")
     if not _sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        _refuse(where, f"has tensor {name!r} with impossible data_offsets {str(offsets)[:80]}")
+        raise _UnfitError(f"has tensor {name!r} with impossible data_offsets {str(offsets)[:80]}")
     bits = math.prod(shape) * BITS[dtype]
     if bits != 8 * (offsets[1] - offsets[0]):
         taken = f"{offsets[1] - offsets[0]} bytes, but {dtype} of shape {shape} takes {-(-bits // 8)}"
-        _refuse(where, f"has tensor {name!r} in {taken}")
+        raise _UnfitError(f"has tensor {name!r} in {taken}")
     return Entry(dtype, tuple(shape), offsets[0], offsets[1])
 
 

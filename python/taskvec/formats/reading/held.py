@@ -6,16 +6,20 @@ Tensors are read, not mapped: a file that another process cuts short while it is
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from hashlib import file_digest, sha256
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import TaskvecError
 
 HELD_BYTES = 64 << 20  # of all files that are held; what is larger is read by the piece
+PIECE_BYTES = 8 << 20  # a multiple of every dtype's size
 
 
 class FileState(NamedTuple):
@@ -46,20 +50,31 @@ class Held(NamedTuple):
     state: FileState
 
 
-_HELD: ContextVar[dict[Path, Held] | None] = ContextVar("held", default=None)
+@dataclass(frozen=True)
+class _Read:
+    """What is known of the files that were read: the content of small ones, hashes of large ones."""
+
+    held: dict[Path, Held] = field(default_factory=dict)
+    hashes: dict[tuple[Path, FileState], bytes] = field(default_factory=dict)
+
+
+_READ: ContextVar[_Read | None] = ContextVar("read", default=None)
 
 
 @contextmanager
 def read_once() -> Iterator[None]:
-    """While it lasts, a file that is asked for again comes from memory."""
-    token = _HELD.set({})
+    """While it lasts, also inside of another, a file that is asked for again comes from memory."""
+    if _READ.get() is not None:
+        yield
+        return
+    token = _READ.set(_Read())
     try:
         yield
     finally:
-        _HELD.reset(token)
+        _READ.reset(token)
 
 
-def read_into(file: FileIO, buffer: bytearray) -> int:
+def read_into(file: FileIO, buffer: bytearray | memoryview) -> int:
     """Fill a buffer from a file, which gives at most 2 GiB at once; the number of bytes that were there."""
     view, done = memoryview(buffer), 0
     while done < len(view) and (count := file.readinto(view[done:])):
@@ -69,17 +84,63 @@ def read_into(file: FileIO, buffer: bytearray) -> int:
 
 def held(path: Path) -> Held | None:
     """The content of a small file inside of ``read_once``, None outside and for a large one; raises ``OSError``."""
-    kept = _HELD.get()
-    if kept is None or path in kept:
-        return None if kept is None else kept[path]
+    read = _READ.get()
+    if read is None or path in read.held:
+        return None if read is None else read.held[path]
     with open(path, "rb", buffering=0) as file:
         state = FileState.of(file.fileno())
-        if state.size + sum(len(other.data) for other in kept.values()) > HELD_BYTES:
+        if state.size + sum(len(other.data) for other in read.held.values()) > HELD_BYTES:
             return None
         data = bytearray(state.size)
         count = read_into(file, data)
-    kept[path] = Held(data[:count] if count < state.size else data, state)
-    return kept[path]
+    read.held[path] = Held(data[:count] if count < state.size else data, state)
+    return read.held[path]
+
+
+def sha256_of(path: Path) -> bytes:
+    """The sha256 of a file: of what is held, or was found while it was read inside of ``read_once``; else it is read.
+
+    Raises ``OSError``.
+    """
+    if whole := held(path):
+        return sha256(whole.data).digest()
+    read = _READ.get()
+    if read is not None and (known := read.hashes.get((path, FileState.of(path)))):
+        return known
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").digest()
+
+
+def pieces(path: Path, state: FileState, cuts: Sequence[int]) -> Iterator[tuple[int, memoryview]]:
+    """A file from its first byte to its last by at most 8 MiB, and after how many of the cuts each piece lies.
+
+    A piece is good until the next; the hash of the whole is kept for ``sha256_of``.
+
+    Raises:
+        TaskvecError: the file is no longer what it was.
+        OSError: it cannot be read.
+    """
+    total, buffer = sha256(), bytearray(min(PIECE_BYTES, state.size))
+    with open(path, "rb", buffering=0) as file:
+        state.check(FileState.of(file.fileno()), path)
+        for i, (begin, end) in enumerate(pairwise([0, *cuts, state.size])):
+            for at in range(begin, end, PIECE_BYTES):
+                piece = memoryview(buffer)[: min(PIECE_BYTES, end - at)]
+                if read_into(file, piece) < len(piece):
+                    raise _ended(path, file, state)
+                total.update(piece)
+                yield i, piece
+        state.check(FileState.of(file.fileno()), path)
+    if (read := _READ.get()) is not None:
+        read.hashes[path, state] = total.digest()
+
+
+def read_bytes(path: Path, state: FileState, begin: int, length: int) -> bytearray:
+    """``read_piece``, from memory where the file is held."""
+    whole = held(path)
+    if whole is None or whole.state != state:
+        return read_piece(path, state, begin, length)
+    return whole.data[begin : begin + length]
 
 
 def read_piece(path: Path, state: FileState, begin: int, length: int) -> bytearray:
@@ -94,6 +155,11 @@ def read_piece(path: Path, state: FileState, begin: int, length: int) -> bytearr
         state.check(FileState.of(file.fileno()), path)
         file.seek(begin)
         if read_into(file, data) < length:
-            state.check(FileState.of(file.fileno()), path)
-            raise TaskvecError("ends before its tensors do", where=path, fix="load it again")
+            raise _ended(path, file, state)
     return data
+
+
+def _ended(path: Path, file: FileIO, state: FileState) -> TaskvecError:
+    """The error for a file that is shorter than it says: that it has changed, where it has."""
+    state.check(FileState.of(file.fileno()), path)
+    return TaskvecError("ends before its tensors do", where=path, fix="load it again")

@@ -30,7 +30,7 @@ def tensor_names(path: Path) -> frozenset[str]:
             return frozenset(GgufFile(path).tensors)
         except GgufError as error:
             raise TaskvecError(str(error), where=path, fix="download it again, or convert it again") from error
-    return _in_archive(path) if start.startswith(b"PK") else frozenset(read_header(path).entries)
+    return _in_archive(path) if start.startswith(b"PK") else frozenset(read_header(path).layout.entries)
 
 
 def _in_archive(path: Path) -> frozenset[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import TaskvecError
 from .archives import open_weights
 from .files import file_errors, member, read_json, regular
-from .tensors import TensorFile
+from .tensors import TensorFile, Values
 
 STEMS = ("model", "pytorch_model", "diffusion_pytorch_model", "consolidated")
 SUFFIXES = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pth")
@@ -39,6 +39,9 @@ class Shards:
 
     def tensor(self, name: str) -> Tensor:
         return self._file_of[name].tensor(name)
+
+    def values(self, name: str) -> Values:
+        return self._file_of[name].values(name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_model, (self.path.absolute(),)
@@ -85,6 +88,9 @@ class Part:
 
     def tensor(self, name: str) -> Tensor:
         return self._file.tensor(name.removeprefix(self._prefix))
+
+    def values(self, name: str) -> Values:
+        return self._file.values(name.removeprefix(self._prefix))
 
 
 def model_file(path: Path) -> Path | None:

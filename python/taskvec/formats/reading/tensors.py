@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import TaskvecError
 from .files import file_errors, refuse_lfs_pointer
-from .header import read_header
-from .held import FileState, held, read_piece
+from .header import BITS, Run, read_header
+from .held import FileState, held, pieces, read_piece
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 DTYPES = {
@@ -29,7 +31,16 @@ DTYPES = {
     }.items()
     if isinstance(dtype := getattr(torch, kind, None), torch.dtype)
 }  # fmt: skip
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+INFINITY = {"F64": 0x7FF << 52, "F32": 0xFF << 23, "F16": 0x1F << 10, "BF16": 0xFF << 7}  # the bits of +Inf
 CONVERT = "save the adapter again as safetensors, in float32 or a half precision"
+
+
+class Values(NamedTuple):
+    """What is known of a tensor's numbers; integers are finite."""
+
+    dtype: torch.dtype
+    finite: bool
 
 
 class TensorFile(Protocol):
@@ -39,6 +50,19 @@ class TensorFile(Protocol):
     shapes: dict[str, tuple[int, ...]]
 
     def tensor(self, name: str) -> Tensor: ...
+
+    def values(self, name: str) -> Values:
+        """What is known of the numbers of a tensor; a file may look at all of its tensors when it is first asked."""
+
+
+def values_of(tensor: Tensor) -> Values:
+    """``TensorFile.values`` of a tensor that is there."""
+    return Values(tensor.dtype, tensor.dtype not in FLOATS or is_finite(tensor))
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no float is NaN or Inf: the extremes pass NaN on, and need no temporary."""
+    return not tensor.numel() or all(map(math.isfinite, map(float, tensor.aminmax())))
 
 
 def open_tensors(path: Path) -> TensorFile:
@@ -66,13 +90,38 @@ class _Safetensors:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._header = read_header(path)
-        self.shapes = {name: entry.shape for name, entry in self._header.entries.items()}
+        self.shapes = self._header.layout.shapes
+
+    def values(self, name: str) -> Values:
+        dtype = self._dtype(name)
+        return Values(dtype, dtype not in FLOATS or name not in self._not_finite)
+
+    @cached_property
+    def _not_finite(self) -> frozenset[str]:
+        """The tensors with NaN or Inf: the whole file is read, once."""
+        with file_errors(self.path):
+            odd = {run for run, part in self._parts() if not _is_finite(part, run.dtype)}
+        return frozenset(name for run in odd for name in run.names if not is_finite(self.tensor(name)))
+
+    def _parts(self) -> Iterator[tuple[Run, memoryview]]:
+        """The bytes of every run: from memory where the file is held, else piece by piece."""
+        start, state, runs = self._header.start, self._header.state, self._header.layout.runs
+        whole = held(self.path)
+        if whole is not None and whole.state == state:
+            data = memoryview(whole.data)
+            return ((run, data[start + run.begin : start + run.end]) for run in runs)
+        cuts = [start, *(start + run.end for run in runs)]
+        return ((runs[i - 1], piece) for i, piece in pieces(self.path, state, cuts) if i)
+
+    def _dtype(self, name: str) -> torch.dtype:
+        dtype = DTYPES.get(entry := self._header.layout.entries[name].dtype)
+        if dtype is None:
+            raise TaskvecError(f"has {name} of a dtype that torch lacks ({entry})", where=self.path, fix=CONVERT)
+        return dtype
 
     def tensor(self, name: str) -> Tensor:
-        entry, start, state = self._header.entries[name], self._header.start, self._header.state
-        dtype = DTYPES.get(entry.dtype)
-        if dtype is None:
-            raise TaskvecError(f"has {name} of a dtype that torch lacks ({entry.dtype})", where=self.path, fix=CONVERT)
+        entry, start, state = self._header.layout.entries[name], self._header.start, self._header.state
+        dtype = self._dtype(name)
         if entry.begin == entry.end:
             return torch.empty(entry.shape, dtype=dtype)
         with file_errors(self.path):
@@ -85,6 +134,19 @@ class _Safetensors:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again(self.path)
+
+
+def _is_finite(data: memoryview, dtype: str) -> bool:
+    """Whether numbers of a dtype are finite; of any but floats they are.
+
+    NaN and Inf are the largest bit patterns of their sign: read as signed integers, those of positive numbers are the
+    largest, read as unsigned ones, those of negative numbers. The maxima take one thread and no temporary.
+    """
+    if dtype not in INFINITY or not data:
+        return True
+    size = BITS[dtype] // 8
+    bits, sign = np.frombuffer(data, f"<u{size}"), 1 << (8 * size - 1)
+    return int(bits.view(f"<i{size}").max()) < INFINITY[dtype] and int(bits.max()) < sign + INFINITY[dtype]
 
 
 def open_bare_list(path: Path) -> TensorFile:
@@ -101,13 +163,17 @@ class _Pickle:
         self.path, self.is_list = path, is_list
         with file_errors(path):
             self._state = FileState.of(path)
-        self._tensors = _load_pickle(path, is_list)
-        self.shapes = {name: tuple(value.shape) for name, value in self._tensors.items()}
+        tensors = _load_pickle(path, self._state, is_list)
+        self.shapes = {name: tuple(value.shape) for name, value in tensors.items()}
 
     def tensor(self, name: str) -> Tensor:
         with file_errors(self.path):
             self._state.check(FileState.of(self.path), self.path)
-        return self._tensors[name].clone()  # not a view of the map, which breaks if the file shrinks
+        # not a view of the map, which breaks if the file shrinks
+        return _load_pickle(self.path, self._state, self.is_list)[name].clone()
+
+    def values(self, name: str) -> Values:
+        return values_of(self.tensor(name))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (open_bare_list, (Path(os.path.abspath(self.path)),)) if self.is_list else _again(self.path)
@@ -118,11 +184,12 @@ def _again(path: Path) -> tuple[Any, ...]:
     return open_tensors, (Path(os.path.abspath(path)),)
 
 
-def _load_pickle(path: Path, is_list: bool) -> dict[str, Tensor]:
-    with file_errors(path):
-        with open(path, "rb") as file:
-            refuse_lfs_pointer(path, file.read(64))
-        size = os.stat(path).st_size
+@lru_cache(maxsize=64)  # a process may have 65,530 maps
+def _load_pickle(path: Path, state: FileState, is_list: bool) -> dict[str, Tensor]:
+    """The tensors of a file in this state, in a map."""
+    with file_errors(path), open(path, "rb") as file:
+        refuse_lfs_pointer(path, file.read(64))
+    size = state.size
     _check_zip(path, size)
     try:
         document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
