@@ -108,7 +108,7 @@ def test_t_of_other_layers(real) -> None:
 def exchanged(dataset: xr.Dataset, draws: int) -> tuple[int, int]:
     """Draws in which a direction is named when the two of each layer change places at random, and all draws."""
     rng = np.random.default_rng(14)
-    pairs = Pairs(dataset, select(ranking(dataset), Selection()).rows)
+    pairs = Pairs(dataset, select(dataset, Selection()).rows)
     named = asked = 0
     for p in range(0, pairs.there.shape[1], 2):
         there, back, use = pairs.shares(p), pairs.shares(p + 1), pairs.there[:, p]
@@ -144,7 +144,7 @@ def test_directions_of_real_adapters_exchanged_at_random(real) -> None:
 
 
 def verdicts(dataset: xr.Dataset) -> dict[tuple[str, str], str | None]:
-    rows = select(ranking(dataset), Selection()).rows
+    rows = select(dataset, Selection()).rows
     pairs = Pairs(dataset, rows)
     ends = list(zip(rows["source"], rows["target"], strict=True))
     return {ends[p]: pairs.direction(p, p + 1).verdict for p in range(0, len(rows), 2)}

@@ -9,9 +9,10 @@ import pytest
 from scipy.stats import false_discovery_control, norm
 from scipy.stats import t as student
 
+from taskvec.chance import significance
 from taskvec.chance.layers import FEWEST, other_layers
 from taskvec.chance.means import GeometricMean, NanMean, PooledShare, nan_mean, quartiles
-from taskvec.chance.significance import NEGATIVE, p_values, q_values, rec_z, sigma0
+from taskvec.chance.significance import NEGATIVE, p_values, q_values, rec_z, sigma0, sorted_values
 from taskvec.chance.spectra import participation
 
 
@@ -85,14 +86,37 @@ def test_p_is_one_sided() -> None:
 
 
 @pytest.mark.parametrize("correction", ["bh", "by"])
-def test_q_is_scipys_and_nan_is_no_test(correction: str) -> None:
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_q_is_scipys_and_nan_is_no_test(correction: str, in_memory: bool, monkeypatch) -> None:
+    if not in_memory:
+        monkeypatch.setattr(significance, "IN_MEMORY", 0)
+        monkeypatch.setattr(significance, "CHUNK", 7)
     rng = np.random.default_rng(1)
-    p = np.concatenate([rng.uniform(size=90), rng.uniform(size=10) * 1e-4, [0.5, 0.5]])
-    with_nan = np.insert(p, [0, 40], np.nan)
-    q = q_values(with_nan, correction)
+    z = np.concatenate([rng.normal(0, 2, size=90), rng.uniform(3, 50, size=10), [0.5, 0.5, 40.0, 41.0]])
+    with_nan = np.insert(z, [0, 40], np.nan)
+    q = q_values(sorted_values([with_nan[:30], with_nan[30:]], 200), sigma=1.5, correction=correction)(with_nan)
     np.testing.assert_array_equal(np.isnan(q), np.isnan(with_nan))
-    np.testing.assert_allclose(q[~np.isnan(q)], false_discovery_control(p, method=correction), rtol=1e-12)
-    assert np.isnan(q_values(np.array([np.nan]))).all() and q_values(np.empty(0)).size == 0
+    expected = false_discovery_control(p_values(z / 1.5), method=correction)
+    np.testing.assert_allclose(q[~np.isnan(q)], expected, rtol=1e-12)
+    empty = q_values(sorted_values([np.array([np.nan])], 1))
+    assert np.isnan(empty(np.array([np.nan]))).all() and empty(np.empty(0)).size == 0
+
+
+def test_q_of_a_histogram_is_never_too_small() -> None:
+    z = np.random.default_rng(3).normal(1, 2, size=20_000)
+    exact = q_values(np.sort(z))(z)
+    edges = np.linspace(-16, 16, 2049)
+    of_bins = q_values(np.append(-np.inf, edges), np.histogram(z, [-np.inf, *edges, np.inf])[0])(z)
+    assert (of_bins >= exact * (1 - 1e-9)).all()
+    some = (1e-6 < exact) & (exact < 0.2)
+    assert some.sum() > 1000 and (of_bins[some] <= exact[some] * 1.15).all()  # p of bins of 1/64 at z < 6
+
+
+def test_q_of_the_largest_alone_counts_every_test() -> None:
+    """As if the others were not above chance: at least q of all."""
+    z = np.sort(np.random.default_rng(4).normal(1, 2, size=5000))
+    some = q_values(z[-500:], tests=5000)(z[-500:])
+    assert (some >= q_values(z)(z[-500:]) * (1 - 1e-9)).all() and (some[-100:] < 0.05).all()
 
 
 def test_other_layers_is_the_t_of_one_more_draw() -> None:

@@ -10,7 +10,6 @@ import pytest
 from taskvec import load_zoo, sweep
 from taskvec.queries.details import details
 from taskvec.queries.flags import FLAGS, adapter_flags, meaning, pair_flags, shared_start
-from taskvec.queries.ranking import ranking
 from taskvec.queries.selection import Selection, select
 
 NAN = np.nan
@@ -86,7 +85,7 @@ def test_every_flag_reaches_the_details_of_a_sweep(adapter, uneven) -> None:
     marked = {path: replace(module, start="pissa") for path, module in started.modules.items()}
     zoo = [*uneven[:4], adapter("copy", turned), replace(started, modules=marked)]
     dataset = sweep(zoo)
-    rows = select(ranking(dataset), Selection()).rows
+    rows = select(dataset, Selection()).rows
     ends = zip(rows["source"], rows["target"], strict=True)
     flags = dict(zip(ends, (set(one.flags) for one in details(dataset, rows)), strict=True))
     assert flags["one", "copy"] == flags["copy", "one"] == {"identical"}

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from taskvec import Solver, TaskvecError, project, sweep
 from taskvec.queries.details import details, details_of_pair
-from taskvec.queries.ranking import ranking
 from taskvec.queries.selection import Selection, select
 from taskvec.reports.documents import project_document
 from taskvec.reports.projection import projection_table
@@ -106,7 +105,7 @@ def test_other_layers_are_those_of_the_sweep(adapter) -> None:
     spec = {f"h.{i}.q": (24, 16, 3) for i in range(7)}
     zoo = [adapter("a", spec, seed=1), adapter("b", {path: (24, 16, 5) for path in spec}, seed=2)]
     whole = add_baseline(sweep(zoo), zoo)
-    selected = select(ranking(whole), Selection())
+    selected = select(whole, Selection())
     rows = {row["source"]: (row, one) for row, one in zip(
         selected.rows.to_dict("records"), details(whole, selected.rows), strict=True
     )}  # fmt: skip

@@ -10,9 +10,10 @@ import pytest
 import xarray as xr
 from scipy.stats import false_discovery_control, norm
 
-import taskvec.queries.ranking
 from taskvec import TaskvecError, sweep
-from taskvec.queries.ranking import COLUMNS, SHARES, ranking
+from taskvec.queries import kept
+from taskvec.queries.kept import SHARES
+from taskvec.queries.ranking import COLUMNS, ranking
 from taskvec.sweeps.baseline import add_baseline
 
 MEANS = ("l1", "rec", "cosine", "rec_chance")
@@ -116,7 +117,7 @@ def test_few_pairs_take_sigma0_from_other_layers_or_have_none(unrelated) -> None
 @pytest.mark.parametrize("chunks", [None, {}])
 def test_a_stored_result_ranks_like_one_in_memory(uneven, tmp_path, monkeypatch, chunks) -> None:
     sweep(uneven, tmp_path / "out.zarr")
-    monkeypatch.setattr(taskvec.queries.ranking, "BLOCK_BYTES", 1)  # module by module
+    monkeypatch.setattr(kept, "BLOCK_BYTES", 1)  # module by module
     if chunks is not None:
         pytest.importorskip("dask")
     stored = xr.open_zarr(tmp_path / "out.zarr", chunks=chunks)

@@ -27,7 +27,7 @@ def text(table: RenderableType, width: int = 200) -> str:
 
 
 def shown(dataset: xr.Dataset, selection: Selection | None = None, columns=SHOWN) -> str:
-    selected = select(ranking(dataset), selection or Selection())
+    selected = select(dataset, selection or Selection())
     return text(ranking_table(selected, details(dataset, selected.rows), columns))
 
 
@@ -71,7 +71,7 @@ def test_long_rankings_show_both_ends_and_count_the_rest(zoo) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_order(zoo, order: str) -> None:
     dataset = add_baseline(sweep(zoo), zoo)
-    first = select(ranking(dataset), Selection(order)).rows.iloc[::2][order].to_numpy()
+    first = select(dataset, Selection(order)).rows.iloc[::2][order].to_numpy()
     steps = np.diff(first)
     assert len(first) == 15 and ((steps >= 0) if ORDERS[order] else (steps <= 0)).all()
 
@@ -80,12 +80,12 @@ def test_what_is_asked_for(zoo) -> None:
     dataset = add_baseline(sweep(zoo), zoo)
     ranked = ranking(dataset)
     best = ranked["captured"].iloc[::1].max()
-    selected = select(ranked, Selection(min_captured=best))
+    selected = select(dataset, Selection(min_captured=best))
     assert len(selected.rows) == 2 and selected.filtered == 14
-    q = np.sort(select(ranked, Selection()).rows.iloc[::2]["q"].to_numpy())[4]
-    few = select(ranked, Selection(max_q=q)).rows.iloc[::2]
+    q = np.sort(select(dataset, Selection()).rows.iloc[::2]["q"].to_numpy())[4]
+    few = select(dataset, Selection(max_q=q)).rows.iloc[::2]
     assert len(few) >= 5 and (few["q"] <= q).all()
-    assert len(select(ranking(sweep(zoo)), Selection(max_q=1.0)).rows) == 0  # no q, no pair
+    assert len(select(sweep(zoo), Selection(max_q=1.0)).rows) == 0  # no q, no pair
     with pytest.raises(TaskvecError, match="no order 'beauty'"):
         Selection("beauty")
     with pytest.raises(TaskvecError, match="at least 1"):
@@ -122,7 +122,7 @@ def test_one_adapter_has_no_pairs(adapter) -> None:
 def test_details_are_of_the_pair(uneven) -> None:
     """Means, quartiles and other layers of each row, module by module."""
     dataset = add_baseline(sweep(uneven), uneven)
-    selected = select(ranking(dataset), Selection())
+    selected = select(dataset, Selection())
     for row, found in zip(selected.rows.to_dict("records"), details(dataset, selected.rows), strict=True):
         pair = dataset.sel(source=row["source"], target=row["target"])
         there = pair["rec"].notnull()
@@ -139,7 +139,7 @@ def test_details_are_of_the_pair(uneven) -> None:
 def test_the_papers_layouts(zoo) -> None:
     dataset = sweep(zoo, lam=[0.0, 0.05])
     parts = {float(lam): dataset.isel(lam=i) for i, lam in enumerate(dataset["lam"].values)}
-    selected = select(ranking(parts[0.0]), Selection(top=1))
+    selected = select(parts[0.0], Selection(top=1))
     found = {lam: details(part, selected.rows) for lam, part in parts.items()}
     printed = text(paper_tables(selected, found))
     source, target = selected.pairs[0]
@@ -160,7 +160,7 @@ def line(table: str, source: str) -> list[str]:
 
 
 def test_frames_of_pairs_follow_each_other(zoo) -> None:
-    rows = select(ranking(sweep(zoo)), Selection("l1", top=3)).rows
+    rows = select(sweep(zoo), Selection("l1", top=3)).rows
     first, second = rows.iloc[::2], rows.iloc[1::2]
     pd.testing.assert_series_equal(first["source"], second["target"], check_index=False, check_names=False)
     pd.testing.assert_series_equal(first["target"], second["source"], check_index=False, check_names=False)

@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
-from taskvec.queries.ranking import COLUMNS, SHARES
+from taskvec.queries.kept import SHARES
+from taskvec.queries.ranking import COLUMNS
 from taskvec.results.curve import VALUES as ALONG_LAMBDA
 from taskvec.results.direction import Verdict
 from taskvec.sweeps.pair import VALUES

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import taskvec.queries.ranking
 import taskvec.sweeps.run
 from taskvec import TaskvecError, sweep
 from taskvec.documents import as_lines
+from taskvec.queries import kept
 from taskvec.queries.ranking import ranking
 from taskvec.sweeps.layout import PAIR, SOURCE
 from taskvec.sweeps.options import DEFAULT as METRICS
@@ -197,7 +197,7 @@ def peak(call) -> int:
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_modules(adapter, tmp_path, monkeypatch) -> None:
     """One module of 100 × 100 pairs and 4 metrics is 160 kB: 20 more would show as 3.2 MB."""
-    monkeypatch.setattr(taskvec.queries.ranking, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(kept, "BLOCK_BYTES", 1)
     of_sweep, of_ranking = {}, {}
     for layers in (2, 2, 22):  # the first one also pays for what is allocated once
         zoo = [adapter(f"{i}", {f"h.{layer}.q": (3, 3, 1) for layer in range(layers)}, seed=i) for i in range(100)]

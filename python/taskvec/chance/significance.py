@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import digamma, ndtr
 
 from .means import Floats
 
 NEGATIVE = 50  # pairs with a negative z that σ₀ needs
+IN_MEMORY = 2**24  # numbers that are sorted in memory; more are in a file without a name
+CHUNK = 2**20  # numbers at work
+ROUNDING = 1e-9  # relative: two sums of one z over modules, in another order
 Correction = Literal["bh", "by"]
 
 
@@ -42,14 +48,32 @@ def rec_z(rec: Floats, chance: Floats, sd: Floats) -> NDArray[np.float64]:
     return z.value
 
 
-def sigma0(z: Floats) -> float:
-    """σ₀ = max(1, √mean(z² | z < 0)): how much wider than N(0, 1) the z of unrelated pairs are.
+@dataclass
+class Negative:
+    """The z's below 0 of a sweep: how many they are, and the sum of their squares."""
 
-    Relations make z positive, so the negative half is that of chance. NaN with fewer than 50 negative z's.
-    """
-    z = np.asarray(z)
-    negative = z[z < 0]
-    return max(1.0, float(np.sqrt(np.square(negative).mean()))) if negative.size >= NEGATIVE else math.nan
+    count: int = 0
+    squares: float = 0.0
+
+    def add(self, z: Floats) -> None:
+        negative = z[z < 0].astype(np.float64)
+        self.count += negative.size
+        self.squares += float(np.square(negative).sum())
+
+    @property
+    def sigma0(self) -> float:
+        """σ₀ = max(1, √mean(z² | z < 0)): how much wider than N(0, 1) the z of unrelated pairs are.
+
+        Relations make z positive, so the negative half is that of chance. NaN with fewer than 50 negative z's.
+        """
+        return max(1.0, math.sqrt(self.squares / self.count)) if self.count >= NEGATIVE else math.nan
+
+
+def sigma0(z: Floats) -> float:
+    """σ₀ of these z's: ``Negative.sigma0``."""
+    negative = Negative()
+    negative.add(np.asarray(z))
+    return negative.sigma0
 
 
 def p_values(z: Floats) -> NDArray[np.float64]:
@@ -58,17 +82,85 @@ def p_values(z: Floats) -> NDArray[np.float64]:
     return p
 
 
-def q_values(p: NDArray[np.float64], correction: Correction = "bh") -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class QValues:
+    """The adjusted p of every z of a sweep: a falling step function of z.
+
+    Attributes:
+        z: (n,) ascending.
+        q: (n,) of z and above, to the next one.
+    """
+
+    z: Floats
+    q: Floats
+
+    def __call__(self, z: Floats) -> NDArray[np.float64]:
+        """q of z (...); NaN stays NaN."""
+        z = np.asarray(z, np.float64)
+        known = ~np.isnan(z)
+        found = np.full(z.shape, np.nan)
+        place = np.searchsorted(self.z, z[known] + ROUNDING * abs(z[known]), side="right") - 1
+        found[known] = np.where(place >= 0, self.q[np.maximum(place, 0)], 1.0) if len(self.z) else 1.0
+        return found
+
+
+def q_values(
+    z: Floats,
+    counts: NDArray[np.integer] | None = None,
+    *,
+    tests: int | None = None,
+    sigma: float = 1.0,
+    correction: Correction = "bh",
+) -> QValues:
     """Adjusted p of Benjamini and Hochberg (1995), or of Benjamini and Yekutieli (2001), for any dependence.
 
-    NaN is no test and stays NaN.
+    Args:
+        z: (n,) ascending, without NaN: values, or lower edges of bins.
+        counts: how many values lie from each one of ``z`` to the next; None: one. Of bins, q is that of their lower
+            edge: never too small.
+        tests: all there are, of which ``z`` may be the largest; None: as many as are counted.
+        sigma: z is divided by it for its p.
+        correction: "bh" or "by".
+
+    Cost:
+        Three fp64 arrays of n, in a file where they are too large for memory.
     """
-    q = np.full_like(p, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    n = len(known)
-    if n:
-        order = known[np.argsort(p[known])]
-        harmonic = float((1 / np.arange(1, n + 1)).sum()) if correction == "by" else 1.0
-        steps = p[order] * harmonic * n / np.arange(1, n + 1)
-        q[order] = np.minimum(1.0, np.minimum.accumulate(steps[::-1])[::-1])
-    return q
+    n = len(z)
+    counted = n if counts is None else int(counts.sum())
+    tests = counted if tests is None else tests
+    harmonic = float(digamma(tests + 1) + np.euler_gamma) if correction == "by" and tests else 1.0
+    q = scratch(n)
+    least, before = 1.0, 0  # q so far, and values below
+    for start in range(0, n, CHUNK):
+        rows = slice(start, start + CHUNK)
+        size = np.ones(len(z[rows]), np.int64) if counts is None else counts[rows].astype(np.int64)
+        below = before + np.cumsum(size) - size
+        above = np.maximum(counted - below, 1)
+        steps = np.minimum(p_values(z[rows] / sigma) * harmonic * tests / above, least)
+        q[rows] = np.minimum.accumulate(steps)
+        least, before = float(q[rows][-1]), int(below[-1] + size[-1])
+    return QValues(z, q)
+
+
+def sorted_values(parts: Iterable[Floats], most: int) -> NDArray[np.float64]:
+    """Every value of ``parts`` that is not NaN, ascending; ``most``: how many there can be.
+
+    Beyond 2²⁴ they lie in a file without a name, which the system pages in and out.
+    """
+    values, n = scratch(most), 0
+    for part in parts:
+        known = part[~np.isnan(part)]
+        values[n : n + len(known)] = known
+        n += len(known)
+    found = values[:n]
+    found.sort()
+    return found
+
+
+def scratch(n: int) -> NDArray[np.float64]:
+    """n fp64 numbers to write to."""
+    if n <= IN_MEMORY:
+        return np.empty(n)
+    with TemporaryFile() as file:  # the map keeps it
+        found: NDArray[np.float64] = np.memmap(file, np.float64, "w+", shape=(n,))
+    return found

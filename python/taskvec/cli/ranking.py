@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -84,15 +85,15 @@ def shown_pairs(dataset: xr.Dataset, shown: Mapping[str, Any]) -> list[tuple[str
     Before the baseline σ₀ may not be known.
     """
     from ..queries.groups import run_pairs, runs_of
-    from ..queries.ranking import ranking
     from ..queries.selection import select
 
     selection = selection_of(shown)
     found: dict[tuple[str, str], None] = {}
     for _, part in by_lam(dataset):
-        ranked = ranking(part, shown["correction"])
-        chosen = selection if ranked["sigma0"].notna().any() else selection.before_sigma0()
-        found |= dict.fromkeys(select(ranked, chosen).pairs)
+        selected = select(part, selection, shown["correction"])
+        if math.isnan(selected.sigma0):
+            selected = select(part, selection.before_sigma0(), shown["correction"])
+        found |= dict.fromkeys(selected.pairs)
     groups = groups_of(dataset["source"].values.tolist(), shown)
     found |= dict.fromkeys(run_pairs(runs for pair in found if (runs := runs_of(pair, groups))))
     return list(found)
@@ -101,7 +102,6 @@ def shown_pairs(dataset: xr.Dataset, shown: Mapping[str, Any]) -> list[tuple[str
 def print_result(dataset: xr.Dataset, out: Path, shown: Mapping[str, Any]) -> None:
     """The table of each λ, the paper's tables, or the JSON document."""
     from ..queries.details import details
-    from ..queries.ranking import ranking
     from ..queries.selection import select
     from ..reports.documents import sweep_document
     from ..reports.paper import paper_tables
@@ -110,7 +110,7 @@ def print_result(dataset: xr.Dataset, out: Path, shown: Mapping[str, Any]) -> No
     selection, groups = selection_of(shown), groups_of(dataset["source"].values.tolist(), shown)
     found = {}
     for lam, part in by_lam(dataset):
-        selected = select(ranking(part, shown["correction"]), selection)
+        selected = select(part, selection, shown["correction"])
         found[lam] = selected, details(part, selected.rows, groups)
     if shown["as_json"]:
         print_json(sweep_document(dataset, out, found))

@@ -17,9 +17,9 @@ from ..results.direction import Direction
 from .direction import Shares, direction, layer_of
 from .flags import adapter_flags, pair_flags
 from .groups import direction_over_runs, run_pairs, runs_of
-from .ranking import blocks, ranking
+from .kept import kept
+from .selection import select
 
-PAIR = ("module", "source", "target")
 NONE = other_layers(np.nan, np.empty(0))  # of a pair without a baseline
 Floats = NDArray[np.floating]
 
@@ -54,8 +54,8 @@ def details(dataset: xr.Dataset, rows: pd.DataFrame, groups: Mapping[str, str] |
             verdict on a pair is that on the tasks, with an interval over runs.
 
     Cost:
-        One pass over the stored results in blocks of 16 MiB; (modules, rows) values of each metric. With groups another
-        one, for every pair of runs of the tasks that are shown.
+        (modules, rows) values of each metric, from the chunks that hold them. With groups as much again for every pair
+        of runs of the tasks that are shown.
     """
     pairs = Pairs(dataset, rows)
     ends = list(zip(rows["source"], rows["target"], strict=True))
@@ -69,7 +69,7 @@ def details(dataset: xr.Dataset, rows: pd.DataFrame, groups: Mapping[str, str] |
 
 def details_of_pair(dataset: xr.Dataset) -> tuple[Details, Details]:
     """Of the result of two adapters for one λ: from the first to the second, and back."""
-    rows = ranking(dataset)
+    rows = select(dataset).rows
     there, back = details(dataset, rows.iloc[np.argsort(rows["source"] != dataset["source"].values[0])])
     return there, back
 
@@ -99,11 +99,13 @@ class Pairs:
     def __init__(self, dataset: xr.Dataset, rows: pd.DataFrame) -> None:
         position = {name: i for i, name in enumerate(dataset["source"].values)}
         self.source, self.target = (
-            np.array([position[name] for name in rows[end]], int) for end in ("source", "target")
+            np.array([position[name] for name in rows[end]], np.intp) for end in ("source", "target")
         )
-        self.values = gather(dataset, self.source, self.target)
-        self.adapters = {i: OfAdapter.read(dataset, i) for i in np.unique([self.source, self.target]).tolist()}
-        self.there = ~np.isnan(self.values["rec"])  # [L, P]
+        self.kept = kept(dataset)
+        self.there = self.kept.both_have(self.source, self.target)  # [L, P]
+        self.values = self.kept.by_module(self.source, self.target)
+        self.captured = self.kept.captured(self.source, self.target)
+        self.adapters = of_adapters(dataset, np.unique([self.source, self.target]))
         self.size = (dataset["rows"] * dataset["columns"]).values.astype(np.float64)
         self.layers = [layer_of(path) for path in dataset["module"].values]
         self.digests = as_lines(dataset.attrs["input_sha256"])
@@ -125,7 +127,7 @@ class Pairs:
             ranks=(source.ranks[there], target.ranks[there]),
             same_digest=self.digests[i] == self.digests[j],
         )
-        low, high = quartiles(values.get("excess", missing)).tolist()
+        low, high = quartiles(values.get("excess", missing) if self.kept.every_module else missing).tolist()
         mean = {name: float(nan_mean(value)[0]) for name, value in values.items()}
         return Details(mean, (low, high), self.baseline.of(i, j), verdict, flags)
 
@@ -139,7 +141,7 @@ class Pairs:
         i, j, there = int(self.source[p]), int(self.target[p]), self.there[:, p]
         random = np.square(self.adapters[i].ranks[there]) / self.size[there]
         other = self.baseline.of(i, j)["captured"]
-        return Shares(self.values["captured"][there, p], self.adapters[j].norm[there], random, other)
+        return Shares(self.captured[there, p], self.adapters[j].norm[there], random, other)
 
     def cut(self, i: int, j: int, there: NDArray[np.bool_]) -> tuple[Shares, Shares] | None:
         """Both directions with the two cut to the smaller rank; None where ranks are equal or nothing was computed."""
@@ -166,12 +168,18 @@ class OfAdapter:
     ranks: NDArray[np.intp]
     flags: tuple[str, ...]
 
-    @classmethod
-    def read(cls, dataset: xr.Dataset, i: int) -> OfAdapter:
-        of = dataset[["entropy", "norm", "participation", "spectrum"]].isel(source=i)
-        norm, spectrum = of["norm"].values, np.nan_to_num(of["spectrum"].values)
-        flags = adapter_flags(norm, of["participation"].values, as_lines(dataset.attrs["starts"])[i])
-        return cls(of["entropy"].values, norm, spectrum, (spectrum > 0).sum(-1), flags)
+
+def of_adapters(dataset: xr.Dataset, some: NDArray[np.intp]) -> dict[int, OfAdapter]:
+    """Those at the positions ``some``, by position."""
+    of = dataset[["entropy", "norm", "participation", "spectrum"]].isel(source=some)
+    arrays = {str(name): array.values for name, array in of.data_vars.items()}  # [L, some, ...]
+    starts = as_lines(dataset.attrs["starts"])
+    found = {}
+    for column, i in enumerate(some.tolist()):
+        norm, spectrum = arrays["norm"][:, column], np.nan_to_num(arrays["spectrum"][:, column])
+        flags = adapter_flags(norm, arrays["participation"][:, column], starts[i])
+        found[i] = OfAdapter(arrays["entropy"][:, column], norm, spectrum, (spectrum > 0).sum(-1), flags)
+    return found
 
 
 class Baseline:
@@ -202,14 +210,3 @@ class Baseline:
     def against(self, name: str, i: int, j: int) -> OtherLayers:
         values = self.arrays[name][self.row[i, j]]
         return other_layers(values[0], values[1:], logarithm=name != "shifted_rec")
-
-
-def gather(dataset: xr.Dataset, source: NDArray[np.intp], target: NDArray[np.intp]) -> dict[str, Floats]:
-    """Every metric of P ordered pairs, given by position, (L, P)."""
-    names = [str(name) for name, array in dataset.data_vars.items() if array.dims == PAIR]
-    parts: dict[str, list[Floats]] = {name: [] for name in names}
-    for rows in blocks(dataset):
-        part = dataset.isel(module=rows)
-        for name in names:
-            parts[name].append(part[name].values[:, source, target])
-    return {name: np.concatenate(some) for name, some in parts.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,24 +11,26 @@ import pandas as pd  # type: ignore[import-untyped]
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..chance.means import GeometricMean, NanMean, PooledShare
-from ..chance.significance import Correction, RecZ, p_values, q_values, sigma0
+from ..chance.significance import Correction, Negative, QValues, p_values, q_values, sigma0, sorted_values
 from ..errors import TaskvecError
+from .kept import SHARES, Floats, Kept, Part, Positions, kept
 
-SHARES = ("captured", "captured_out", "captured_in")
 MEANS = ("rec", "rec_chance", "l1", "cosine")
+STORED = (*SHARES, *MEANS, "rec_z_raw", "excess", "used")
 COLUMNS = (
     "source", "target", *SHARES, "captured_back", "rec", "rec_chance", "rec_z_raw", "sigma0", "rec_z", "p", "q",
     "l1", "excess", "cosine", "used",
 )  # fmt: skip
-BLOCK_BYTES = 16 * 2**20  # of one variable that are read at once
+
+NOTHING = dict.fromkeys(STORED, np.empty(0))
+EMPTY = Part(np.empty(0, np.intp), np.empty(0, np.intp), NOTHING, NOTHING)
 
 
 def ranking(dataset: xr.Dataset, correction: Correction = "bh") -> pd.DataFrame:
     """Every ordered pair of different adapters, the one whose source holds most of its target first; NaN last.
 
     Args:
-        dataset: from ``sweep``, or ``xarray.open_zarr`` of its folder; must have ``captured`` and ``rec``.
+        dataset: from ``sweep``, or ``open_result`` of its folder; must have ``captured`` and ``rec``.
         correction: of q: "bh" (Benjamini and Hochberg), or "by" (Benjamini and Yekutieli), for any dependence.
 
     Returns:
@@ -40,16 +43,16 @@ def ranking(dataset: xr.Dataset, correction: Correction = "bh") -> pd.DataFrame:
           fewer than 50, from those of its layer baseline; rec_z = z_S / σ₀, its one-sided p, and q over all pairs;
         - used: the modules that rec counts.
 
-        Of a sweep over several λ's one ranking after the other, with a column lam.
+        Of a sweep over several λ's one ranking after the other, with a column lam. Of a result that keeps a list of
+        pairs, those.
 
     Raises:
         TaskvecError: the dataset is no sweep, or it was made without "captured" or "rec".
 
     Cost:
-        One pass over the stored results in blocks of 16 MiB; (N, N) sums.
+        Two passes over the stored results, and 136 bytes a pair; ``select`` makes rows of those that are shown alone.
     """
-    if missing := {"captured", "rec", "norm"} - set(dataset.data_vars):
-        raise TaskvecError(f"no ranking without {', '.join(sorted(missing))}", fix="sweep with captured and rec")
+    check(dataset)
     if "lam" not in dataset.dims:
         return rank(dataset, correction)
     of_lam = ((float(lam), dataset.isel(lam=i)) for i, lam in enumerate(dataset["lam"].values))
@@ -58,47 +61,84 @@ def ranking(dataset: xr.Dataset, correction: Correction = "bh") -> pd.DataFrame:
 
 def rank(dataset: xr.Dataset, correction: Correction) -> pd.DataFrame:
     """``ranking`` for one λ."""
-    names = dataset["source"].values
-    N = len(names)
-    shares = {name: PooledShare((N, N)) for name in SHARES if name in dataset}
-    means = {name: NanMean((N, N)) for name in MEANS if name in dataset}
-    excess, z = GeometricMean((N, N)), RecZ((N, N))
-    for rows in blocks(dataset):
-        part = dataset.isel(module=rows)
-        values = {name: part[name].values for name in means}  # [l, N, N]
-        there = ~np.isnan(values["rec"])
-        squares = np.where(there, np.square(part["norm"].values, dtype=np.float64)[:, None], 0.0)
-        for name, share in shares.items():
-            share.add(part[name].values, squares)
-        for name, mean in means.items():
-            mean.add(values[name])
-        if "excess" in dataset:
-            excess.add(part["excess"].values)
-        if {"rec_chance", "rec_chance_sd"} <= set(dataset.data_vars):
-            z.add(values["rec"], values["rec_chance"], part["rec_chance_sd"].values)
-    source, target = np.nonzero(~np.eye(N, dtype=bool))
-    columns: dict[str, NDArray[Any]] = dict.fromkeys(COLUMNS, np.full(len(source), np.nan))
-    columns |= {name: one.value[source, target] for name, one in (shares | means | {"excess": excess}).items()}
-    columns |= {"source": names[source], "target": names[target], "used": means["rec"].used[source, target]}
-    columns["captured_back"] = shares["captured"].value[target, source]
-    columns |= significance(z.value[source, target], dataset, correction)
-    order = np.argsort(-columns["captured"], kind="stable")  # NaN last
-    return pd.DataFrame({name: columns[name][order] for name in COLUMNS})
+    pairs = kept(dataset)
+    parts = [*pairs.parts(STORED)] or [EMPTY]
+    ends = [np.concatenate([part.source for part in parts]), np.concatenate([part.target for part in parts])]
+    source, target = (np.concatenate(both) for both in (ends, ends[::-1]))
+    columns = {
+        name: np.concatenate([part.there[name] for part in parts] + [part.back[name] for part in parts])
+        for name in STORED
+    }
+    columns["captured_back"] = np.concatenate(np.split(columns["captured"], 2)[::-1])
+    order = np.lexsort((target, source, -columns["captured"]))  # NaN last
+    rows = {name: value[order] for name, value in columns.items()}
+    return frame(pairs, source[order], target[order], rows, Significance.of(pairs, correction))
 
 
-def significance(z: NDArray[np.float64], dataset: xr.Dataset, correction: Correction) -> dict[str, NDArray[np.float64]]:
-    """rec_z_raw, sigma0, rec_z, p and q of the pairs' z_S."""
-    sigma = sigma0(z)
-    if np.isnan(sigma) and "shifted_rec_z" in dataset:
-        sigma = sigma0(dataset["shifted_rec_z"].values[:, 1:])
-    p = p_values(z / sigma)
-    return {
-        "rec_z_raw": z, "sigma0": np.full_like(z, sigma), "rec_z": z / sigma, "p": p, "q": q_values(p, correction),
-    }  # fmt: skip
+def frame(
+    pairs: Kept, source: Positions, target: Positions, columns: Mapping[str, Floats], significance: Significance
+) -> pd.DataFrame:
+    """The rows of some pairs; ``columns``: STORED and captured_back."""
+    found: dict[str, NDArray[Any]] = {name: np.asarray(value, np.float64) for name, value in columns.items()}
+    found |= {"source": pairs.names[source], "target": pairs.names[target]}
+    found |= significance.columns(columns["rec_z_raw"]) | {"used": np.asarray(columns["used"], np.int64)}
+    return pd.DataFrame({name: found[name] for name in COLUMNS})
 
 
-def blocks(dataset: xr.Dataset) -> Iterator[slice]:
-    """Slices along ``module`` that hold BLOCK_BYTES of a pair metric, at least one module."""
-    modules, N, _ = dataset["rec"].shape
-    step = max(1, BLOCK_BYTES // (4 * N * N))
-    return (slice(start, start + step) for start in range(0, modules, step))
+@dataclass(frozen=True)
+class Significance:
+    """What z_S of a pair says among those of its sweep; ``q`` is None without a σ₀."""
+
+    sigma0: float
+    q: QValues | None
+
+    @classmethod
+    def of(cls, pairs: Kept, correction: Correction) -> Significance:
+        """From every z_S of the result.
+
+        Of a list of pairs from what the sweep counted over all: σ₀ from ``negative_z`` and ``negative_z_squares``; q
+        from ``z_counts`` (never too small), or as if all pairs that are not listed were above chance by less.
+        """
+        dataset = pairs.dataset
+        if "listed" not in dataset.dims:
+            z = sorted_values(every_z(pairs), pairs.pairs)
+            sigma = sigma0(z[: np.searchsorted(z, 0.0)])
+            counts, tests = None, None
+        elif "z_counts" in dataset:
+            z, counts = dataset["z_bin"].values, dataset["z_counts"].values
+            sigma, tests = listed_sigma0(dataset), None
+        else:
+            z = sorted_values(every_z(pairs), pairs.pairs)
+            sigma, counts = listed_sigma0(dataset), None
+            tests = dataset.attrs.get("pairs", pairs.adapters * (pairs.adapters - 1))
+        if np.isnan(sigma) and "shifted_rec_z" in dataset:
+            sigma = sigma0(dataset["shifted_rec_z"].values[:, 1:])
+        if np.isnan(sigma):
+            return cls(sigma, None)
+        return cls(sigma, q_values(z, counts, tests=tests, sigma=sigma, correction=correction))
+
+    def columns(self, z: Floats) -> dict[str, Floats]:
+        """rec_z_raw, sigma0, rec_z, p and q of z_S."""
+        z = np.asarray(z, np.float64)
+        q = np.full_like(z, np.nan) if self.q is None else self.q(z)
+        of_z = z / self.sigma0
+        return {"rec_z_raw": z, "sigma0": np.full_like(z, self.sigma0), "rec_z": of_z, "p": p_values(of_z), "q": q}
+
+
+def every_z(pairs: Kept) -> Any:
+    """z_S of every ordered pair, a part at a time."""
+    for part in pairs.parts(["rec_z_raw"]):
+        yield part.there["rec_z_raw"]
+        yield part.back["rec_z_raw"]
+
+
+def listed_sigma0(dataset: xr.Dataset) -> float:
+    """σ₀ of a sweep that keeps a list of its pairs."""
+    count, squares = (dataset.attrs.get(name, 0) for name in ("negative_z", "negative_z_squares"))
+    return Negative(int(count), float(squares)).sigma0
+
+
+def check(dataset: xr.Dataset) -> None:
+    """TaskvecError for a dataset that cannot be ranked."""
+    if missing := {"captured", "rec", "norm"} - set(dataset.data_vars):
+        raise TaskvecError(f"no ranking without {', '.join(sorted(missing))}", fix="sweep with captured and rec")

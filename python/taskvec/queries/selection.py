@@ -1,20 +1,25 @@
-"""Which pairs of a ranking are shown, and in which order."""
+"""Which pairs of a result are shown, and in which order; rows are made of these alone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
+import xarray as xr
 from numpy.typing import NDArray
 
+from ..chance.significance import Correction
 from ..errors import TaskvecError
-from .ranking import SHARES
+from .kept import SHARES, Floats, Kept, Part, kept
+from .ranking import STORED, Significance, check, frame
 
 # what a ranking can be in the order of; True: the smallest first
 ORDERS = dict.fromkeys((*SHARES, "rec", "rec_z_raw", "rec_z", "excess", "cosine"), False) | dict.fromkeys(
     ("p", "q", "l1"), True
 )
+OF_SIGNIFICANCE = ("rec_z", "p", "q")
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Selection:
 
     def before_sigma0(self) -> Selection:
         """The same while z, p and q are not known: z_S has their order."""
-        return replace(self, order="rec_z_raw" if self.order in ("rec_z", "p", "q") else self.order, max_q=None)
+        return replace(self, order="rec_z_raw" if self.order in OF_SIGNIFICANCE else self.order, max_q=None)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Selected:
         between: how many those are.
         filtered: pairs that ``min_captured`` or ``max_q`` left out.
         apart: pairs that have no module in common.
+        absent: pairs that the result does not keep.
+        sigma0: of the sweep; NaN where it is not known.
     """
 
     rows: pd.DataFrame
@@ -64,6 +71,8 @@ class Selected:
     between: int
     filtered: int
     apart: int
+    absent: int
+    sigma0: float
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -72,33 +81,116 @@ class Selected:
         return list(zip(first["source"], first["target"], strict=True))
 
 
-def select(ranked: pd.DataFrame, selection: Selection) -> Selected:
-    """The pairs of one λ's ranking that are shown."""
-    ordered = ranked.sort_values(selection.order, ascending=ORDERS[selection.order], kind="stable", na_position="last")
-    pairs = both_directions(ordered)
-    first = ordered.iloc[pairs[:, 0]]
-    known = first["used"].to_numpy() > 0
-    asked = known.copy()
-    if selection.min_captured is not None:
-        asked &= first["captured"].to_numpy() >= selection.min_captured
-    if selection.max_q is not None:
-        asked &= first["q"].to_numpy() <= selection.max_q
-    some = pairs[asked]
-    top = len(some) if selection.top is None else selection.top
-    between = max(0, len(some) - 2 * top)
-    shown = np.concatenate([some[:top], some[len(some) - top :]]) if between else some
+def select(dataset: xr.Dataset, selection: Selection | None = None, correction: Correction = "bh") -> Selected:
+    """The pairs of a result for one λ that are shown.
+
+    Args:
+        dataset: from ``sweep``, or ``open_result`` of its folder; must have ``captured`` and ``rec``.
+        selection: None: every pair, the one that holds most first.
+        correction: of q, over all pairs of the sweep, shown or not.
+
+    Raises:
+        TaskvecError: the dataset is no sweep, or it was made without "captured" or "rec".
+
+    Cost:
+        Two passes over what the order and z_S need, in tiles; 16 bytes an ordered pair, and the rows that are shown.
+    """
+    check(dataset)
+    wanted = selection or Selection()
+    pairs = kept(dataset)
+    significance = Significance.of(pairs, correction)
+    key = order_key(wanted.order, significance)
+    needed = {"captured", "used", "rec_z_raw" if wanted.order in OF_SIGNIFICANCE else wanted.order}
+    needed |= {"rec_z_raw"} if wanted.max_q is not None else set()
+    ends, known, asked = Ends(wanted.top), 0, 0
+    for part in pairs.parts(sorted(needed)):
+        first, of_key, place = first_directions(part, key, pairs.adapters)
+        there = first["used"] > 0
+        known += int(there.sum())
+        if wanted.min_captured is not None:
+            there &= first["captured"] >= wanted.min_captured
+        if wanted.max_q is not None:
+            there &= significance.columns(first["rec_z_raw"])["q"] <= wanted.max_q
+        asked += int(there.sum())
+        ends.add(of_key[there], last_if_nan(-first["captured"])[there], place[there])
+    place = ends.place
+    every = pairs.adapters * (pairs.adapters - 1) // 2
+    between = asked - len(place)
     return Selected(
-        rows=ordered.iloc[shown.ravel()],
-        gap=top if between else None,
+        rows=rows_of(pairs, place, significance),
+        gap=wanted.top if between else None,
         between=between,
-        filtered=int(known.sum() - asked.sum()),
-        apart=int((~known).sum()),
+        filtered=known - asked,
+        apart=pairs.pairs // 2 - known,
+        absent=every - pairs.pairs // 2,
+        sigma0=significance.sigma0,
     )
 
 
-def both_directions(ranked: pd.DataFrame) -> NDArray[np.intp]:
-    """Positions of the two rows of each unordered pair, (pairs, 2), in the order of the first of the two."""
-    codes, names = pd.factorize(pd.concat([ranked["source"], ranked["target"]]))
-    ends = np.sort(codes.reshape(2, -1), axis=0)
-    order = np.argsort(ends[0] * len(names) + ends[1], kind="stable").reshape(-1, 2)
-    return order[np.argsort(order[:, 0])]
+def rows_of(pairs: Kept, place: NDArray[np.intp], significance: Significance) -> pd.DataFrame:
+    """Both directions of each pair, the one at ``place`` = source · N + target first."""
+    ends = np.array(np.divmod(place, pairs.adapters), np.intp)  # [2, P]
+    source, target = (np.stack([a, b], axis=1).ravel() for a, b in (ends, ends[::-1]))
+    columns = pairs.at(source, target, STORED)
+    columns["captured_back"] = columns["captured"].reshape(-1, 2)[:, ::-1].ravel()
+    return frame(pairs, source, target, columns, significance)
+
+
+def order_key(order: str, significance: Significance) -> Callable[[Mapping[str, Floats]], NDArray[np.float64]]:
+    """What to sort by, the smallest first and NaN as infinity."""
+
+    def key(columns: Mapping[str, Floats]) -> NDArray[np.float64]:
+        if order in OF_SIGNIFICANCE:
+            columns = significance.columns(columns["rec_z_raw"])
+        return last_if_nan(columns[order] if ORDERS[order] else -columns[order])
+
+    return key
+
+
+def last_if_nan(values: Floats) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.where(np.isnan(values), np.inf, values).astype(np.float64)
+    return found
+
+
+def first_directions(
+    part: Part, key: Callable[[Mapping[str, Floats]], NDArray[np.float64]], adapters: int
+) -> tuple[dict[str, Floats], NDArray[np.float64], NDArray[np.intp]]:
+    """Of each pair the direction that comes first: its columns, its key, and its place, source · N + target.
+
+    Of two that are alike in the order, the one that holds more comes first.
+    """
+    there, back = key(part.there), key(part.back)
+    more = last_if_nan(-part.back["captured"]) < last_if_nan(-part.there["captured"])
+    turned = (back < there) | ((back == there) & more)
+    columns = {name: np.where(turned, part.back[name], value) for name, value in part.there.items()}
+    ahead, behind = part.source * adapters + part.target, part.target * adapters + part.source
+    return columns, np.where(turned, back, there), np.where(turned, behind, ahead)
+
+
+class Ends:
+    """Running first and last ``top`` pairs by key, then by ``less`` (−captured), then by place; all of them for None.
+
+    Attributes:
+        key: (n,) sorted, as the others by it.
+        less: (n,)
+        place: (n,)
+    """
+
+    def __init__(self, top: int | None) -> None:
+        self.top = top
+        self.key, self.less, self.place = np.empty(0), np.empty(0), np.empty(0, np.intp)
+
+    def add(self, key: NDArray[np.float64], less: NDArray[np.float64], place: NDArray[np.intp]) -> None:
+        """Pairs (m,)."""
+        if self.top is not None and len(key) > 2 * self.top:
+            # no more than those that can be among the ends have to be sorted
+            at = [self.top - 1, len(key) - self.top]
+            low, high = np.partition(key, at)[at]
+            some = (key <= low) | (key >= high)
+            key, less, place = key[some], less[some], place[some]
+        key, less = np.concatenate([self.key, key]), np.concatenate([self.less, less])
+        place = np.concatenate([self.place, place])
+        order = np.lexsort((place, less, key))
+        if self.top is not None and len(order) > 2 * self.top:
+            order = np.concatenate([order[: self.top], order[len(order) - self.top :]])
+        self.key, self.less, self.place = key[order], less[order], place[order]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..chance.layers import OtherLayers
 from ..documents import as_lines, null_for_nan
 from ..queries.details import Details
-from ..queries.ranking import SHARES
+from ..queries.kept import SHARES
 from ..queries.selection import Selected
 from ..results.projection import Projection
 
@@ -42,7 +42,7 @@ def sweep_document(
             "lambda": lam,
             **common,
             "pairs": len(dataset["source"]) * (len(dataset["source"]) - 1) // 2,
-            "left_out": selected.between + selected.filtered + selected.apart,
+            "left_out": selected.between + selected.filtered + selected.apart + selected.absent,
             "ranking": [ranked(row, one) for row, one in zip(selected.rows.to_dict("records"), found, strict=True)],
         }
         for lam, (selected, found) in by_lam.items()

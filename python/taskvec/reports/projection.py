@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 
 from ..queries.details import Details
 from ..queries.flags import meaning
-from ..queries.ranking import SHARES
+from ..queries.kept import SHARES
 from ..results.projection import Projection
 from .tables import cells, counted, numbers_table, plain, shown, with_lambda
 

@@ -83,7 +83,7 @@ def ranking_table(
         columns: names among COLUMNS.
         lam: λ of the ranking.
     """
-    if not len(selected.rows) and not selected.filtered and not selected.apart:
+    if not (len(selected.rows) or selected.filtered or selected.apart or selected.absent):
         return Text("One adapter: there are no pairs to rank.")
     chosen = [COLUMNS[name] for name in columns]
     table = empty_table(TITLE + with_lambda(lam), [(column.title, bool(column.form)) for column in chosen])
@@ -126,4 +126,6 @@ def left_out(selected: Selected) -> list[str]:
         notes.append(f"{counted(selected.filtered, 'pair')} below --min-captured or above --max-q not shown.")
     if selected.apart:
         notes.append(f"{counted(selected.apart, 'pair')} of adapters without a module in common not shown.")
+    if selected.absent:
+        notes.append(f"{counted(selected.absent, 'pair')} that the result does not keep: they are absent, not 0.")
     return notes
