@@ -10,7 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from ..errors import TaskvecError, printable
-from . import bench, convert, env, inspect, lambda_path, project, show, sweep, test
+from . import bench, convert, env, inspect, lambda_path, project, report, show, sweep, test
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("inspect")(inspect.inspect)
@@ -18,6 +18,7 @@ app.command("project")(project.project)
 app.command("sweep")(sweep.sweep)
 app.command("show")(show.show)
 app.command("test")(test.test)
+app.command("report")(report.report)
 app.command("lambda-path")(lambda_path.lambda_path)
 app.command("convert")(convert.convert)
 app.command("env")(env.env)

@@ -1,0 +1,188 @@
+"""What the page shows, as one JSON document and the arrays beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+
+from ...chance.means import nan_mean
+from ...documents import as_lines
+from ...errors import TaskvecError, printable
+from ...queries.clustering import DISTANCE, LINKAGE, Tree, tree
+from ...queries.details import Details, details
+from ...queries.flags import adapter_flags, meaning
+from ...queries.kept import kept
+from ...queries.matrices import Matrices, matrices
+from ...queries.selection import Selection, select
+from ...queries.slices import slices
+from .packing import FINE, Pack
+from .sentences import sentence, warnings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SCHEMA = "taskvec.report/1"
+MOST_PAIRS = 300  # that have a verdict, and their modules kept
+BY_CLUSTER = 1000  # adapters beyond which the matrix is drawn by cluster
+CLUSTERS = 200
+FINEST = 1200  # adapters up to which captured keeps 16 bits
+SLICE_BYTES = 3 * 10**6
+MOST_SPECTRA = 2 * 10**6  # singular values
+# of a pair's modules: what the page draws and lists
+OF_MODULE = (
+    "captured", "captured_out", "captured_in", "rec", "rec_chance", "rec_chance_sd", "l1", "l2", "entropy_projected",
+    "residual", "energy", "excess", "cosine", "overlap_u", "overlap_v",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Read:
+    """A result for one λ, and what every section asks of it.
+
+    Attributes:
+        rows: of the ranking, those of ``pairs``, both directions of each.
+        details: of ``rows``.
+    """
+
+    dataset: xr.Dataset
+    names: tuple[str, ...]
+    matrices: Matrices
+    tree: Tree
+    rows: pd.DataFrame
+    details: Sequence[Details]
+    groups: Mapping[str, str]
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset, groups: Mapping[str, str], correction: Any = "bh") -> Read:
+        """TaskvecError for a result of one adapter."""
+        names = tuple(str(name) for name in dataset["source"].values)
+        if len(names) < 2:
+            raise TaskvecError("has one adapter: there are no pairs to report", got=", ".join(names))
+        square = matrices(dataset, correction)
+        selected = select(dataset, Selection(top=MOST_PAIRS), correction)
+        rows = selected.rows if selected.gap is None else selected.rows.iloc[: 2 * selected.gap]
+        found = details(dataset, rows, groups)
+        return cls(dataset, names, square, tree(square.values["captured"]), rows, found, groups)
+
+
+def matrix(read: Read, pack: Pack) -> dict[str, Any]:
+    """The heat map: pooled numbers of every pair, the tree, and the modules between clusters."""
+    N = len(read.names)
+    pack.add("matrix.captured", read.matrices.values["captured"], None if N * N <= FINE or N > FINEST else "root16")
+    for name in ("rec", "above_chance", "cosine"):
+        pack.add(f"matrix.{name}", read.matrices.values[name])
+    q = read.matrices.values["q"]
+    with np.errstate(divide="ignore"):
+        pack.add("matrix.log_q", np.minimum(-np.log10(q), 300.0), "root16" if q.size <= 2**16 else "root8")
+    pack.add("tree.merges", read.tree.merges, "i32")
+    pack.add("tree.heights", read.tree.heights, "f32")
+    pack.add("tree.order", read.tree.order, "i32")
+    many = N > BY_CLUSTER
+    pack.add("tree.clusters", read.tree.cut(CLUSTERS) if many else np.arange(N + 1), "i32")
+    found = slices(read.dataset, read.tree, SLICE_BYTES)
+    if found is not None:
+        pack.add("slices.ends", found.ends, "i32")
+        pack.add("slices.weight", found.weight, "f32")
+        for name, values in found.values.items():
+            pack.add(f"slices.{name}", values)
+    return {
+        "linkage": LINKAGE,
+        "distance": DISTANCE,
+        "known": [name for name in ("captured", "rec", "above_chance", "cosine", "q") if read.matrices.known(name)],
+        "slices": [] if found is None else list(found.values),
+        "by_cluster": many,
+    }
+
+
+def pairs(read: Read, pack: Pack) -> list[dict[str, Any]]:
+    """Verdicts on the strongest pairs, both directions of each, and what their modules say."""
+    position = {name: i for i, name in enumerate(read.names)}
+    ends = [[position[row["source"]], position[row["target"]]] for row in read.rows.to_dict("records")]
+    source, target = np.array(ends, int).reshape(-1, 2).T
+    of = kept(read.dataset)
+    values = of.by_module(source, target) if of.every_module else {}
+    for name in filter(values.__contains__, OF_MODULE):
+        pack.add(f"pairs.{name}", values[name].T, "root16" if values[name].size > FINE else "f32")  # [P, L]
+    return [
+        {
+            "source": i,
+            "target": j,
+            "sentence": sentence(row, one),
+            "verdict": one.direction.verdict,
+            "words": one.direction.words(printable(row["source"]), printable(row["target"])),
+            "ratio": [one.direction.ratio, one.direction.low, one.direction.high],
+            "over": [one.direction.count, one.direction.over],
+            "warnings": warnings(one),
+            **{name: row[name] for name in ("captured", "captured_back", "rec", "rec_chance", "rec_z", "q", "cosine")},
+            "other_layers": {
+                name: {"mean": float(of.mean), "sd": float(of.sd), "t": float(of.t), "n": int(of.n)}
+                for name, of in one.other_layers.items()
+            },
+        }
+        for (i, j), row, one in zip(ends, read.rows.to_dict("records"), read.details, strict=True)
+    ]
+
+
+def modules(read: Read) -> dict[str, Any]:
+    """What is along ``module``: paths, layers, kinds, and the share that random directions would hold, r²/(m n), of r =
+    1."""
+    dataset = read.dataset
+    return {
+        "path": [printable(str(path)) for path in dataset["module"].values],
+        "layer": dataset["layer"].values.tolist(),
+        "kind": [printable(str(kind)) for kind in dataset["kind"].values],
+        "size": (dataset["rows"].values.astype(float) * dataset["columns"].values).tolist(),
+    }
+
+
+def adapters(read: Read, pack: Pack) -> None:
+    """Of each adapter and module: ‖τ‖, the participation ratio and the spectrum; of very many numbers their means."""
+    spectrum, norm = (read.dataset[name].values for name in ("spectrum", "norm"))  # [L, N, k], [L, N]
+    if spectrum.size > MOST_SPECTRA:
+        spectrum = nan_mean(spectrum)[0][None]
+    pack.add("adapters.spectrum", spectrum, "f32" if spectrum.size <= FINE else "root8")
+    pack.add("adapters.norm", norm)
+    pack.add("adapters.participation", read.dataset["participation"].values)
+
+
+def cautions(read: Read) -> list[dict[str, Any]]:
+    """What to know before any number is read: of the sweep, then of each adapter."""
+    attributes = read.dataset.attrs
+    found: list[dict[str, Any]] = []
+    if not attributes["complete"]:
+        found.append({"adapter": None, "text": "The sweep is not complete: some of its modules are missing."})
+    skipped = zip(*(as_lines(attributes[name]) for name in ("skipped_paths", "skipped")), strict=True)
+    found += [{"adapter": None, "text": printable(f"left out: {path}: {reason}")} for path, reason in skipped]
+    found += [{"adapter": None, "text": printable(text)} for text in as_lines(attributes["warnings"])]
+    norm, ratio = (read.dataset[name].values for name in ("norm", "participation"))
+    for i, start in enumerate(as_lines(attributes["starts"])):
+        for flag in adapter_flags(norm[:, i], ratio[:, i], start):
+            found.append({"adapter": i, "text": f"{flag}: {meaning(flag)}"})
+    return found
+
+
+def summary(read: Read) -> str:
+    N, L = len(read.names), read.dataset.sizes["module"]
+    lam = float(read.dataset["lam"]) if "lam" in read.dataset.coords else float(read.dataset.attrs["lambda"])
+    return f"{N:,} adapters, {N * (N - 1):,} ordered pairs, {L:,} modules, λ = {lam:g}"
+
+
+def built(read: Read, pack: Pack) -> dict[str, Any]:
+    """The whole document; arrays go to ``pack``."""
+    adapters(read, pack)
+    of_pairs = pairs(read, pack)
+    document = {
+        "schema": SCHEMA,
+        "summary": summary(read),
+        "adapters": [printable(name) for name in read.names],
+        "modules": modules(read),
+        "pair_metrics": [name for name in OF_MODULE if f"pairs.{name}" in pack.index],
+        "matrix": matrix(read, pack),
+        "pairs": of_pairs,
+        "cautions": cautions(read),
+    }
+    return {**document, "arrays": pack.index}
