@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,45 @@ def test_lycoris(tmp_path: Path, kind: str, layer: str) -> None:
     # not get_diff_weight, which scales LoHa and LoKr twice
     delta = made.make_weight() * made.scale if name == "LoConModule" else made.get_weight(base.weight.shape)
     equal(taus(load_adapter(tmp_path)), {"lora_unet_mid_to_q": delta.detach()})
+
+
+LYCORIS_ON_BASE: dict[str, tuple[str, dict[str, Any]]] = {
+    "LoCon with magnitudes": ("LoConModule", {"weight_decompose": True}),
+    "LoCon with magnitudes of inputs": ("LoConModule", {"weight_decompose": True, "wd_on_out": False}),
+    "GLoRA": ("GLoRAModule", {}),
+    "IA3": ("IA3Module", {}),
+    "IA3 of inputs": ("IA3Module", {"train_on_input": True}),
+    "OFT": ("DiagOFTModule", {}),
+    "OFT, constrained": ("DiagOFTModule", {"constraint": 0.05}),
+    "OFT, rescaled": ("DiagOFTModule", {"rescaled": True}),
+    "BOFT": ("ButterflyOFTModule", {}),
+    "BOFT, constrained and rescaled": ("ButterflyOFTModule", {"constraint": 0.05, "rescaled": True}),
+}
+OF_16: dict[str, Callable[[], nn.Module]] = {
+    "linear": lambda: nn.Linear(12, 16),
+    "convolution": lambda: nn.Conv2d(8, 16, 3),
+    "small convolution": lambda: nn.Conv2d(8, 16, 1),
+}
+
+
+@pytest.mark.parametrize("layer", OF_16)
+@pytest.mark.parametrize("kind", LYCORIS_ON_BASE)
+def test_lycoris_on_the_base(tmp_path: Path, kind: str, layer: str) -> None:
+    modules = pytest.importorskip("lycoris.modules", reason="lycoris-lora is not installed")
+    name, settings = LYCORIS_ON_BASE[kind]
+    torch.manual_seed(0)
+    base = OF_16[layer]()
+    made = getattr(modules, name)("lora_unet_mid_to_q", base, 1.0, lora_dim=2, alpha=3.0, **settings)
+    for parameter in made.parameters():
+        parameter.data.add_(torch.randn_like(parameter) / 5)
+    # what LyCORIS saves: of some methods with alphas and flags that are integers
+    state = made.custom_state_dict() or made.state_dict()
+    files = {f"lora_unet_mid_to_q.{key}": t.detach().contiguous() for key, t in state.items()}
+    save_file(files, tmp_path / "style.safetensors")
+    save_file({"mid.to_q.weight": base.weight.detach()}, tmp_path / "base.safetensors")
+    found = taus(load_adapter(tmp_path / "style.safetensors", base=tmp_path / "base.safetensors"))
+    merged = made.get_merged_weight(1)[0].detach()
+    equal(found, {"lora_unet_mid_to_q": merged - base.weight.detach()})
 
 
 def test_diffusers(tmp_path: Path) -> None:

@@ -80,8 +80,17 @@ def test_glora_new_and_old(tmp_path: Path) -> None:
         torch.testing.assert_close(load(tmp_path, tensors), expected)
 
 
-@pytest.mark.parametrize("on_input", [0.0, 1.0])
-def test_ia3_of_lycoris_stores_the_change(tmp_path: Path, on_input: float) -> None:
+def test_glora_of_a_convolution(tmp_path: Path) -> None:
+    weight = random(6, 4, 3, 3)
+    a1, a2, b1, b2 = random(4, 2, 1, 1), random(2, 4, 1, 1), random(6, 2, 1, 1), random(2, 4, 3, 3)
+    inside = torch.einsum("oikl,ir,rj->ojkl", weight, a1[..., 0, 0], a2[..., 0, 0])
+    expected = (inside + (b1.flatten(1) @ b2.flatten(1)).view(weight.shape)).flatten(1)
+    found = load(tmp_path, kohya(a1__weight=a1, a2__weight=a2, b1__weight=b1, b2__weight=b2), weight=weight)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("on_input", [0, 1, 0.0, 1.0])
+def test_ia3_of_lycoris_stores_the_change(tmp_path: Path, on_input: float | int) -> None:
     factor = random(8 if on_input else 6)
     found = load(tmp_path, kohya(weight=factor, on_input=torch.tensor(on_input)))
     torch.testing.assert_close(found, W * (factor if on_input else factor[:, None]))
@@ -95,6 +104,24 @@ def test_oft_of_lycoris(tmp_path: Path) -> None:
     torch.testing.assert_close(load(tmp_path, kohya(oft_blocks=blocks)), rotation @ W - W, rtol=1e-4, atol=1e-5)
     found = load(tmp_path, kohya(oft_blocks=blocks, rescale=scale))
     torch.testing.assert_close(found, scale * (rotation @ W) - W, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("constraint", [0, 0.05])
+def test_boft_of_lycoris(tmp_path: Path, constraint: float) -> None:
+    """Outputs that are 2ⁱ apart are turned together by factor i."""
+    weight, blocks = random(8, 5), random(3, 4, 2, 2)
+    skew = blocks - blocks.mT
+    if constraint:
+        skew = skew * min(1.0, constraint * 8 / float(skew.norm()))
+    one, turned = torch.eye(2), weight
+    for level in range(3):
+        pairs = [(i, i + 2**level) for i in range(8) if not i >> level & 1]
+        whole = torch.zeros(8, 8)
+        for pair, part in zip(pairs, skew[level], strict=True):
+            whole[torch.tensor(pair)[:, None], torch.tensor(pair)] = (one + part) @ torch.linalg.inv(one - part)
+        turned = whole @ turned
+    tensors = kohya(oft_blocks=blocks, alpha=torch.tensor(constraint))
+    torch.testing.assert_close(load(tmp_path, tensors, weight=weight), turned - weight, rtol=1e-4, atol=1e-5)
 
 
 def test_a_weight_that_replaces_the_base(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from .format import ReadOptions
 from .peft.config import PeftConfig
 from .peft.scale import Scale, scales
 from .reading.tensors import PICKLES, TensorFile
-from .recipe import Recipe
-from .single import Content, Piece, SingleFile, needed, number, put
+from .recipe import Recipe, number
+from .single import Content, Piece, SingleFile, needed, put
 
 PART = r"(?:unet|text_encoder(?:_[23])?|transformer(?:_2)?|diffusion_model)"
 # how a diffusers model's own paths begin; GPT-2's transformer.h and the like are none

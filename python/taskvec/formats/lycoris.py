@@ -13,8 +13,8 @@ from .algebra import rotations, with_base
 from .algebra.basics import wide
 from .format import GIVE_BASE, NEEDS_BASE, ReadOptions
 from .reading.tensors import TensorFile
-from .recipe import Recipe
-from .single import Piece, needed, number, over_rank
+from .recipe import Recipe, number
+from .single import Piece, needed, over_rank
 
 # a tensor that only this kind of update has, and why the base is needed
 ON_BASE = {
@@ -23,7 +23,6 @@ ON_BASE = {
     "oft_blocks": "OFT rotates the base weight",
     "set_weight": "it replaces the base weight",
 }
-NO_BUTTERFLY = "has butterfly blocks (BOFT): how they turn the base weight is not implemented"
 UNSCALED = "1: the method has no scale"
 
 
@@ -47,13 +46,12 @@ def on_base(file: TensorFile, path: str, names: Mapping[str, str], options: Read
         a1, a2 = file.shapes[used[0]], file.shapes[used[1]]
         shorter = used[0] if a1[:1] < a2[:1] else used[1]  # (r, n); the other is (n, r)
         scale, alpha, source = over_rank(file, names, shorter)
+        used += needed(file, names, "bm.weight") if "bm.weight" in names else ()
         combine = with_base.inside_and_beside
     elif kind == "on_input":
         used = needed(file, names, "weight")
         combine = partial(with_base.scaled, by_row=not number(file, names[kind]), less=0.0)
     elif kind == "oft_blocks":
-        if len(file.shapes[names[kind]]) != 3:
-            raise TaskvecError(NO_BUTTERFLY, where=file.path, fix="leave it out")
         used = needed(file, names, kind, *(["rescale"] if "rescale" in names else []))
         combine = partial(oft, constraint=number(file, names["alpha"]) if "alpha" in names else 0.0)
     else:
@@ -62,11 +60,17 @@ def on_base(file: TensorFile, path: str, names: Mapping[str, str], options: Read
 
 
 def oft(weight: Tensor, blocks: Tensor, rescale: Tensor | None = None, *, constraint: float) -> Tensor:
-    """(R − I) W, R the rotations of blocks of outputs whose skew parts are ``blocks``; then rows times ``rescale``."""
+    """(R − I) W, R the rotations of blocks of outputs whose skew parts are ``blocks``; then rows times ``rescale``.
+
+    Blocks (n, b, b), or (factors, n, b, b) of BOFT.
+    """
     skew = wide(blocks) - wide(blocks).mT
     if constraint > 0:
-        skew = skew * torch.clamp(constraint / (skew.norm() + 1e-8), max=1)
-    tau = rotations.rotated_outputs(weight, rotations.cayley(skew))
+        skew = skew * torch.clamp(constraint * weight.shape[0] / (skew.norm() + 1e-8), max=1)
+    if blocks.dim() == 4:
+        tau = rotations.butterfly_outputs(weight, rotations.cayley(-skew))
+    else:
+        tau = rotations.rotated_outputs(weight, rotations.cayley(skew))
     if rescale is None:
         return tau
     whole = wide(weight)

@@ -132,6 +132,17 @@ def check_values(file: TensorFile, name: str) -> None:
         raise TaskvecError(f"has NaN or Inf in {name}", where=file.path, fix=fix)
 
 
+def number(file: TensorFile, name: str) -> float:
+    """The one number in a tensor of floats or integers, an alpha; TaskvecError for any other."""
+    if math.prod(file.shapes[name]) != 1:
+        got = by(file.shapes[name])
+        raise TaskvecError(f"has {name}", where=file.path, got=got, expected="one number", fix=SAVE_AGAIN)
+    tensor = file.tensor(name)
+    if tensor.dtype not in INTEGERS:
+        check_values(file, name)
+    return float(tensor)
+
+
 def check_indices(file: TensorFile, name: str, size: int) -> None:
     """Raise unless the tensor is of integers from 0 to ``size`` − 1. Reads it once."""
     tensor = file.tensor(name)

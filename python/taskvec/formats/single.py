@@ -16,7 +16,7 @@ from .format import Location, ReadOptions
 from .reading.archives import open_weights
 from .reading.files import digest, member, regular
 from .reading.tensors import TensorFile
-from .recipe import SAVE_AGAIN, Recipe, by, check_values, digest_with_base
+from .recipe import SAVE_AGAIN, Recipe, check_values, digest_with_base, number
 from .starts import PISSA, is_untouched
 from .starts import WARNING as UNTOUCHED
 
@@ -138,15 +138,6 @@ def needed(file: TensorFile, names: Mapping[str, str], *roles: str) -> tuple[str
             what = f"has {next(iter(names.values()))} but no {role} of that module"
             raise TaskvecError(what, where=file.path, fix=SAVE_AGAIN)
     return tuple(names[role] for role in roles)
-
-
-def number(file: TensorFile, name: str) -> float:
-    """The one number in a tensor, an alpha."""
-    check_values(file, name)
-    if math.prod(file.shapes[name]) != 1:
-        got = by(file.shapes[name])
-        raise TaskvecError(f"has {name}", where=file.path, got=got, expected="one number", fix=SAVE_AGAIN)
-    return float(file.tensor(name))
 
 
 def over_rank(file: TensorFile, names: Mapping[str, str], down: str) -> tuple[float, float | None, str]:

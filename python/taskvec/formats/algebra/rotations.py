@@ -101,6 +101,18 @@ def butterfly(weight: Tensor, blocks: Tensor, scale: Tensor) -> Tensor:
     return wide(scale).reshape(-1, 1) * turned - weight
 
 
+def butterfly_outputs(weight: Tensor, rotations: Tensor) -> Tensor:
+    """BOFT of LyCORIS: (R − I) W, R a product of rotations (factors, n, b, b) of outputs, ever farther apart."""
+    weight = wide(as_matrix(weight))
+    turned = weight
+    for level, rotation in enumerate(rotations):
+        size, inputs = rotation.shape[-1], weight.shape[1]
+        half = size // 2 << level
+        together = turned.reshape(-1, 2, half, inputs).transpose(1, 2).reshape(-1, size, inputs)
+        turned = (rotation @ together).reshape(-1, half, 2, inputs).transpose(1, 2).flatten(0, 2)
+    return turned - weight
+
+
 def butterfly_order(inputs: int, parts: int, half: int) -> Tensor:
     """Where each input goes before a factor of BOFT: in each part runs of ``half``, the even before the odd."""
     places = torch.arange(inputs)

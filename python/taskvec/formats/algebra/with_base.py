@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from .basics import as_matrix, wide
+from .lora import with_mid
 
 
 def dora(weight: Tensor, low_rank: Tensor, magnitude: Tensor, by_row: bool) -> Tensor:
@@ -83,11 +86,24 @@ def hira(weight: Tensor, b: Tensor, a: Tensor) -> Tensor:
     return wide(as_matrix(weight)) * (wide(as_matrix(b)) @ wide(as_matrix(a)))
 
 
-def inside_and_beside(weight: Tensor, a1: Tensor, a2: Tensor, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
-    """GLoRA of LyCORIS: W·a₁·a₂ + b₁·b₂ as one pair of factors; of older files W·a₂·a₁ + b₂·b₁."""
-    if a1.shape[0] != weight.shape[1]:
+def inside_and_beside(
+    weight: Tensor, a1: Tensor, a2: Tensor, b1: Tensor, b2: Tensor, bm: Tensor | None = None
+) -> tuple[Tensor, Tensor] | Tensor:
+    """GLoRA of LyCORIS: W·a₁·a₂ + b₁·b₂ as one pair of factors; of older files W·a₂·a₁ + b₂·b₁.
+
+    Of convolutions, whose kernel b₂ (or, in Tucker form, bm) has, a₁·a₂ mixes the inputs at each place of it: dense.
+    """
+    weight = wide(as_matrix(weight))
+    kernel = 1 if bm is None and b2.dim() == 2 else math.prod((b2 if bm is None else bm).shape[2:])
+    if a1.shape[0] * kernel != weight.shape[1]:
         a1, a2, b1, b2 = a2, a1, b2, b1
-    return torch.cat([wide(weight) @ wide(a1), wide(b1)], 1), torch.cat([wide(a2), wide(b2)])
+        kernel = max(kernel, math.prod(b2.shape[2:]))
+    inside = [wide(as_matrix(t)) for t in (a1, a2)]
+    beside = (as_matrix(b1), as_matrix(b2)) if bm is None else with_mid(b1, bm, b2)
+    if kernel == 1:
+        return torch.cat([weight @ inside[0], wide(beside[0])], 1), torch.cat([inside[1], wide(beside[1])])
+    mixed = torch.einsum("oik,ir,rj->ojk", weight.reshape(weight.shape[0], -1, kernel), *inside).flatten(1)
+    return mixed + wide(beside[0]) @ wide(beside[1])
 
 
 def block_affine(weight: Tensor, block: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ from ...errors import TaskvecError
 from ..checkpoint import Weight
 from ..format import ReadOptions
 from ..reading.tensors import TensorFile
-from ..recipe import SAVE_AGAIN, Recipe, by, check_indices, check_values
+from ..recipe import SAVE_AGAIN, Recipe, check_indices, check_values, number
 from .scale import Scale
 
 if TYPE_CHECKING:
@@ -43,14 +42,7 @@ class Contents:
         found = {}
         for module in self.modules:
             if "alpha" in module.names:
-                name = module.names["alpha"]
-                check_values(self.file, name)
-                if math.prod(self.shape(name)) != 1:
-                    got = by(self.shape(name))
-                    raise TaskvecError(
-                        f"has {name}", where=self.file.path, got=got, expected="one number", fix=SAVE_AGAIN
-                    )
-                found[module.path] = float(self.file.tensor(name))
+                found[module.path] = number(self.file, module.names["alpha"])
         return found
 
     def needed(self, module: ModuleTensors, *roles: str) -> tuple[str, ...]:
