@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import TypeVar, Unpack
 
 from .adapters import Adapter
 from .errors import TaskvecError
@@ -20,6 +20,7 @@ from .sources import find, load_adapter, read_each
 from .store.entry import Entry
 
 Site = tuple[str, tuple[int, int]]  # a module's path and shape
+Compared = TypeVar("Compared", Adapter, Entry)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,22 @@ def disjoint_pairs(adapters: Sequence[Adapter]) -> list[str]:
     return [f"{apart} of {pairs} pairs of adapters share no module: their results are NaN"] if apart else []
 
 
-def groups(adapters: Sequence[Adapter]) -> list[list[Adapter]]:
+def group_names(adapters: Sequence[Compared]) -> tuple[str, ...]:
+    """The group of each adapter: what most of the group call their base model.
+
+    Of two groups of one such name the smaller is called ``NAME (2)``.
+    """
+    names: dict[str, str] = {}  # by adapter
+    taken: Counter[str] = Counter()
+    for group in groups(adapters):
+        called = _base_of(group)
+        taken[called] += 1
+        name = called if taken[called] == 1 else f"{called} ({taken[called]})"
+        names |= dict.fromkeys((adapter.name for adapter in group), name)
+    return tuple(names[adapter.name] for adapter in adapters)
+
+
+def groups(adapters: Sequence[Compared]) -> list[list[Compared]]:
     """Adapters that share modules, directly or through others: what one sweep compares. The largest group first."""
     leader = list(range(len(adapters)))
     first: dict[Site, int] = {}
@@ -167,13 +183,13 @@ def groups(adapters: Sequence[Adapter]) -> list[list[Adapter]]:
     for i, adapter in enumerate(adapters):
         for site in _sites(adapter):
             leader[lead(i)] = lead(first.setdefault(site, i))
-    found: dict[int, list[Adapter]] = {}
+    found: dict[int, list[Compared]] = {}
     for i, adapter in enumerate(adapters):
         found.setdefault(lead(i), []).append(adapter)
     return sorted(found.values(), key=len, reverse=True)
 
 
-def _sites(adapter: Adapter) -> frozenset[Site]:
+def _sites(adapter: Adapter | Entry) -> frozenset[Site]:
     return frozenset((path, module.shape) for path, module in adapter.modules.items())
 
 
@@ -203,7 +219,7 @@ def _base_models(group: Sequence[Adapter]) -> list[str]:
     return [f"{named}; modules of one path and shape are compared"]
 
 
-def _base_of(group: Sequence[Adapter]) -> str:
+def _base_of(group: Sequence[Adapter | Entry]) -> str:
     """What most of a group call their base model, else the first of them."""
     bases = Counter(adapter.base_model for adapter in group if adapter.base_model is not None)
     return bases.most_common(1)[0][0] if bases else f"the base of {group[0].name}"

@@ -11,7 +11,8 @@ import xarray as xr
 from make_adapters import pair, pairs, write_adapter, write_all
 from taskvec import TaskvecError, lambda_path, load_zoo, project, sweep
 from taskvec.cli import main
-from taskvec.zoo import groups
+from taskvec.store.entry import entry_of
+from taskvec.zoo import group_names, groups
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -56,9 +57,19 @@ def test_adapters_of_several_models_are_groups_that_are_compared_apart() -> None
     zoo = load_zoo("zoo")
     assert [[adapter.name for adapter in group] for group in groups(zoo.adapters)] == [["a", "b"], ["c", "d"]]
     assert zoo.warnings == ("2 groups of adapters that share no module, each compared by itself: 2 of x, 2 of y",)
+    assert group_names(zoo.adapters) == ("x", "x", "y", "y") == group_names(list(map(entry_of, zoo.adapters)))
     result = sweep(zoo).rec
     assert float(result.sel(module="l.0.v", source="c", target="d")) == pytest.approx(1)
     assert bool(result.sel(source="a", target="c").isnull().all())
+
+
+def test_groups_of_one_name_are_told_apart() -> None:
+    for name, path in (("a", "h.0.q"), ("b", "l.0.v"), ("c", "l.0.v")):
+        write_adapter(Path("zoo", name), pair(path), base_model_name_or_path="x")
+    assert group_names(load_zoo("zoo").adapters) == ("x (2)", "x", "x")
+    for file in Path("zoo").rglob("adapter_config.json"):
+        file.write_text(file.read_text().replace('"x"', "null"))
+    assert group_names(load_zoo("zoo").adapters) == ("the base of a", "the base of b", "the base of b")
 
 
 def test_different_ranks_are_no_different_shapes() -> None:
