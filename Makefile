@@ -15,7 +15,7 @@ CTEST = $(VENV)/bin/ctest
 NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml python/pyproject.toml -type f)
 BOTH = -e . -e ./python
 
-.PHONY: demo test test-fast coverage check lint types native-check arm-check cpp-check stub-check cuda-check triton-check \
+.PHONY: demo test fuzz test-fast coverage check lint types native-check arm-check cpp-check stub-check cuda-check triton-check \
   dist-check bench bench-quick bench-compare plot gpu zoo clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
@@ -25,6 +25,10 @@ demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 test: $(VENV)/.test  ## every test, and the Triton kernels under Triton's interpreter
 	$(PYTEST) -n logical
 	TRITON_INTERPRET=1 $(PYTEST) -n logical tests/triton_backend
+
+MINUTES ?= 60
+fuzz: $(VENV)/.test  ## files changed at random, with new seeds, for MINUTES=60 of processor time
+	$(VENV)/bin/python scripts/fuzz.py --minutes $(MINUTES)
 
 test-fast: $(VENV)/.test  ## the tests that say most in a minute
 	$(PYTEST) -n logical -m 'not (slow or real or peft or gpu or triton)'

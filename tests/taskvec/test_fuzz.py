@@ -1,7 +1,7 @@
 """Files changed at random, and tensors of any name, shape and kind: read, or refused in one line, and nothing else.
 
-The seed is fixed and the examples few. For a long run, with other seeds and, where TASKVEC_TEST_TRUTH names a folder,
-the files in it: TASKVEC_FUZZ_EXAMPLES=1000 pytest tests/taskvec/test_fuzz.py
+The seed is fixed and the examples few. ``make fuzz`` runs them with other seeds for as long as it is told, over the
+files of TASKVEC_TEST_TRUTH too, where it names a folder.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -27,10 +29,12 @@ from torch import Tensor
 from make_adapters import CONFIG, PREFIX, pair, pairs
 from make_gguf import gguf
 from taskvec import TaskvecError, load_adapter, load_zoo
+from taskvec.adapters import Adapter
 from taskvec.formats.peft.methods import METHODS
+from taskvec.zoo import Zoo
 
 EXAMPLES = int(os.environ.get("TASKVEC_FUZZ_EXAMPLES", "20"))
-SECONDS = 5  # of this process, for files of a few kilobytes
+SECONDS = 0.5  # of this process, for one reading of files of a few kilobytes; the median of three, as machines pause
 fuzz = settings(
     max_examples=EXAMPLES,
     derandomize="TASKVEC_FUZZ_EXAMPLES" not in os.environ,
@@ -39,6 +43,7 @@ fuzz = settings(
     suppress_health_check=list(HealthCheck),
 )
 
+BASE = "base"  # what a folder or a file of a base model is called, in a case's folder
 Files = dict[str, bytes]
 
 
@@ -98,11 +103,28 @@ CORPUS: dict[str, Files] = {
     "a list": {"lora.pt": saved([torch.ones(6, 2), torch.ones(2, 5)])},
 }
 
+
+def weights(seed: float) -> Files:
+    """A model of two matrices and a vector."""
+    model = {f"h.{i}.q.weight": torch.full((6, 5), seed + i) for i in (0, 1)} | {"norm.weight": torch.ones(5)}
+    return {"model.safetensors": save(model), "config.json": b'{"model_type": "llama", "num_attention_heads": 2}'}
+
+
+def under(folder: str, files: Files) -> Files:
+    return {f"{folder}/{name}": data for name, data in files.items()}
+
+
+DORA = pairs() | {f"{PREFIX}h.{i}.q.lora_magnitude_vector": torch.ones(6) for i in (0, 1)}
+CORPUS |= {
+    "peft with its base": peft(save(DORA), use_dora=True) | under(BASE, weights(0.5)),
+    "a model and its base": under(BASE, weights(0.5)) | under("tuned", weights(0.25)),
+}
+
 if "TASKVEC_FUZZ_EXAMPLES" in os.environ and "TASKVEC_TEST_TRUTH" in os.environ:
     for case in Path(os.environ["TASKVEC_TEST_TRUTH"]).iterdir():
-        found = [file for file in case.glob("*") if file.is_file() and file.name != "delta.npz"]
+        found = [file for file in case.rglob("*") if file.is_file() and file.name not in ("delta.npz", "SOURCE.json")]
         if found and sum(file.stat().st_size for file in found) < 200_000:
-            CORPUS[case.name] = {file.name: file.read_bytes() for file in found}
+            CORPUS[case.name] = {file.relative_to(case).as_posix(): file.read_bytes() for file in found}
 
 PIECES = (
     b"\xff" * 8,
@@ -142,21 +164,36 @@ def changed(data: bytes, how: str, at: float, byte: int, piece: bytes) -> bytes:
     return data[:i] + piece + data[i + len(piece) :]
 
 
+def readings(folder: Path) -> Iterator[Callable[[], Zoo | Adapter]]:
+    """Every way of reading what is there."""
+    yield lambda: load_adapter(folder)
+    yield lambda: load_zoo(folder, skip_bad=True, recursive=True, dora="low-rank")
+    yield lambda: load_zoo(folder, skip_bad=True, recursive=True, alpha=3.0, split_fused=True, heads="2")
+    for base in folder.glob(f"{BASE}*"):
+        yield partial(load_adapter, folder, base=base, scale=0.5)
+        yield partial(load_adapter, f"{base}..{folder / 'tuned'}")
+
+
 def read_all(folder: Path) -> None:
     """Everything that reads, ends in time and with a result or with one line."""
+    for reading in readings(folder):
+        assert seconds(reading) < SECONDS or median(seconds(reading) for _ in range(3)) < SECONDS
+    assert not list(folder.rglob("pickle-*"))
+
+
+def seconds(reading: Callable[[], Zoo | Adapter]) -> float:
+    """What one reading took."""
     start = time.process_time()
-    for load in (load_adapter, lambda path: load_zoo(path, skip_bad=True, recursive=True)):
-        try:
-            loaded = load(folder)
-            for adapter in getattr(loaded, "adapters", (loaded,)):
-                for module in adapter.modules.values():
-                    made = module.update()
-                    sides = (made.b.shape[0], made.a.shape[1]) if hasattr(made, "b") else tuple(made.tuned.shape)
-                    assert sides == module.shape and math.isfinite(module.scale)
-        except TaskvecError as error:
-            assert "\n" not in str(error) and str(error).isprintable() and len(str(error)) < 5000
-    assert time.process_time() - start < SECONDS
-    assert not list(folder.glob("pickle-*"))
+    try:
+        loaded = reading()
+        for adapter in getattr(loaded, "adapters", (loaded,)):
+            for module in adapter.modules.values():
+                made = module.update()
+                sides = (made.b.shape[0], made.a.shape[1]) if hasattr(made, "b") else tuple(made.tuned.shape)
+                assert sides == module.shape and math.isfinite(module.scale)
+    except TaskvecError as error:
+        assert "\n" not in str(error) and str(error).isprintable() and len(str(error)) < 5000
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize("kind", CORPUS)
@@ -170,7 +207,9 @@ def test_files_that_were_changed(kind: str) -> None:
             for other, data in files.items():
                 for change in changes if other == name else ():
                     data = changed(data, *change)
-                Path(folder, other).write_bytes(data)
+                file = Path(folder, other)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
             read_all(Path(folder))
 
     check()
