@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import peft
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from make_adapters import PREFIX, write_adapter
 from taskvec import TaskvecError, load_adapter
 from taskvec.adapters import Dense, Module
 from taskvec.formats.algebra.clusters import kmeans
@@ -63,7 +65,6 @@ CONFIGS = {
     "GLoRA of numbers": peft.GloraConfig(r=2, config_A_B="constant", target_modules=LINEAR),
     "MiSS bat": peft.MissConfig(r=3, init_weights="bat", target_modules=LINEAR),
     "MiSS mini": peft.MissConfig(r=3, mini_r=3, init_weights="mini", target_modules=LINEAR),
-    "AdaMSS": peft.AdamssConfig(r=4, num_subspaces=3, subspace_rank=1, target_modules=[*LINEAR, "plain"]),
     "DEFT": peft.DeftConfig(r=2, decomposition_method="relu", alpha=5, target_modules=LINEAR),
     "DEFT of GPT-2's layers": peft.DeftConfig(r=2, target_modules=["c_proj"], fan_in_fan_out=True),
     "DEFT, orthogonal": peft.DeftConfig(r=2, decomposition_method="qr", target_modules=LINEAR),
@@ -90,13 +91,13 @@ CONFIGS = {
     "PiSSA": lora(init_lora_weights="pissa"),
     "OLoRA": lora(init_lora_weights="olora", lora_alpha=3),
 }
+if find_spec("sklearn"):  # which PEFT's AdaMSS clusters with
+    CONFIGS["AdaMSS"] = peft.AdamssConfig(r=4, num_subspaces=3, subspace_rank=1, target_modules=[*LINEAR, "plain"])
 NEED_NONE = ("MiSS mini",)  # without the base it is left out, for want of a shape
 
 
 def save(folder: Path, config: peft.PeftConfig) -> tuple[Path, dict[str, Tensor]]:
     """An adapter of ``Tiny`` with random numbers; the base's file, and merged minus base by module."""
-    if isinstance(config, peft.AdamssConfig):
-        pytest.importorskip("sklearn", reason="PEFT's AdaMSS clusters with scikit-learn")
     torch.manual_seed(0)
     tiny = Tiny()
     before = {name: tensor.detach().clone() for name, tensor in tiny.state_dict().items()}
@@ -166,12 +167,36 @@ def test_boft_of_several_factors_is_its_product_of_matrices(tmp_path: Path) -> N
     torch.testing.assert_close(butterfly(weight, blocks, scale), scale * (weight @ product.mT) - weight)
 
 
+def adamss(folder: Path) -> tuple[Path, Path, Tensor]:
+    """An AdaMSS adapter of one layer with a bias, its base, and its update; no client."""
+    weight, bias, known = torch.randn(9, 6), torch.randn(9), torch.randn(3, 1, 4)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        u, _, v = torch.svd_lowrank(torch.cat([weight, bias[:, None]], 1), q=4, niter=2)
+    labels = torch.from_numpy(kmeans(u.numpy(), 3))
+    tensors = {"adamss_newB": v.mT.contiguous()}
+    tau = torch.zeros(9, 6)
+    for i in range(3):
+        b = torch.randn(int((labels == i).sum()), 1)
+        tensors |= {f"adamss_A.{i}": known[i], f"adamss_B.{i}": b}
+        tau[labels == i] = b @ known[i] @ v.mT[:, :6]
+    save_file({"h.0.q.weight": weight, "h.0.q.bias": bias}, folder / "base.safetensors")
+    names = {f"{PREFIX}h.0.q.{role}": tensor for role, tensor in tensors.items()}
+    adapter = write_adapter(folder / "adapter", names, peft_type="ADAMSS", random_seed=7)
+    return folder / "base.safetensors", adapter, tau
+
+
+def test_adamss_finds_its_clusters_again(tmp_path: Path) -> None:
+    base, adapter, expected = adamss(tmp_path)
+    (module,) = load_adapter(adapter, base=base).modules.values()
+    torch.testing.assert_close(tau(module), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_another_base_of_adamss_is_told(tmp_path: Path) -> None:
-    base, _ = save(tmp_path, CONFIGS["AdaMSS"])
-    other = {name: torch.randn_like(tensor) for name, tensor in load_file(base).items()}
-    save_file(other, base)
+    base, adapter, _ = adamss(tmp_path)
+    save_file({name: torch.randn_like(tensor) for name, tensor in load_file(base).items()}, base)
     with pytest.raises(TaskvecError, match=r"other directions than this base.*trained on"):
-        load_adapter(tmp_path / "adapter", base=base)
+        load_adapter(adapter, base=base)
 
 
 def test_clusters_are_those_of_scikit_learn() -> None:

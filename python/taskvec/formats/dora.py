@@ -41,7 +41,8 @@ def decomposed(
     shape, _ = recipe.outline()
     weight = options.weights.weight(path, shape, turned=turned)
     by_row = is_by_row(magnitude, recipe.file.shapes[magnitude])
-    combine = partial(whole, own=recipe.combine, scale=recipe.scale, by_row=by_row)
+    on_base = recipe.weight is not None
+    combine = partial(whole, own=recipe.combine, scale=recipe.scale, by_row=by_row, on_base=on_base)
     return Recipe(recipe.file, (*recipe.names, magnitude), combine, 1.0, recipe.expected, weight)
 
 
@@ -51,9 +52,17 @@ def is_by_row(name: str, shape: tuple[int, ...]) -> bool:
 
 
 def whole(
-    weight: Tensor, *tensors: Tensor, own: Callable[..., tuple[Tensor, Tensor] | Tensor], scale: float, by_row: bool
+    weight: Tensor,
+    *tensors: Tensor,
+    own: Callable[..., tuple[Tensor, Tensor] | Tensor],
+    scale: float,
+    by_row: bool,
+    on_base: bool = False,
 ) -> Tensor:
-    """The update from the base weight, the tensors of the low-rank part, and the magnitudes."""
-    made = own(*tensors[:-1])
+    """The update from the base weight, the tensors of the low-rank part, and the magnitudes.
+
+    ``on_base`` says that the low-rank part is a function of the base weight too, as of PiSSA.
+    """
+    made = own(weight, *tensors[:-1]) if on_base else own(*tensors[:-1])
     product = wide(made) if isinstance(made, Tensor) else wide(made[0]) @ wide(made[1])
     return with_base.dora(weight, scale * product, tensors[-1], by_row)

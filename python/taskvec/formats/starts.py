@@ -33,6 +33,8 @@ WARNING = (
     "start that its recipe saved beside it (pissa_init)"
 )
 FOLDER = re.compile(r"(?:(?:pissa|olora|corda|loftq|lora_ga|loraga|eva)[\w.-]*_)?init(?:ial)?(?:_[\w.-]+)?$")
+# where PEFT's examples save it, next to the folder of the trained adapter
+NEXT_TO_IT = ("pissa_init", "olora_init", "corda_init", "loftq_init", "lora_ga_init")
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 MOST_ENTRIES = 1000
 OF_START = "start:"
@@ -92,16 +94,28 @@ class WithStart:
 
 
 def start_beside(weights: Path) -> TensorFile | None:
-    """The start that a recipe saved in or beside an adapter's folder (``pissa_init``), None without one."""
-    for folder in (weights.parent, weights.parent.parent):
-        with file_errors(folder), os.scandir(folder) as scan:
-            entries = sorted((entry.name for entry, _ in zip(scan, range(MOST_ENTRIES), strict=False)))
-        for name in entries:
-            if FOLDER.match(name) and (folder / name).is_dir() and folder / name != weights.parent:
-                for file in WEIGHTS:
-                    if (found := member(folder / name, file)) is not None:
-                        return open_tensors(found)
+    """The start that a recipe saved in an adapter's folder, or next to it under a documented name; None without one."""
+    folder = weights.parent
+    with file_errors(folder), os.scandir(folder) as scan:
+        entries = sorted(entry.name for entry, _ in zip(scan, range(MOST_ENTRIES), strict=False))
+    inside = [folder / name for name in entries if FOLDER.match(name)]
+    for place in (*inside, *(folder.parent / name for name in NEXT_TO_IT)):
+        if place.is_dir() and place != folder:
+            for file in WEIGHTS:
+                if (found := member(place, file)) is not None:
+                    return open_tensors(found)
     return None
+
+
+def is_near(recipes: Sequence[Recipe], start: TensorFile) -> bool:
+    """Whether the factors can have come from a start: the median over some modules of ‖B − B₀‖ is below ‖B₀‖."""
+    pairs = []
+    for recipe in recipes[:: -(-len(recipes) // MODULES)]:
+        name = recipe.names[0]
+        if start.shapes.get(name) == recipe.file.shapes[name]:
+            b, b0 = recipe.file.tensor(name).float(), start.tensor(name).float()
+            pairs.append(float((b - b0).norm()) / max(float(b0.norm()), 1e-30))
+    return not pairs or median(pairs) < 1
 
 
 def without_start(recipe: Recipe, start: TensorFile, scale: float) -> Recipe:

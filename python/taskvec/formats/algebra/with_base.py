@@ -42,6 +42,18 @@ def without_principal(weight: Tensor, b: Tensor, a: Tensor, scale: float) -> tup
     return torch.cat([scale * wide(b), -u[:, :r] * s[:r]], 1), torch.cat([wide(a), vh[:r]])
 
 
+def share_of_draw(weight: Tensor, b: Tensor, a: Tensor, scale: float, rounds: int) -> float:
+    """How far two draws of a randomised SVD's r leading components differ, as a share of s·B·A less the exact ones."""
+    weight, draws = wide(as_matrix(weight)), []
+    for seed in range(2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            u, s, v = torch.svd_lowrank(weight, q=a.shape[0], niter=rounds)
+        draws.append(u * s @ v.mT)
+    left, right = without_principal(weight, b, a, scale)
+    return float((draws[0] - draws[1]).norm() / (left @ right).norm().clamp(min=1e-30))
+
+
 def without_orthogonal(weight: Tensor, b: Tensor, a: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """OLoRA: s·(B·A − Q[:, :r] R[:r]) of W = Q R, from which it started."""
     q, upper = torch.linalg.qr(wide(as_matrix(weight)))

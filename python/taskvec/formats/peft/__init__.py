@@ -17,7 +17,7 @@ from ..reading.files import digest, member, regular
 from ..reading.shards import INDEX, SHARD, open_model
 from ..reading.tensors import TensorFile, open_tensors
 from ..recipe import digest_with_base
-from ..starts import PISSA, is_untouched, start_beside, without_start
+from ..starts import PISSA, is_near, is_untouched, start_beside, without_start
 from ..starts import WARNING as UNTOUCHED
 from .config import PeftConfig, read_config
 from .fields import unknown_fields
@@ -80,13 +80,13 @@ class Peft:
             what = f"has no module that can be compared: {dropped[0].reason}"
             raise TaskvecError(what, where=weights, fix="leave this adapter out")
 
+        start: str | None = None
+        of_start: tuple[Path, ...] = ()
+        if config.type == "LORA":
+            found, start, of_start = _less_start(found, config, weights)
         if dora and not low_rank:
             turned = config.flag("fan_in_fan_out") or None
             found = [_decomposed(item, magnitudes[item.path], options, turned) for item in found]
-        start: str | None = None
-        of_start: tuple[Path, ...] = ()
-        if config.type == "LORA" and not dora:
-            found, start, of_start = _less_start(found, config, weights, options)
         modules = _modules(found, options, (LOW_RANK,) if low_rank else (), start)
         adapter = Adapter(
             name=location.name,
@@ -140,24 +140,29 @@ def _opened(weights: Path) -> tuple[TensorFile, tuple[Path, ...]]:
 
 def _decomposed(item: Found, magnitude: str | None, options: ReadOptions, turned: bool | None) -> Found:
     """A DoRA module's whole update from that of its low-rank part."""
-    recipe = replace(item.recipe, scale=item.scale.value)
+    recipe = item.recipe if item.recipe.weight else replace(item.recipe, scale=item.scale.value)
     path = plain_path(item.path)
     return replace(item, recipe=decomposed(recipe, path, magnitude, options, turned=turned))
 
 
 def _less_start(
-    found: list[Found], config: PeftConfig, weights: Path, options: ReadOptions
+    found: list[Found], config: PeftConfig, weights: Path
 ) -> tuple[list[Found], str | None, tuple[Path, ...]]:
     """The updates without a start of training that took something off the base and is saved beside the adapter.
 
     That there was one is known by the config's word, or by the factors' values; then, where it is not saved, a mark for
     the modules comes back. Last the start's file, where it was read.
     """
-    named = options.base is None and is_shifted(config)
-    by_value = not named and is_untouched([item.recipe for item in found])
-    if not named and not by_value:
+    recipes = [item.recipe for item in found]
+    named = is_shifted(config) and all(recipe.weight is None for recipe in recipes)
+    if not named and not is_untouched(recipes):
         return found, None, ()
     start = start_beside(weights)
+    if start is not None and not is_near(recipes, start):
+        if named:
+            fix = "put the start of this very adapter beside it"
+            raise TaskvecError(f"is no start of {weights}: its factors are others", where=start.path, fix=fix)
+        start = None
     if start is None:
         return found, PISSA, ()
     source = f" of B·A less the start in {start.path.parent.name}"

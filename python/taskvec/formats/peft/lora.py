@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from statistics import median
 from typing import Any
 
 from torch import Tensor
@@ -13,7 +15,7 @@ from ...errors import TaskvecError, printable
 from ..algebra import lora, with_base
 from ..format import GIVE_BASE, NEEDS_BASE
 from ..recipe import SAVE_AGAIN, Recipe, check_values
-from ..starts import start_beside
+from ..starts import MODULES, start_beside
 from .config import PeftConfig
 from .experts import STACKED, expert_modules, parameters_among
 from .keys import ModuleTensors, plain_path
@@ -31,6 +33,9 @@ STARTS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "pissa": with_base.without_principal,
     "olora": with_base.without_orthogonal,
 }
+DRAWN_START = re.compile(r"pissa_niter_([0-9]{1,3})")
+DRAWN = "its start was a random SVD, which the base determines up to a share of {0:.2g} of τ"
+MOST_DRAWN = 0.05  # the largest such share that is taken
 CONVERT = "convert it with PEFT's path_initial_model_for_weight_conversion"
 TWICE = "PEFT applies the update of an attention's out_proj twice; it is taken once, as the file has it"
 
@@ -48,9 +53,11 @@ def read(contents: Contents) -> Iterator[Found | list[LeftOut]]:
     ranks = {path: _rank(contents, recipe) for path, recipe in recipes.items()}
     scale_of = scales(config, ranks, "lora_alpha", root=config.flag("use_rslora"), tensors=contents.alphas())
     by_path = {module.path: module for module in contents.modules}
-    for path in paths:
-        for name in reversed(pairs[path]):
+    for names_of in pairs.values():
+        for name in reversed(names_of):
             check_values(file, name)
+    notes = (*notes, *_drawn(contents, recipes, {path: scale.value for path, scale in scale_of.items()}))
+    for path in paths:
         if path in recipes:
             recipe, scale, warnings = recipes[path], scale_of[path], notes
             if path.endswith(".base_layer.out_proj") and path.removesuffix(".base_layer.out_proj") in pairs:
@@ -100,12 +107,11 @@ def _is_kasa(contents: Contents) -> bool:
 def _check_start(contents: Contents, start: str) -> None:
     """Raise unless the start is saved beside the adapter, or the base is given and determines it."""
     config = contents.config
-    if contents.options.base is None and start_beside(contents.file.path) is not None:
+    if start_beside(contents.file.path) is not None:
         return
     what = f"was initialised by {printable(start)[:40]}: B·A also holds what was taken off the base weight"
-    if start not in STARTS:
-        why = "a random SVD" if start.startswith("pissa") else "data or quantisation"
-        what, fix = f"{what}, which came of {why} and is in no file", f"{CONVERT}, or {MERGE}"
+    if start not in STARTS and not DRAWN_START.fullmatch(start):
+        what, fix = f"{what}, which came of data or quantisation and is in no file", f"{CONVERT}, or {MERGE}"
         raise TaskvecError(what, where=config.path, fix=fix)
     if contents.options.base is None:
         fix = f"{GIVE_BASE}, or {CONVERT}"
@@ -114,19 +120,45 @@ def _check_start(contents: Contents, start: str) -> None:
 
 def _on_base(contents: Contents, module: ModuleTensors, recipe: Recipe, scale: float) -> Recipe:
     """The update of a module whose start took something off the base weight; of any other, its own."""
-    start = contents.config.document.get("init_lora_weights")
+    start = _start_on_base(contents)
     if "lora_diag" in module.names:
         (diagonal,) = contents.needed(module, "lora_diag")
         check_values(contents.file, diagonal)
         b, a = recipe.names
         combine: Callable[..., tuple[Tensor, Tensor]] = with_base.kasa
         used: tuple[str, ...] = (b, diagonal, a)
-    elif isinstance(start, str) and start.lower() in STARTS and contents.options.base is not None:
-        combine, used = STARTS[start.lower()], recipe.names
+    elif start is not None:
+        combine, used = start, recipe.names
     else:
         return recipe
     weight = contents.weight(module)
     return Recipe(contents.file, used, partial(combine, scale=scale), 1.0, EXPECTED, weight)
+
+
+def _start_on_base(contents: Contents) -> Callable[..., tuple[Tensor, Tensor]] | None:
+    """How the base gives what the start took off; None where there is no such start, or it is saved."""
+    start = contents.config.document.get("init_lora_weights")
+    if not isinstance(start, str) or start_beside(contents.file.path) is not None:
+        return None
+    return with_base.without_principal if DRAWN_START.fullmatch(start.lower()) else STARTS.get(start.lower())
+
+
+def _drawn(contents: Contents, recipes: Mapping[str, Recipe], scales: Mapping[str, float]) -> tuple[str, ...]:
+    """A warning that says how far two draws of a random start differ; an error where that is much of the update."""
+    start = contents.config.document.get("init_lora_weights")
+    match = DRAWN_START.fullmatch(start.lower()) if isinstance(start, str) else None
+    if match is None or _start_on_base(contents) is None:
+        return ()
+    modules = [module for module in contents.modules if module.path in recipes]
+    shares = []
+    for module in modules[:: -(-len(modules) // MODULES)]:
+        b, a = (contents.file.tensor(name) for name in recipes[module.path].names)
+        shares.append(with_base.share_of_draw(contents.weight(module)(), b, a, scales[module.path], int(match[1])))
+    share = median(shares) if shares else 0.0
+    if share > MOST_DRAWN:
+        fix = f"put the start that its recipe saved beside it (pissa_init), or {CONVERT}"
+        raise TaskvecError(f"was initialised by {start}: {DRAWN.format(share)}", where=contents.config.path, fix=fix)
+    return (DRAWN.format(share),)
 
 
 def _pair(contents: Contents, module: ModuleTensors) -> tuple[str, str]:
