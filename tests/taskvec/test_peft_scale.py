@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from make_adapters import PREFIX, pair, pairs, write_adapter
-from taskvec import TaskvecError, load_adapter
+from taskvec import TaskvecError, load_adapter, load_zoo
 from taskvec.adapters import Module
 from taskvec.formats.peft.patterns import all_matches
 
@@ -279,9 +279,25 @@ def test_other_unknown_fields_are_said_in_one_line(tmp_path: Path) -> None:
     assert warning == "config fields that are not known, and not used: colour, size"
 
 
-def test_layer_replication_is_named(tmp_path: Path) -> None:
-    (warning,) = load_adapter(write_adapter(tmp_path, layer_replication=[[0, 2]])).warnings
-    assert "those of the replicated model" in warning
+def test_layers_that_are_copies_are_named_apart(tmp_path: Path) -> None:
+    tensors = pairs("layers.0.q", "layers.2.q", "layers.4.q", "head")
+    adapter = load_adapter(write_adapter(tmp_path / "a", tensors, layer_replication=[[0, 3], [2, 4]]))
+    apart = "replicated_0-3_2-4.layers.4.q"
+    assert adapter.modules.keys() == {"layers.0.q", "layers.2.q", apart, "head"}
+    assert (adapter.modules[apart].layer, adapter.modules[apart].kind) == (4, "q")
+    (warning,) = adapter.warnings
+    assert warning.startswith("1 of 4 modules: layer_replication")
+    # the same model's layers are compared with each other, and with no layer of the base
+    write_adapter(tmp_path / "b", tensors, layer_replication=[[0, 3], [2, 4]])
+    write_adapter(tmp_path / "c", tensors)
+    zoo = load_zoo(tmp_path)
+    assert [apart in adapter.modules for adapter in zoo.adapters] == [True, True, False]
+
+
+@pytest.mark.parametrize("value", [[[0, 2], [3]], [[2, 1]], "0-2", [[0, 10**9]], [[-1, 2]]])
+def test_layer_replication_of_no_ranges_is_an_error(tmp_path: Path, value: object) -> None:
+    with pytest.raises(TaskvecError, match="layer_replication is not usable"):
+        load_adapter(write_adapter(tmp_path, layer_replication=value))
 
 
 def test_arrow_is_refused(tmp_path: Path) -> None:
@@ -299,7 +315,7 @@ def test_rank_of_the_tensors_decides_and_the_difference_is_named(tmp_path: Path)
 
 
 # a start that is no function of the base weight
-WHY = {"pissa_niter_16": "came of a random SVD", "corda": "came of data", "loftq": "came of data or quantisation"}
+WHY = {"corda": "came of data", "loftq": "came of data or quantisation"}
 
 
 @pytest.mark.parametrize("start", ["pissa", "pissa_niter_16", "olora", "corda", "loftq"])

@@ -84,6 +84,51 @@ def test_a_start_of_another_adapter_is_an_error(tmp_path: Path) -> None:
         load_adapter(folder)
 
 
+def test_a_start_of_other_weights_is_not_taken_off(tmp_path: Path) -> None:
+    end, start = pissa(0.02)[0], pissa(0.02, seed=1)[1]
+    folder = write_adapter(tmp_path / "in", end, r=4)
+    write_adapter(tmp_path / "pissa_init", start, r=4)
+    assert {module.start for module in load_adapter(folder).modules.values()} == {"pissa"}
+    with pytest.raises(TaskvecError, match=r"pissa_init/.*: is no start of .*: its factors are others"):
+        load_adapter(write_adapter(tmp_path / "in", end, r=4, init_lora_weights="pissa"))
+
+
+def test_only_documented_places_are_looked_at(tmp_path: Path) -> None:
+    """A zoo may hold anything: what lies next to an adapter is no start of it, whatever it is called."""
+    end, start = pissa(0.02)
+    folder = write_adapter(tmp_path / "in", end, r=4)
+    for name in ("init", "my_init", "pissa_init_2"):
+        write_adapter(tmp_path / name, start, r=4)
+    assert {module.start for module in load_adapter(folder).modules.values()} == {"pissa"}
+
+
+@pytest.mark.parametrize(("decay", "known"), [(0.1, True), (0.97, False)])
+def test_a_random_start_is_taken_from_the_base_where_two_draws_agree(tmp_path: Path, decay: float, known: bool) -> None:
+    torch.manual_seed(0)
+    U, S, V = (
+        torch.linalg.qr(torch.randn(40, 30)).Q,
+        decay ** torch.arange(30.0),
+        torch.linalg.qr(torch.randn(30, 30)).Q,
+    )
+    weight, b, a = U * S @ V, U[:, :4] * S[:4].sqrt(), S[:4].sqrt()[:, None] * V[:4]
+    save_file({"h.0.q.weight": weight}, tmp_path / "base.safetensors")
+    change = torch.randn(40, 4) / 20
+    tensors = {
+        f"{PREFIX}h.0.q.lora_B.weight": (b + change).contiguous(),
+        f"{PREFIX}h.0.q.lora_A.weight": a.contiguous(),
+    }
+    folder = write_adapter(tmp_path / "in", tensors, r=4, lora_alpha=4, init_lora_weights="pissa_niter_4")
+    with pytest.raises(TaskvecError, match=r"needs the base weights.*--base"):
+        load_adapter(folder)
+    if known:
+        adapter = load_adapter(folder, base=tmp_path / "base.safetensors")
+        torch.testing.assert_close(tau(adapter.modules["h.0.q"]), change @ a, rtol=1e-3, atol=1e-4)
+        assert "its start was a random SVD" in adapter.warnings[0]
+    else:
+        with pytest.raises(TaskvecError, match=r"only up to a share of .* of τ.*pissa_init"):
+            load_adapter(folder, base=tmp_path / "base.safetensors")
+
+
 def test_no_real_adapter_is_marked(real_adapters: Path) -> None:
     for file in sorted(real_adapters.glob("*/*/adapter_model.*")):
         try:

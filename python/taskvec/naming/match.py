@@ -12,7 +12,7 @@ from .spelling import spelling
 Shape = tuple[int, int]
 Shapes = Mapping[str, Shape]  # by path
 # words of a prefix that name a part of a model; where they differ, so do the modules
-PART_OF_MODEL = re.compile(r"vision|visual|image|audio|speech|video|encoder|decoder|draft|_\d$")
+PART_OF_MODEL = re.compile(r"vision|visual|image|audio|speech|video|encoder|decoder|draft|replicated|_\d$")
 NUMBER = re.compile(r"\.\d+(?=\.)")
 
 

@@ -26,6 +26,7 @@ from .lora import MAGNITUDE, is_shifted
 from .method import Contents, Found, Method
 from .methods import METHODS
 from .refused import refusal
+from .replication import COPY, named_apart, of_base
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # in PEFT's own order of preference
@@ -86,8 +87,8 @@ class Peft:
             found, start, of_start = _less_start(found, config, weights)
         if dora and not low_rank:
             turned = config.flag("fan_in_fan_out") or None
-            found = [_decomposed(item, magnitudes[item.path], options, turned) for item in found]
-        modules = _modules(found, options, (LOW_RANK,) if low_rank else (), start)
+            found = [_decomposed(item, magnitudes[item.path], config, options, turned) for item in found]
+        modules = _modules(found, config, options, (LOW_RANK,) if low_rank else (), start)
         adapter = Adapter(
             name=location.name,
             path=location.path,
@@ -138,10 +139,12 @@ def _opened(weights: Path) -> tuple[TensorFile, tuple[Path, ...]]:
     return open_tensors(weights), (weights,)
 
 
-def _decomposed(item: Found, magnitude: str | None, options: ReadOptions, turned: bool | None) -> Found:
+def _decomposed(
+    item: Found, magnitude: str | None, config: PeftConfig, options: ReadOptions, turned: bool | None
+) -> Found:
     """A DoRA module's whole update from that of its low-rank part."""
     recipe = item.recipe if item.recipe.weight else replace(item.recipe, scale=item.scale.value)
-    path = plain_path(item.path)
+    path = of_base(plain_path(item.path), config)
     return replace(item, recipe=decomposed(recipe, path, magnitude, options, turned=turned))
 
 
@@ -178,12 +181,13 @@ def _less_start(
 
 
 def _modules(
-    found: list[Found], options: ReadOptions, notes: tuple[str, ...], start: str | None = None
+    found: list[Found], config: PeftConfig, options: ReadOptions, notes: tuple[str, ...], start: str | None
 ) -> dict[str, Module]:
     """The modules by path, without the wrappers inside it (.base_layer), which PEFT's patterns have to see."""
     modules: dict[str, Module] = {}
     for item in found:
-        path, scale = plain_path(item.path), item.scale
+        plain, scale = plain_path(item.path), item.scale
+        path = named_apart(plain, config)
         if path in modules:
             fix = "save the adapter again, unwrapped"
             raise TaskvecError(f"has two updates of {path}", where=item.recipe.file.path, fix=fix)
@@ -197,7 +201,13 @@ def _modules(
             scale=scale.value,
             scale_source=scale.source,
             update=recipe,
-            warnings=(*scale.warnings, *item.warnings, *notes, *((UNTOUCHED,) if start else ())),
+            warnings=(
+                *scale.warnings,
+                *item.warnings,
+                *notes,
+                *((UNTOUCHED,) if start else ()),
+                *((COPY,) if path != plain else ()),
+            ),
             start=start,
         )
     return modules

@@ -34,7 +34,7 @@ STARTS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "olora": with_base.without_orthogonal,
 }
 DRAWN_START = re.compile(r"pissa_niter_([0-9]{1,3})")
-DRAWN = "its start was a random SVD, which the base determines up to a share of {0:.2g} of τ"
+DRAWN = "its start was a random SVD, which the base gives only up to a share of {0:.2g} of τ"
 MOST_DRAWN = 0.05  # the largest such share that is taken
 CONVERT = "convert it with PEFT's path_initial_model_for_weight_conversion"
 TWICE = "PEFT applies the update of an attention's out_proj twice; it is taken once, as the file has it"
@@ -89,8 +89,6 @@ def _check(contents: Contents) -> tuple[str, ...]:
     warnings = []
     if document.get("alora_invocation_tokens"):
         warnings.append("activated LoRA: the update applies only after its invocation tokens")
-    if document.get("layer_replication"):
-        warnings.append("layer_replication: layer numbers are those of the replicated model, not of its base")
     return tuple(warnings)
 
 

@@ -13,6 +13,7 @@ from ..checkpoint import Weight
 from ..format import ReadOptions
 from ..reading.tensors import TensorFile
 from ..recipe import SAVE_AGAIN, Recipe, check_indices, check_values, number
+from .replication import of_base
 from .scale import Scale
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ class Contents:
 
     def weight(self, module: ModuleTensors, *, turned: bool | None = None) -> Weight:
         """The base's weight of a module; a Conv1D of GPT-2 is known by fan_in_fan_out too."""
-        path = module.path.replace(".base_layer", "")
+        path = of_base(module.path.replace(".base_layer", ""), self.config)
         return self.options.weights.weight(path, turned=turned or self.config.flag("fan_in_fan_out") or None)
 
     def sides(self, path: str) -> tuple[int, int] | None:
         """Outputs and inputs of a module, from the base where it is given."""
-        found = None if self.options.base is None else self.options.weights.find(path)
+        found = None if self.options.base is None else self.options.weights.find(of_base(path, self.config))
         return None if found is None else found.shape
 
     def recipe(
