@@ -28,6 +28,7 @@ LAYERS = (
     ("store",),
     ("sources",),
     ("zoo",),
+    ("ingestion",),
     ("sweeps",),
     ("conversion", "inspect", "env", "queries"),
     ("reports",),

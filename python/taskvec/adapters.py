@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .paths import layer_and_kind
 
@@ -20,6 +20,18 @@ class LowRank(NamedTuple):
     b: Tensor
     a: Tensor
     scale: float
+
+
+class Cut(LowRank):
+    """The leading directions of a τ, which is longer than they are."""
+
+    norm: float  # ‖τ‖
+
+    @classmethod
+    def of(cls, b: Tensor, a: Tensor, norm: float) -> Cut:
+        cut = cls(b, a, 1.0)
+        cut.norm = norm
+        return cut
 
 
 class Dense(NamedTuple):
@@ -82,6 +94,30 @@ class Adapter:
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
     parameters: int = 0  # numbers in the weights file, of what was left out too; 0: not known
+
+
+class Shaped(Protocol):
+    """What is known of a module without its tensors."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def rank(self) -> int: ...
+
+
+class Described(Protocol):
+    """What is known of an adapter without its tensors: an ``Adapter``, or a store's entry."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def base_model(self) -> str | None: ...
+    @property
+    def modules(self) -> Mapping[str, Shaped]: ...
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]: ...
+    @property
+    def parameters(self) -> int: ...
 
 
 def counted(left_out: Iterable[LeftOut], shapes: Mapping[str, tuple[int, ...]]) -> tuple[LeftOut, ...]:

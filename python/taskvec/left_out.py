@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from .adapters import Adapter
+from .adapters import Described
 
 MOST_REASONS = 3
 
 
-def left_out(adapters: Sequence[Adapter]) -> list[str]:
+def left_out(adapters: Sequence[Described]) -> list[str]:
     """One line for tensors that are no part of a task vector and modules that one adapter alone has; none for none.
 
     It ends with the largest share of an adapter's trained parameters that this is, and the adapter.
@@ -39,7 +39,7 @@ def left_out(adapters: Sequence[Adapter]) -> list[str]:
     return [f"not compared: {' and '.join(told)}{up_to}"]
 
 
-def share(adapter: Adapter, alone: Collection[tuple[str, tuple[int, int]]] = ()) -> float:
+def share(adapter: Described, alone: Collection[tuple[str, tuple[int, int]]] = ()) -> float:
     """The share of an adapter's parameters that is in what was left out, and in the modules that it has alone."""
     unused = sum(item.parameters for item in adapter.left_out)
     for path, module in adapter.modules.items():
@@ -49,7 +49,7 @@ def share(adapter: Adapter, alone: Collection[tuple[str, tuple[int, int]]] = ())
     return min(1.0, unused / adapter.parameters) if adapter.parameters else 0.0
 
 
-def _sites(adapter: Adapter) -> list[tuple[str, tuple[int, int]]]:
+def _sites(adapter: Described) -> list[tuple[str, tuple[int, int]]]:
     return [(path, module.shape) for path, module in adapter.modules.items()]
 
 

@@ -18,6 +18,7 @@ from .formats import Checkpoints, Location, NoFormat, PassedOver, Reading, ReadO
 from .hub import local
 from .naming.fused import split_all
 from .naming.match import renames
+from .store.stored import SEPARATOR, stored
 
 STATE = re.compile(r"checkpoint-\d+$")  # what transformers' Trainer calls a state of the training
 BETWEEN = re.compile(r"(?<=[^/.])\.\.(?=.)")  # of BASE..TUNED, and not of a path that climbs: ../x, a/../b
@@ -35,7 +36,7 @@ def load_adapter(path: str | Path, *, name: str | None = None, **reading: Unpack
 
     Args:
         path: an adapter's folder, its weights file with the config next to it, or an id of the Hugging Face Hub
-            (``org/name``, ``org/name@revision``, ``hf://org/name/folder``).
+            (``org/name``, ``org/name@revision``, ``hf://org/name/folder``), or an adapter of a store, ``STORE::NAME``.
         name: what to call it; the path as given if None.
         reading: what its files do not say or a reader has to be told, ``dora``, ``base``, ``alpha``, ``scale``,
             ``heads`` and ``split_fused``, as ``formats.ReadOptions`` takes them.
@@ -45,16 +46,19 @@ def load_adapter(path: str | Path, *, name: str | None = None, **reading: Unpack
     """
     options = ReadOptions(**reading)
     typed = path
-    pair = checkpoints(path)
-    path = local(path, one=True) if pair is None else pair.path
-    found, passed_over = ([pair], []) if pair else _discover(existing(path), options)
+    at = stored(path) or checkpoints(path)
+    path = local(path, one=True) if at is None else at.path
+    found, passed_over = ([at], []) if at else _discover(existing(path), options)
     if not found:
         raise _nothing(path, passed_over) if passed_over else no_adapter(path)
     if len(found) > 1:
         got = _some([at.file for at in found])
         raise TaskvecError(f"holds {len(found)} adapters", where=path, got=got, fix="give the file of one of them")
-    (adapter,) = read_at(replace(found[0], name=printable(str(typed) if name is None else name)), options)
-    return adapter
+    adapters = read_at(replace(found[0], name=printable(str(typed) if name is None else name)), options)
+    if len(adapters) > 1:
+        what, fix = f"holds {len(adapters)} adapters", f"name one: {typed}{SEPARATOR}{adapters[0].name}"
+        raise TaskvecError(what, where=path, fix=fix)
+    return adapters[0]
 
 
 def read_at(location: Location, options: ReadOptions) -> list[Adapter]:
@@ -119,7 +123,8 @@ def find(
 ) -> tuple[tuple[Location, ...], tuple[str, ...]]:
     """The adapters at and below ``paths``, in the order given and by name within a folder, and warnings.
 
-    A path is an adapter's folder, its weights file, a folder of them, or an id of the Hugging Face Hub. Adapters inside
+    A path is an adapter's folder, its weights file, a folder of them, an id of the Hugging Face Hub, or a store of
+    factors (``STORE::NAME`` for one of its adapters). Adapters inside
     an adapter's folder are found too, but a trainer's checkpoints of it (``checkpoint-100``) only if ``recursive``;
     files in a folder that are one adapter each are all found. What is passed over is named in a warning. Hidden folders
     are not searched and symbolic links to folders not followed.
@@ -130,8 +135,8 @@ def find(
     locations: list[Location] = []
     warnings: list[str] = []
     for typed in map(Path, paths):
-        if (pair := checkpoints(typed)) is not None:
-            locations.append(pair)
+        if (at := stored(typed) or checkpoints(typed)) is not None:
+            locations.append(at)
             continue
         given = local(typed)
         found, passed_over = _search(given, recursive, options or ReadOptions())

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, Unpack
 
-from .adapters import Adapter
+from .adapters import Adapter, Described
 from .errors import TaskvecError
 from .formats import Reading, ReadOptions
 from .formats.heads import Heads
 from .left_out import left_out
 from .naming.align import align, no_common_module
-from .paths import natural
 from .progress import Mode, progress_bar
 from .sources import find, load_adapter, read_each
-from .store.entry import Entry
 
 Site = tuple[str, tuple[int, int]]  # a module's path and shape
-Compared = TypeVar("Compared", Adapter, Entry)
+Compared = TypeVar("Compared", bound=Described)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def load_zoo(
     zoo = read_adapters(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
     adapters, renamed = align(zoo.adapters, ReadOptions(**reading).attention)
     check(adapters)
-    return Zoo(adapters, zoo.skipped, (*zoo.warnings, *renamed, *_comparability(adapters), *left_out(adapters)))
+    return Zoo(adapters, zoo.skipped, (*zoo.warnings, *renamed, *notes(adapters)))
 
 
 def read_adapters(
@@ -126,7 +125,7 @@ def as_pair(
     return first, second, renamed
 
 
-def check(adapters: Sequence[Adapter]) -> None:
+def check(adapters: Sequence[Described]) -> None:
     """TaskvecError for no adapter at all, a name that comes twice, or several without any module in common."""
     if not adapters:
         raise TaskvecError("no adapters", fix="give at least one")
@@ -137,12 +136,17 @@ def check(adapters: Sequence[Adapter]) -> None:
         raise no_common_module(adapters)
 
 
-def module_paths(adapters: Iterable[Adapter | Entry]) -> list[str]:
+def module_paths(adapters: Iterable[Described]) -> list[str]:
     """Every module path of the zoo, layer 2 before layer 10, whatever the order of the adapters."""
     return sorted({path for adapter in adapters for path in adapter.modules}, key=natural)
 
 
-def disjoint_pairs(adapters: Sequence[Adapter]) -> list[str]:
+def natural(path: str) -> list[str | int]:
+    """A key that sorts numbers in a path as numbers."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", path))]
+
+
+def disjoint_pairs(adapters: Sequence[Described]) -> list[str]:
     """A warning that counts the pairs of adapters that share no module."""
     sets = list(Counter(map(_sites, adapters)).items())
     apart = sum(n * m for i, (a, n) in enumerate(sets) for b, m in sets[:i] if a.isdisjoint(b))
@@ -184,11 +188,16 @@ def groups(adapters: Sequence[Compared]) -> list[list[Compared]]:
     return sorted(found.values(), key=len, reverse=True)
 
 
-def _sites(adapter: Adapter | Entry) -> frozenset[Site]:
+def _sites(adapter: Described) -> frozenset[Site]:
     return frozenset((path, module.shape) for path, module in adapter.modules.items())
 
 
-def _comparability(adapters: Sequence[Adapter]) -> list[str]:
+def notes(adapters: Sequence[Described]) -> list[str]:
+    """Warnings about adapters that may not belong together, and what a comparison of them does not use."""
+    return [*_comparability(adapters), *left_out(adapters)]
+
+
+def _comparability(adapters: Sequence[Described]) -> list[str]:
     """Warnings about adapters that may not belong together; module paths and shapes decide, names do not."""
     found = groups(adapters)
     warnings = [warning for group in found for warning in (*_base_models(group), *_shapes(group))]
@@ -206,7 +215,7 @@ def _comparability(adapters: Sequence[Adapter]) -> list[str]:
     return warnings
 
 
-def _base_models(group: Sequence[Adapter]) -> list[str]:
+def _base_models(group: Sequence[Described]) -> list[str]:
     bases = sorted({adapter.base_model for adapter in group if adapter.base_model is not None})
     if len(bases) < 2:
         return []
@@ -214,13 +223,13 @@ def _base_models(group: Sequence[Adapter]) -> list[str]:
     return [f"{named}; modules of one path and shape are compared"]
 
 
-def _base_of(group: Sequence[Adapter | Entry]) -> str:
+def _base_of(group: Sequence[Described]) -> str:
     """What most of a group call their base model, else the first of them."""
     bases = Counter(adapter.base_model for adapter in group if adapter.base_model is not None)
     return bases.most_common(1)[0][0] if bases else f"the base of {group[0].name}"
 
 
-def _shapes(group: Sequence[Adapter]) -> list[str]:
+def _shapes(group: Sequence[Described]) -> list[str]:
     """A warning for modules that a group has in several shapes, as a resized vocabulary gives."""
     first: dict[str, dict[tuple[int, int], str]] = {}
     for adapter in group:

@@ -10,12 +10,14 @@ from typing import Annotated, cast
 import typer
 
 from ..errors import TaskvecError, printable
-from . import bench, convert, env, inspect, lambda_path, project, report, show, sweep, test
+from . import bench, convert, env, ingest, inspect, lambda_path, project, report, show, sweep, test, verify
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("inspect")(inspect.inspect)
 app.command("project")(project.project)
 app.command("sweep")(sweep.sweep)
+app.command("ingest")(ingest.ingest)
+app.command("verify")(verify.verify)
 app.command("show")(show.show)
 app.command("test")(test.test)
 app.command("report")(report.report)

@@ -38,7 +38,7 @@ def decode(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray
     return np.frombuffer(blosc.decompress(data[:-TAIL]), dtype.newbyteorder("<")).reshape(shape)
 
 
-def checksum(data: bytes) -> bytes:
+def checksum(data: bytes | NDArray[np.uint8]) -> bytes:
     """CRC-32C, as it stands at the end of a chunk."""
     return int(google_crc32c.value(data)).to_bytes(TAIL, "little")
 

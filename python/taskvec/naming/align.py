@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import gcd
 
-from ..adapters import Adapter
+from ..adapters import Adapter, Described
 from ..errors import TaskvecError
 from ..formats.heads import Heads, heads_of_base
 from ..formats.rotary import UNTURNED
@@ -25,7 +25,9 @@ SIBLINGS = {
 MOST_SHOWN = 3
 
 
-def align(adapters: Sequence[Adapter], heads: Heads | None = None) -> tuple[tuple[Adapter, ...], tuple[str, ...]]:
+def align(
+    adapters: Sequence[Adapter], heads: Heads | None = None, known: Mapping[str, Shape] | None = None
+) -> tuple[tuple[Adapter, ...], tuple[str, ...]]:
     """The adapters under one spelling of their modules, and lines that say what was renamed and what is unclear.
 
     The spelling of adapters with dotted paths and few fused modules, among them of the most adapters, stays; the
@@ -34,6 +36,7 @@ def align(adapters: Sequence[Adapter], heads: Heads | None = None) -> tuple[tupl
     Args:
         adapters: with distinct names.
         heads: of the base model, for fused projections.
+        known: modules of earlier adapters, whose spelling stays.
 
     Cost:
         The paths of each distinct set of modules; no tensor is read.
@@ -41,24 +44,24 @@ def align(adapters: Sequence[Adapter], heads: Heads | None = None) -> tuple[tupl
     sets: dict[tuple[tuple[str, Shape], ...], list[int]] = {}
     for i, adapter in enumerate(adapters):
         sets.setdefault(tuple((path, module.shape) for path, module in adapter.modules.items()), []).append(i)
-    if len(sets) == 1:
+    spelled = dict(known or {})
+    if len(sets) == 1 and not spelled:
         return tuple(adapters), ()
     if len({adapter.format for adapter in adapters}) > 1:
         adapters = [_renamed(adapter, _of_format(adapter)) for adapter in adapters]
     order = sorted(sets.values(), key=lambda some: (*_oddity(adapters[some[0]]), -len(some), some[0]))
     made = list(adapters)
-    known: dict[str, Shape] = {}
     lines: list[str] = []
     for some in order:
         for i in some:
-            made[i], notes = _to(known, made[i], heads)
+            made[i], notes = _to(spelled, made[i], heads)
             lines += notes if i == some[0] else []
         for i in some:
-            known |= {path: module.shape for path, module in made[i].modules.items() if path not in known}
+            spelled |= {path: module.shape for path, module in made[i].modules.items() if path not in spelled}
     return tuple(made), tuple(lines)
 
 
-def no_common_module(adapters: Sequence[Adapter]) -> TaskvecError:
+def no_common_module(adapters: Sequence[Described]) -> TaskvecError:
     """The error for adapters of which no two have a module of one path and shape, with what differs in their paths."""
     first, second = adapters[:2]
     found = differences(shapes(first), shapes(second))
@@ -69,7 +72,7 @@ def no_common_module(adapters: Sequence[Adapter]) -> TaskvecError:
     return TaskvecError(what, got=got, fix="compare adapters of one base model")
 
 
-def shapes(adapter: Adapter) -> dict[str, Shape]:
+def shapes(adapter: Described) -> dict[str, Shape]:
     return {path: module.shape for path, module in adapter.modules.items()}
 
 
@@ -81,7 +84,7 @@ def _oddity(adapter: Adapter) -> tuple[bool, int]:
 
 def _to(known: Mapping[str, Shape], adapter: Adapter, heads: Heads | None) -> tuple[Adapter, list[str]]:
     """The adapter with the paths that ``known`` has for its modules."""
-    if not known:
+    if not known or shapes(adapter).items() <= known.items():
         return adapter, []
     given = adapter.modules
     adapter = _split_like(known, adapter, heads)

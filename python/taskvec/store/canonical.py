@@ -10,7 +10,8 @@ from torch import Tensor
 
 from taskvec_kernels import LowRankSVD, lowrank_svd
 
-from ..adapters import Adapter, Dense, Module, Update
+from ..adapters import Adapter, Cut, Dense, Module, Update
+from .ahead import ahead
 from .dense import leading
 from .entry import FP32_BYTES
 from .factors import Form
@@ -30,30 +31,41 @@ def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: i
     Cost:
         ``lowrank_svd`` of L · N matrices; memory is the result and about 192 MiB more (fp64 factors: 384).
     """
-    wanted = [adapter.modules[path] for path in modules for adapter in adapters]  # [L · N]
-    m, n = wanted[0].shape
-    sizes = ((rank, m), (rank,), (rank, n))
-    Ut, S, Vh = (torch.zeros(len(wanted), *size, device=device) for size in sizes)
+    shape = adapters[0].modules[modules[0]].shape
+    wanted = [[adapter.modules[path] for adapter in adapters] for path in modules]
+    (U, S, Vh), norms = forms_of(wanted, shape, rank, device)
+    return Form(LowRankSVD(U, S.float(), Vh), norms)
+
+
+def forms_of(
+    modules: Sequence[Sequence[Module | None]], shape: tuple[int, int], rank: int, device: str = "cpu"
+) -> Form:
+    """``canonical_forms`` of L × N modules, of which some may be missing: zeros; S in fp64."""
+    wanted = [module for row in modules for module in row]  # [L · N]
+    m, n = shape
+    Ut, Vh = (torch.zeros(len(wanted), rank, size, device=device) for size in shape)
+    S = torch.zeros(len(wanted), rank, dtype=torch.float64, device=device)
     norms = torch.full((len(wanted),), torch.nan, dtype=torch.float64, device=device)
-    for rows, b, a, scale, norm in stacks(wanted):
+    for rows, b, a, scale, norm in ahead(stacks(wanted)):
         norms[rows] = norm.to(device)
         svd = lowrank_svd(b.to(device), a.to(device), scale.to(device))
         k = svd.S.shape[-1]
         Ut[rows, :k], S[rows, :k], Vh[rows, :k] = svd.U.mT.to(Ut), svd.S.to(S), svd.Vh.to(Vh)
-    L, N = len(modules), len(adapters)
+    L, N = len(modules), len(modules[0])
     svd = LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
     return Form(svd, norms.view(L, N))
 
 
-def stacks(modules: Sequence[Module]) -> Iterator[tuple[Tensor, ...]]:
+def stacks(modules: Sequence[Module | None]) -> Iterator[tuple[Tensor, ...]]:
     """Positions, B (c, m, r), A (c, r, n), scale (c,), norm (c,) of modules of equal rank, at most STACK_BYTES."""
-    alike: dict[int, list[int]] = defaultdict(list)
+    alike: dict[int, list[tuple[int, Module]]] = defaultdict(list)
     for i, module in enumerate(modules):
-        alike[module.rank].append(i)
-    for rank, rows in alike.items():
-        step = max(1, STACK_BYTES // (rank * sum(modules[0].shape) * FP32_BYTES))
-        for start in range(0, len(rows), step):
-            yield from stack([(i, modules[i]) for i in rows[start : start + step]])
+        if module is not None:
+            alike[module.rank].append((i, module))
+    for rank, some in alike.items():
+        step = max(1, STACK_BYTES // (rank * sum(some[0][1].shape) * FP32_BYTES))
+        for start in range(0, len(some), step):
+            yield from stack(some[start : start + step])
 
 
 def stack(some: Sequence[tuple[int, Module]]) -> Iterator[tuple[Tensor, ...]]:
@@ -76,6 +88,6 @@ def stack(some: Sequence[tuple[int, Module]]) -> Iterator[tuple[Tensor, ...]]:
 def factors(update: Update, rank: int, *, rounding: bool = True) -> tuple[Tensor, Tensor, float, float | None]:
     """B (m, r), A (r, n), the scale, and ‖τ‖ where directions of a dense τ are left out: ``dense.leading``."""
     if not isinstance(update, Dense):
-        return update.b, update.a, update.scale, None
+        return update.b, update.a, update.scale, update.norm if isinstance(update, Cut) else None
     b, a, norm = leading(update, rank, rounding=rounding)
     return b, a, 1.0, norm
