@@ -30,6 +30,7 @@ LAYERS = (
     ("zoo",),
     ("ingestion",),
     ("sweeps",),
+    ("workers",),
     ("conversion", "inspect", "env", "queries"),
     ("reports",),
     ("cli",),
@@ -39,6 +40,8 @@ LAYERS = (
 NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), ("reports", "env")}
 # packages of other people, and ours below: who may import them
 OTHERS = {
+    "dask": {"workers"},
+    "distributed": {"workers"},
     "fsspec": {"storage"},
     "google_crc32c": {"ledger", "store"},
     "huggingface_hub": {"hub"},
@@ -50,8 +53,8 @@ OTHERS = {
     "safetensors": {"conversion", "formats"},
     "scipy": {"chance", "queries"},
     "taskvec_bench": {"cli"},
-    "taskvec_kernels": {"conversion", "store", "sweeps", "inspect", "env"},
-    "torch": {"formats", "conversion", "naming", "store", "sweeps", "inspect", "env"},
+    "taskvec_kernels": {"conversion", "store", "sweeps", "inspect", "env", "workers"},
+    "torch": {"formats", "conversion", "naming", "store", "sweeps", "inspect", "env", "workers"},
     "typer": {"cli"},
     "xarray": {"sweeps", "queries"},
     "zarr": {"store", "sweeps"},
