@@ -16,7 +16,7 @@ NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml python/p
 BOTH = -e . -e ./python
 
 .PHONY: demo test fuzz test-fast coverage check lint types native-check arm-check cpp-check stub-check cuda-check triton-check \
-  dist-check bench bench-quick bench-compare plot gpu zoo clean
+  dist-check bench bench-quick bench-compare plot gpu zoo axe clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
@@ -140,6 +140,12 @@ $(VENV)/.bench: $(VENV)/.torch $(NATIVE)
 $(VENV)/.dev: $(VENV)/.torch $(NATIVE)
 	$(PIP) install $(foreach p,$(TRITON),'$(p)') --group dev $(BOTH)
 	touch $(VENV)/.installed $(VENV)/.test $@
+
+axe: build/axe/package/axe.min.js  ## axe-core, by which a test looks at the report
+
+build/axe/package/axe.min.js:
+	mkdir -p build/axe
+	cd build/axe && npm pack --silent axe-core@4 && tar xzf axe-core-4*.tgz
 
 clean:
 	rm -rf build dist python/build $(VENV) *.egg-info python/*.egg-info taskvec_kernels/*.so

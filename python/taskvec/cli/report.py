@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,17 +11,37 @@ import typer
 
 from ..errors import printable
 
+Result = Annotated[Path, typer.Argument(metavar="RESULT.zarr", help="A result of taskvec sweep.", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="REPORT.html", help="The file to write.", show_default=False)]
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="LABELS.csv",
+        help="Columns adapter and any of task, seed, author, run, model, family, scores; they colour and group.",
+        show_default=False,
+    ),
+]
+AnswersFile = Annotated[
+    Path | None,
+    typer.Option(metavar="ANSWERS.jsonl", help="Lines of adapter, prompt, base and answer.", show_default=False),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write every table as CSV and Parquet too.", show_default=False),
+]
+
 
 def report(
-    result: Annotated[
-        Path, typer.Argument(metavar="RESULT.zarr", help="A result of taskvec sweep.", show_default=False)
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="REPORT.html", help="The file to write.", show_default=False)
-    ],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file at REPORT.html.")] = False,
+    result: Result,
+    out: Out,
+    labels: LabelsFile = None,
+    answers: AnswersFile = None,
+    data: Data = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file, and files in DIR.")] = False,
 ) -> None:
-    """A result as one HTML file that opens offline: verdicts, the matrix of all pairs, each pair by itself."""
+    """A result as one HTML file that opens offline: verdicts, matrix, pairs, tables, graph, map, adapters, methods."""
     from ..reports.html.report import report
 
-    print(f"written to {printable(str(report(result, out, overwrite=overwrite)))}")
+    command = shlex.join(["taskvec", *sys.argv[1:]]) if sys.argv[1:2] == ["report"] else None
+    report(result, out, labels=labels, answers=answers, data=data, overwrite=overwrite, command=command)
+    print(f"written to {printable(str(out))}")

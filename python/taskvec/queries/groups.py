@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from ..errors import TaskvecError
 from ..results.direction import Direction
 from .direction import LEVEL, Interval, judge, side
+from .labels import rows_of
 
-COLUMNS = ["adapter", "group"]
+COLUMNS = ("adapter", "group")
 
 
 def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
@@ -28,26 +27,7 @@ def read_groups(path: Path, names: Sequence[str]) -> dict[str, str]:
     Raises:
         TaskvecError: no such file or columns, an adapter that is not in the result, or one that is named twice.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-            columns = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TaskvecError(f"cannot be read as CSV ({error})", where=path) from error
-    if not set(COLUMNS) <= set(columns):
-        fix = "a first line with the columns adapter,group"
-        raise TaskvecError("has not the columns adapter and group", where=path, got=", ".join(columns), fix=fix)
-    groups: dict[str, str] = {}
-    for line, row in enumerate(rows, start=2):
-        name = row["adapter"] or ""
-        if name not in names:
-            some = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-            raise TaskvecError(f"line {line}: no adapter has this name", where=path, got=repr(name), expected=some)
-        if name in groups:
-            raise TaskvecError(f"line {line}: the adapter {name!r} comes twice", where=path, fix="remove one line")
-        groups[name] = row["group"] or ""
-    return groups
+    return {name: row["group"] for name, row in rows_of(path, names, COLUMNS)}
 
 
 def runs_of(pair: tuple[str, str], groups: Mapping[str, str]) -> tuple[list[str], list[str]] | None:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]
 
 from ...chance.means import nan_mean
 from ...documents import as_lines
-from ...errors import TaskvecError, printable
-from ...queries.clustering import DISTANCE, LINKAGE, Tree, tree
-from ...queries.details import Details, details
+from ...errors import printable
+from ...queries.answers import Answer
+from ...queries.clustering import DISTANCE, LINKAGE
 from ...queries.flags import adapter_flags, meaning
 from ...queries.kept import kept
-from ...queries.matrices import Matrices, matrices
-from ...queries.selection import Selection, select
+from ...queries.mapping import classical_map
 from ...queries.slices import slices
+from .methods import methods
 from .packing import FINE, Pack
+from .paper import missing
+from .read import Read
 from .sentences import sentence, warnings
-
-if TYPE_CHECKING:
-    import xarray as xr
+from .tables import adapter_sheet
 
 SCHEMA = "taskvec.report/1"
-MOST_PAIRS = 300  # that have a verdict, and their modules kept
 BY_CLUSTER = 1000  # adapters beyond which the matrix is drawn by cluster
 CLUSTERS = 200
 FINEST = 1200  # adapters up to which captured keeps 16 bits
@@ -37,36 +35,6 @@ OF_MODULE = (
     "captured", "captured_out", "captured_in", "rec", "rec_chance", "rec_chance_sd", "l1", "l2", "entropy_projected",
     "residual", "energy", "excess", "cosine", "overlap_u", "overlap_v",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Read:
-    """A result for one λ, and what every section asks of it.
-
-    Attributes:
-        rows: of the ranking, those of ``pairs``, both directions of each.
-        details: of ``rows``.
-    """
-
-    dataset: xr.Dataset
-    names: tuple[str, ...]
-    matrices: Matrices
-    tree: Tree
-    rows: pd.DataFrame
-    details: Sequence[Details]
-    groups: Mapping[str, str]
-
-    @classmethod
-    def of(cls, dataset: xr.Dataset, groups: Mapping[str, str], correction: Any = "bh") -> Read:
-        """TaskvecError for a result of one adapter."""
-        names = tuple(str(name) for name in dataset["source"].values)
-        if len(names) < 2:
-            raise TaskvecError("has one adapter: there are no pairs to report", got=", ".join(names))
-        square = matrices(dataset, correction)
-        selected = select(dataset, Selection(top=MOST_PAIRS), correction)
-        rows = selected.rows if selected.gap is None else selected.rows.iloc[: 2 * selected.gap]
-        found = details(dataset, rows, groups)
-        return cls(dataset, names, square, tree(square.values["captured"]), rows, found, groups)
 
 
 def matrix(read: Read, pack: Pack) -> dict[str, Any]:
@@ -100,11 +68,9 @@ def matrix(read: Read, pack: Pack) -> dict[str, Any]:
 
 def pairs(read: Read, pack: Pack) -> list[dict[str, Any]]:
     """Verdicts on the strongest pairs, both directions of each, and what their modules say."""
-    position = {name: i for i, name in enumerate(read.names)}
-    ends = [[position[row["source"]], position[row["target"]]] for row in read.rows.to_dict("records")]
-    source, target = np.array(ends, int).reshape(-1, 2).T
     of = kept(read.dataset)
-    values = of.by_module(source, target) if of.every_module else {}
+    values = of.by_module(read.source, read.target) if of.every_module else {}
+    ends = zip(read.source.tolist(), read.target.tolist(), strict=True)
     for name in filter(values.__contains__, OF_MODULE):
         pack.add(f"pairs.{name}", values[name].T, "root16" if values[name].size > FINE else "f32")  # [P, L]
     return [
@@ -171,7 +137,22 @@ def summary(read: Read) -> str:
     return f"{N:,} adapters, {N * (N - 1):,} ordered pairs, {L:,} modules, λ = {lam:g}"
 
 
-def built(read: Read, pack: Pack) -> dict[str, Any]:
+def labels_document(read: Read) -> dict[str, list[str]]:
+    """By column, a label for each adapter; empty for none."""
+    return {
+        printable(column): [printable(read.labels.of(column, name)) for name in read.names]
+        for column in read.labels.columns
+    }
+
+
+def plane(read: Read, pack: Pack) -> dict[str, Any]:
+    """The map."""
+    found = classical_map(read.matrices.values["cosine"])
+    pack.add("map.points", found.points, "f32")
+    return {"method": found.method, "explained": found.explained}
+
+
+def built(read: Read, pack: Pack, answers: Sequence[Answer], commands: Sequence[str]) -> dict[str, Any]:
     """The whole document; arrays go to ``pack``."""
     adapters(read, pack)
     of_pairs = pairs(read, pack)
@@ -184,5 +165,17 @@ def built(read: Read, pack: Pack) -> dict[str, Any]:
         "matrix": matrix(read, pack),
         "pairs": of_pairs,
         "cautions": cautions(read),
+        "labels": labels_document(read),
+        "map": plane(read, pack),
+        "summaries": adapter_sheet(read.summaries).document(),
+        "tables": [sheet.document() for sheet in read.paper],
+        "no_tables": missing(read.paper),
+        "answers": [{name: printable_lines(text) for name, text in asdict(answer).items()} for answer in answers],
+        "methods": methods(read.dataset.attrs, read.names, read.dataset.sizes["module"], read.sigma0, commands),
     }
     return {**document, "arrays": pack.index}
+
+
+def printable_lines(text: str) -> str:
+    """Text with nothing in it but characters to read and the ends of its lines."""
+    return "\n".join(printable(line) for line in text.splitlines())

@@ -17,7 +17,7 @@ LIBRARIES = ("d3", "dagre")
 # in the order in which they need each other
 SCRIPTS = (
     "arrays", "dom", "format", "colours", "theme", "table", "state", "verdicts", "dendrogram", "cells", "heatmap",
-    "matrix", "chart", "pair", "sections",
+    "matrix", "chart", "pair", "tables", "graph", "map", "adapters", "answers", "methods", "sections",
 )  # fmt: skip
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import TaskvecError, printable
+from ...queries.answers import read_answers
+from ...queries.labels import Labels, read_labels
 from ...queries.stored import open_result
-from .document import Read, built
+from .document import built
+from .methods import sweep_command
 from .packing import Pack
 from .page import page
+from .read import Read
+from .sheets import check_data, write_sheets
 
 
 def check_report(out: Path, *, overwrite: bool) -> None:
@@ -21,31 +27,51 @@ def check_report(out: Path, *, overwrite: bool) -> None:
         raise TaskvecError("exists", where=out, fix="choose another name, or replace it with --overwrite")
 
 
-def report(result: str | Path, out: str | Path, *, overwrite: bool = False) -> Path:
+def report(
+    result: str | Path,
+    out: str | Path,
+    *,
+    labels: str | Path | None = None,
+    answers: str | Path | None = None,
+    data: str | Path | None = None,
+    overwrite: bool = False,
+    command: str | None = None,
+) -> Path:
     """Write the report of a result: one HTML file that opens offline.
 
     Args:
         result: the folder that ``sweep`` wrote.
         out: the file, .html.
-        overwrite: replace a file of that name.
+        labels: a CSV file with the column adapter and any of task, seed, author, run, model, family, and scores. They
+            colour the map; adapters of one task are its runs, for verdicts and the paper's tables.
+        answers: JSON lines with adapter, prompt, base and answer, shown side by side.
+        data: a folder for every table as CSV and Parquet; needs pyarrow.
+        overwrite: replace a file of that name, and write into a folder that is not empty.
+        command: how the report was asked for, to be shown among its methods.
 
     Returns:
         ``out``.
 
     Raises:
-        TaskvecError: no such result, one of a single adapter, or ``out`` cannot be written.
+        TaskvecError: no such result, one of a single adapter, files that cannot be read, or ``out`` that cannot be
+            written.
 
     Cost:
-        Three passes over the stored results; some 10 (N, N) arrays of fp64.
+        Some four passes over the stored results; 10 (N, N) arrays of fp32, and the tree of N adapters.
     """
     out = Path(out)
     check_report(out, overwrite=overwrite)
+    if data is not None:
+        check_data(Path(data), overwrite=overwrite)
     dataset = open_result(result)
-    if "lam" in dataset.dims:
-        dataset = dataset.isel(lam=0)
-    pack = Pack()
-    read = Read.of(dataset, {})
-    document = built(read, pack)
+    names: Sequence[str] = dataset["source"].values.tolist()
+    known = Labels() if labels is None else read_labels(Path(labels), names)
+    recorded = [] if answers is None else read_answers(Path(answers), names)
+    read, pack = Read.of(dataset, known), Pack()
+    commands = [sweep_command(dataset.attrs, Path(result).name), command or f"taskvec report {result} -o {out}"]
+    document = built(read, pack, recorded, commands)
     title = f"Which task is included in which: {printable(Path(result).name)}"
     out.write_text(page(title, document, pack.text()), encoding="utf-8")
+    if data is not None:
+        write_sheets(read.sheets, Path(data))
     return out

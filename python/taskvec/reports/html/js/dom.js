@@ -57,14 +57,9 @@ function slider(label, { min, max, step, value, words, id }, changed) {
   return h("div", { class: "field" }, h("label", { for: control.id }, label), control, shown);
 }
 
-function checkbox(label, checked, changed) {
-  const control = h("input", {
-    type: "checkbox",
-    checked,
-    id: newId("check"),
-    onchange: () => changed(control.checked),
-  });
-  return h("div", { class: "field check" }, control, h("label", { for: control.id }, label));
+function checkbox(label, checked, changed, id) {
+  const control = h("input", { type: "checkbox", checked, id, onchange: () => changed(control.checked) });
+  return h("div", { class: "field check" }, control, h("label", { for: id }, label));
 }
 
 const button = (label, pressed, attributes) => h("button", { type: "button", ...attributes, onclick: pressed }, label);

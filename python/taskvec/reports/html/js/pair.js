@@ -33,7 +33,7 @@ function pairSection(root) {
     const [i, j] = chosen.pair;
     source.querySelector("select").value = String(i);
     target.querySelector("select").value = String(j);
-    body.replaceChildren(...pairBody(i, j, view, draw));
+    body.replaceChildren(...pairBody(i, j, view, draw).filter(Boolean));
   }
   on("pair", draw);
   chosen.pair = chosen.pair || firstPair();

@@ -3,6 +3,12 @@ const SECTIONS = [
   ["verdicts", "Verdicts", verdictsSection],
   ["matrix", "Matrix", matrixSection],
   ["pair", "Pair", pairSection],
+  ["tables", "Tables", tablesSection],
+  ["graph", "Inclusion graph", graphSection],
+  ["map", "Map", mapSection],
+  ["adapters", "Adapters", adaptersSection],
+  ["answers", "Side by side", answersSection],
+  ["methods", "Methods", methodsSection],
 ];
 const drawn = new Set();
 
@@ -58,6 +64,7 @@ async function start() {
   readAddress();
   addEventListener("hashchange", readAddress);
   document.documentElement.dataset.ready = "true";
+  performance.mark("ready");
 }
 
 start();

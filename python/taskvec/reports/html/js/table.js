@@ -8,8 +8,8 @@ function table({ title, columns, rows, open, notes = [], grow = FIRST_ROWS }) {
   const head = h(
     "tr",
     {},
-    columns.map((column) => {
-      const cell = h("th", { scope: "col", class: isText(column) ? null : "number" });
+    columns.map((column, c) => {
+      const cell = h("th", { scope: "col", class: isText(column) || c === 0 ? null : "number" });
       cell.append(
         button(
           column.title,
@@ -61,11 +61,11 @@ function table({ title, columns, rows, open, notes = [], grow = FIRST_ROWS }) {
     { class: "buttons" },
     button("Copy CSV", () => copy(csv(columns, sorted()), "CSV"), {
       class: "copy-csv",
-      "aria-label": `copy ${title} as CSV`,
+      "aria-label": `Copy CSV: ${title}`,
     }),
     button("Copy LaTeX", () => copy(latex(title, columns, sorted()), "LaTeX"), {
       class: "copy-latex",
-      "aria-label": `copy ${title} as LaTeX`,
+      "aria-label": `Copy LaTeX: ${title}`,
     }),
   );
   const id = newId("table");

@@ -31,3 +31,12 @@ function themeSwitch() {
   ];
   return choice("Colours", options, root.dataset.theme || "auto", change, { id: "theme-choice" });
 }
+
+// A figure that may leave the page: it is drawn again as long as it is there
+function onTheme(element, draw) {
+  const redraw = () => {
+    if (element.isConnected) draw();
+    else redraws.delete(redraw);
+  };
+  requestAnimationFrame(() => redraws.add(redraw));
+}

@@ -1,0 +1,251 @@
+"""The paper's tables as frames, with intervals: means of pairs, tests between them, λ, and rank against scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
+
+from ..errors import TaskvecError
+from .comparison import compare
+from .direction import layer_of, mean_interval, number_layers
+from .kept import kept
+from .labels import Labels
+
+MEANS = ("entropy", "entropy_projected", "s1_sum", "l2", "l1", "rec")
+MOST_TESTS = 40  # comparisons of table 5
+FEW = 12  # adapters up to which every comparison may be tested
+ALONG_LAMBDA = 20  # pairs of table 6
+Floats = NDArray[np.floating]
+
+
+def pair_means(dataset: xr.Dataset, source: NDArray[np.intp], target: NDArray[np.intp]) -> pd.DataFrame:
+    """Means over modules of ordered pairs, with Student's 95 % interval over layers.
+
+    Args:
+        dataset: for one λ.
+        source: (P,) positions.
+        target: (P,)
+
+    Returns:
+        source, target, and for each of MEANS its mean, ``_low`` and ``_high``; NaN for what is not there, and intervals
+        where modules are not kept.
+    """
+    pairs = kept(dataset)
+    there, values = pairs.both_have(source, target), pairs.by_module(source, target)
+    some = np.unique(source)
+    at = np.searchsorted(some, source)
+    of_source = dataset[["entropy", "spectrum"]].isel(source=some)
+    values["entropy"] = of_source["entropy"].values[:, at]
+    values["s1_sum"] = np.nansum(of_source["spectrum"].values, -1)[:, at]
+    layers = number_layers([layer_of(path) for path in dataset["module"].values])
+    frame = {"source": pairs.names[source], "target": pairs.names[target]}
+    missing = np.full(there.shape, np.nan)
+    for name in MEANS:
+        of = np.where(there, values.get(name, missing), np.nan)
+        rows = [layer_mean(of[:, p], layers) for p in range(len(source))]
+        mean, low, high = np.array(rows, np.float64).reshape(-1, 3).T
+        known = pairs.every_module or name in ("entropy", "s1_sum")
+        frame |= {
+            name: mean,
+            f"{name}_low": low if known else low * np.nan,
+            f"{name}_high": high if known else high * np.nan,
+        }
+    return pd.DataFrame(frame)
+
+
+def layer_mean(values: Floats, layers: NDArray[np.intp]) -> tuple[float, float, float]:
+    """The mean over modules, and the ends of Student's interval over layers around it."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return np.nan, np.nan, np.nan
+    mean = float(values[known].mean())
+    counts = np.bincount(layers[known])
+    means = np.bincount(layers[known], values[known])[counts > 0] / counts[counts > 0]
+    interval = mean_interval(means, 2)
+    return mean, mean + interval.low - interval.mean, mean + interval.high - interval.mean
+
+
+def task_means(means: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+    """``pair_means`` of tasks where labels name them: one row a projection, the mean over the pairs of its runs.
+
+    Returns:
+        projection, model and family (empty without such a label), pairs, and the columns of ``pair_means``. Of several
+        pairs the interval is Student's over them, as if they were independent.
+    """
+    rows = means.copy()
+    ends = {end: [labels.groups.get(name, name) for name in rows[end]] for end in ("source", "target")}
+    rows["projection"] = [f"{a} → {b}" for a, b in zip(*ends.values(), strict=True)]
+    for column in ("model", "family"):
+        both = [{labels.of(column, row.source), labels.of(column, row.target)} for row in rows.itertuples()]
+        rows[column] = [next(iter(one)) if len(one) == 1 else None for one in both]
+    apart = np.array([a != b for a, b in zip(*ends.values(), strict=True)], bool)
+    rows = rows[apart & rows["model"].notna() & rows["family"].notna()]
+    found = []
+    for (family, model, projection), some in rows.groupby(["family", "model", "projection"], sort=True):
+        row = {"projection": projection, "model": model, "family": family, "pairs": len(some)}
+        for name in MEANS:
+            if len(some) == 1:
+                row |= {key: float(some[key].iloc[0]) for key in (name, f"{name}_low", f"{name}_high")}
+            else:
+                mean, low, high = mean_interval(some[name].to_numpy(np.float64), 2)
+                row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
+        found.append(row)
+    return pd.DataFrame(
+        found,
+        columns=[
+            "projection",
+            "model",
+            "family",
+            "pairs",
+            *(f"{name}{end}" for name in MEANS for end in ("", "_low", "_high")),
+        ],
+    )
+
+
+def tests(dataset: xr.Dataset, captured: Floats, groups: Mapping[str, str]) -> pd.DataFrame:
+    """Whether a source holds one target more than another, as tables 5 and 11, and corrected over all that is tested.
+
+    Every pair of targets of every source while they are few, else the two that each source holds most of.
+
+    Args:
+        dataset: for one λ, with every module.
+        captured: (N, N).
+        groups: tasks of adapters; a source is then compared with two other tasks.
+
+    Returns:
+        A row a comparison and metric: source, first, second, metric, difference with the ends of its interval over
+        layers, Student's paired p (two-sided and one-sided), Wilcoxon's, and ``q``, Student's two-sided p adjusted over
+        the comparisons of the metric (Benjamini and Hochberg).
+    """
+    names = [str(name) for name in dataset["source"].values]
+    rows = []
+    for i, j, k in comparisons(captured, [groups.get(name, name) for name in names]):
+        try:
+            result = compare(dataset, names[i], names[j], names[k])
+        except TaskvecError:  # no module in common
+            continue
+        rows += [
+            {
+                "source": result.source,
+                "first": result.first,
+                "second": result.second,
+                "metric": one.metric,
+                "difference": one.difference,
+                "difference_low": one.low,
+                "difference_high": one.high,
+                "p": one.student.two_sided,
+                "p_one_sided": one.student.one_sided,
+                "p_wilcoxon": one.wilcoxon.two_sided,
+            }
+            for one in result.differences
+        ]
+    frame = pd.DataFrame(rows)
+    if len(frame):
+        frame["q"] = frame.groupby("metric")["p"].transform(adjusted)
+    return frame
+
+
+def adjusted(p: pd.Series) -> pd.Series:
+    """Of Benjamini and Hochberg; NaN is no test and stays NaN."""
+    known = p.notna()
+    q = p.copy()
+    q[known] = false_discovery_control(p[known])
+    return q
+
+
+def comparisons(captured: Floats, tasks: Sequence[str]) -> list[tuple[int, int, int]]:
+    """Positions of sources and two targets each, the nearer first, of three tasks."""
+    near = np.argsort(-np.nan_to_num(captured, nan=-1.0), axis=1, kind="stable")
+    order = [[j for j in row if tasks[j] != tasks[i]] for i, row in enumerate(near.tolist())]
+    if len(order) <= FEW:
+        every = [(i, j, k) for i, row in enumerate(order) for j, k in combinations(row, 2) if tasks[j] != tasks[k]]
+        if len(every) <= MOST_TESTS:
+            return every
+    best = []
+    for i, row in enumerate(order):
+        second = next((k for k in row if tasks[k] != tasks[row[0]]), None)
+        best += [] if second is None else [(i, row[0], second)]
+    best.sort(key=lambda one: -float(np.nan_to_num(captured[one[0], one[1]], nan=-1.0)))
+    return best[:MOST_TESTS]
+
+
+def along_lambda(dataset: xr.Dataset, source: NDArray[np.intp], target: NDArray[np.intp]) -> pd.DataFrame:
+    """Table 6: L₂, L₁ and REC of ordered pairs at every λ of a sweep over several; empty for one λ.
+
+    Returns:
+        projection, lam, l2, l1, rec: means over modules.
+    """
+    rows = []
+    if "lam" in dataset.dims:
+        for at, lam in enumerate(dataset["lam"].values.tolist()):
+            pairs = kept(dataset.isel(lam=at))
+            of = pairs.at(source, target, ["l2", "l1", "rec"])
+            for p, (i, j) in enumerate(zip(source, target, strict=True)):
+                projection = f"{pairs.names[i]} → {pairs.names[j]}"
+                rows.append(
+                    {"pair": p, "projection": projection, "lam": lam, **{name: float(of[name][p]) for name in of}}
+                )
+    frame = pd.DataFrame(rows, columns=["pair", "projection", "lam", "l2", "l1", "rec"])
+    return frame.sort_values(["pair", "lam"], kind="stable").drop(columns="pair")
+
+
+def rank_scores(adapters: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+    """Table 7: the scores of the labels against the adapters' ranks; empty without a column of numbers.
+
+    Args:
+        adapters: from ``summaries``.
+        labels: with scores.
+
+    Returns:
+        rank, task, score (its column), mean, low and high (Student's 95 % over runs), runs.
+    """
+    rows = []
+    for score in labels.scores:
+        known = {name: float(text) for name, text in labels.values[score].items()}
+        some = adapters[adapters["adapter"].isin(list(known))]
+        for (rank, task), of in some.groupby(["rank", "task"], sort=True):
+            values = np.array([known[name] for name in of["adapter"]])
+            _, low, high = mean_interval(values, 2)
+            rows.append(
+                {
+                    "rank": rank,
+                    "task": task,
+                    "score": score,
+                    "mean": values.mean(),
+                    "low": low,
+                    "high": high,
+                    "runs": len(of),
+                }
+            )
+    return pd.DataFrame(rows, columns=["rank", "task", "score", "mean", "low", "high", "runs"])
+
+
+def by_model(means: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, Mapping[str, str]]:
+    """``task_means`` of one family with its models side by side, as the paper has them.
+
+    Args:
+        means: rows of one family.
+        names: of MEANS.
+
+    Returns:
+        One row a projection, in the order of the first model's L₁; columns ``name.model``, or the name alone without a
+        model, with ``_low`` and ``_high``, and the model of each column's number.
+    """
+    models = list(dict.fromkeys(means["model"]))
+    first = means[means["model"] == models[0]].sort_values("l1", kind="stable")["projection"].tolist()
+    order = [*first, *(one for one in means["projection"].unique() if one not in set(first))]
+    found, heads = pd.DataFrame({"projection": order}).set_index("projection"), {}
+    for model in models:
+        of = means[means["model"] == model].set_index("projection")
+        for name in names:
+            column = f"{name}.{model}" if model else name
+            for end in ("", "_low", "_high"):
+                found[f"{column}{end}"] = of[f"{name}{end}"].reindex(order)
+            heads[column] = model
+    return found.reset_index(), heads

@@ -1,0 +1,210 @@
+// The inclusion graph: an edge from what holds to what is held, laid out by dagre so that containers stand above.
+const MOST_EDGES = 250;
+
+// Edges that pass, the strongest first: i holds `captured` of j
+function edgesOf(captured, q) {
+  const N = DOC.adapters.length;
+  const { data } = array("matrix.captured");
+  const withQ = DOC.matrix.known.includes("q") && q < 1;
+  const found = [];
+  for (let i = 0; i < N; i++) {
+    for (let j = 0; j < N; j++) {
+      const value = data[i * N + j];
+      if (value >= captured && i !== j && (!withQ || qOf(i, j) <= q)) found.push({ from: i, to: j, captured: value });
+    }
+  }
+  return found.sort((a, b) => b.captured - a.captured);
+}
+
+// Of two edges between the same adapters the stronger stays; `both`: the other one passes too
+function oneWay(edges) {
+  const found = new Map();
+  for (const edge of edges) {
+    const back = found.get(`${edge.to},${edge.from}`);
+    if (back) back.both = true;
+    else found.set(`${edge.from},${edge.to}`, { ...edge, both: false });
+  }
+  return [...found.values()];
+}
+
+// Without those that a longer way of stronger edges says already; edges come the strongest first
+function fold(edges) {
+  const out = new Map();
+  const reaches = (from, to) => {
+    const seen = new Set([from]);
+    const stack = [from];
+    while (stack.length) {
+      for (const next of out.get(stack.pop()) || []) {
+        if (next === to) return true;
+        if (!seen.has(next)) stack.push(next);
+        seen.add(next);
+      }
+    }
+    return false;
+  };
+  return edges.filter((edge) => {
+    if (reaches(edge.from, edge.to)) return false;
+    out.set(edge.from, [...(out.get(edge.from) || []), edge.to]);
+    return true;
+  });
+}
+
+function graphSection(root) {
+  const start = firstThreshold();
+  const view = { captured: start, q: 1, fold: true };
+  const figure = h("div", { class: "scroll graph", tabindex: "0", role: "region", "aria-label": "Inclusion graph" });
+  const state = h("p", { class: "note", role: "status" });
+  const redo = later(draw, 80);
+  const controls = h(
+    "div",
+    { class: "controls" },
+    slider(
+      "Captured of at least",
+      { min: 0, max: 1, step: 0.005, value: start, words: percent, id: "graph-captured" },
+      (one) => {
+        view.captured = one;
+        redo();
+      },
+    ),
+  );
+  if (DOC.matrix.known.includes("q")) {
+    controls.append(
+      slider(
+        "q of at most",
+        { min: -6, max: 0, step: 0.25, value: 0, words: (x) => short(10 ** x), id: "graph-q" },
+        (one) => {
+          view.q = 10 ** one;
+          redo();
+        },
+      ),
+    );
+  }
+  controls.append(
+    checkbox(
+      "Fold transitive edges",
+      true,
+      (one) => {
+        view.fold = one;
+        draw();
+      },
+      "graph-fold",
+    ),
+  );
+  function draw() {
+    const all = oneWay(edgesOf(Math.max(view.captured, 1e-6), view.q));
+    const kept = all.slice(0, MOST_EDGES);
+    const edges = view.fold ? fold(kept) : kept;
+    const nodes = [...new Set(edges.flatMap((edge) => [edge.from, edge.to]))];
+    figure.replaceChildren(nodes.length ? drawGraph(nodes, edges) : note("No pair passes."));
+    state.textContent =
+      `${counted(nodes.length, "adapter")}, ${counted(edges.length, "edge")}` +
+      (kept.length > edges.length ? `, ${kept.length - edges.length} folded` : "") +
+      (all.length > kept.length ? `; the weakest ${all.length - kept.length} of ${all.length} are left out` : "") +
+      ".";
+  }
+  root.append(
+    controls,
+    state,
+    figure,
+    note(
+      "An arrow goes from the adapter that holds to the one that is held, which stands ",
+      "below; its width is the share. Two heads: both hold that much, and the arrow starts at the one that holds ",
+      "more. ",
+      "Adapters without an edge are not drawn.",
+    ),
+  );
+  draw();
+}
+
+// So that some forty edges stand at first
+function firstThreshold() {
+  const edges = oneWay(edgesOf(1e-6, 1));
+  const at = edges[Math.min(edges.length, Math.max(5, Math.min(40, DOC.adapters.length))) - 1];
+  return at ? Math.floor(at.captured * 200) / 200 : 0;
+}
+
+function drawGraph(nodes, edges) {
+  const graph = new dagre.graphlib.Graph();
+  graph.setGraph({ rankdir: "TB", nodesep: 14, ranksep: 56, marginx: 12, marginy: 12 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  const label = (i) => clip(nameOf(i), 22);
+  nodes.forEach((i) => graph.setNode(String(i), { width: 7.2 * label(i).length + 18, height: 26 }));
+  edges.forEach((edge) => graph.setEdge(String(edge.from), String(edge.to), { edge }));
+  dagre.layout(graph);
+  const { width, height } = graph.graph();
+  const line = d3
+    .line(
+      (p) => p.x,
+      (p) => p.y,
+    )
+    .curve(d3.curveBasis);
+  const most = d3.max(edges, (edge) => edge.captured) || 1;
+  const head = newId("head");
+  return s(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Inclusion graph" },
+    s(
+      "defs",
+      {},
+      s(
+        "marker",
+        {
+          id: head,
+          viewBox: "0 0 10 10",
+          refX: 9,
+          refY: 5,
+          markerWidth: 9,
+          markerHeight: 9,
+          markerUnits: "userSpaceOnUse",
+          orient: "auto-start-reverse",
+        },
+        s("path", { d: "M0,0L10,5L0,10z", class: "head" }),
+      ),
+    ),
+    s(
+      "g",
+      { class: "edges" },
+      graph.edges().map((one) => {
+        const { points, edge } = graph.edge(one);
+        return s(
+          "path",
+          {
+            d: line(points),
+            "stroke-width": (0.8 + (5 * edge.captured) / most).toFixed(2),
+            "marker-end": `url(#${head})`,
+            "marker-start": edge.both ? `url(#${head})` : null,
+          },
+          s(
+            "title",
+            {},
+            `${nameOf(edge.from)} holds ${percent(edge.captured)} of ${nameOf(edge.to)}`,
+            edge.both ? ", and the other way" : "",
+          ),
+        );
+      }),
+    ),
+    s(
+      "g",
+      { class: "nodes" },
+      nodes.map((i) => {
+        const { x, y, width: w, height: tall } = graph.node(String(i));
+        return s(
+          "g",
+          {
+            tabindex: "0",
+            role: "button",
+            "aria-label": `open ${nameOf(i)}`,
+            transform: `translate(${x - w / 2},${y - tall / 2})`,
+            onclick: () => openAdapter(i),
+            onkeydown: (event) => {
+              if (event.key === "Enter") openAdapter(i);
+            },
+          },
+          s("rect", { width: w, height: tall, rx: 5 }),
+          s("text", { x: w / 2, y: 17, "text-anchor": "middle" }, label(i)),
+          s("title", {}, nameOf(i)),
+        );
+      }),
+    ),
+  );
+}

@@ -1,0 +1,125 @@
+"""The paper's tables 3 to 7, 10 and 11, in its layouts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd  # type: ignore[import-untyped]
+
+from ...queries.labels import Labels
+from ...queries.paper import by_model, task_means
+from .sheets import Head, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ENTROPIES = {"entropy": "H(S₁)", "entropy_projected": "H(S₂)"}
+METRICS = {"s1_sum": "ΣS₁", "l1": "L₁", "rec": "REC"}
+TITLES = {"rec": "REC", "l1": "L₁", "captured": "captured"}
+LAYERS = "Brackets: Student's 95 % interval, over layers for one pair of adapters, over pairs of runs for tasks."
+FOLLOWS = "ΣS₁ is the sum of the source's singular values, which L₁ follows whatever the target."
+
+
+def mean_sheets(means: pd.DataFrame, labels: Labels) -> list[Sheet]:
+    """Table 3; table 4 of the first family of models, table 10 of the others; models side by side."""
+    tasks, sheets = task_means(means, labels), []
+    for number, (family, of) in enumerate(tasks.groupby("family", sort=False)):
+        last = f", {family}" if family else ""
+        name = "4" if number == 0 else "10"
+        sheets += [
+            mean_sheet(
+                f"table_3_{number + 1}" if number else "table_3",
+                f"Table 3: mean normalised entropy{last}",
+                of,
+                ENTROPIES,
+            ),
+            mean_sheet(
+                f"table_{name}{f'_{number}' if number > 1 else ''}", f"Table {name}: mean metrics{last}", of, METRICS
+            ),
+        ]
+    return sheets
+
+
+def mean_sheet(name: str, title: str, means: pd.DataFrame, metrics: dict[str, str]) -> Sheet:
+    frame, models = by_model(means, list(metrics))
+    heads = [
+        Head(key, " ".join(filter(None, (model, metrics[key.split(".")[0]]))), "f3", bounds=True)
+        for key, model in models.items()
+    ]
+    notes = (LAYERS, FOLLOWS) if "s1_sum" in metrics else (LAYERS,)
+    return Sheet(name, title, [Head("projection", "projection"), *heads], frame, notes)
+
+
+def test_sheets(tests: pd.DataFrame, labels: Labels) -> list[Sheet]:
+    """Table 5 of the first family of models, table 11 of the others."""
+    if not len(tests):
+        return []
+    frame = tests.copy()
+    frame["question"] = [f"{row.source} → {row.first} or {row.second}" for row in tests.itertuples()]
+    frame["metric"] = frame["metric"].map(TITLES)
+    family = frame["source"].map(lambda name: labels.of("family", name))
+    heads = [
+        Head("question", "source → first or second"),
+        Head("metric", "metric"),
+        Head("difference", "first − second", "s3", bounds=True),
+        Head("p", "Student p, two-sided", "short"),
+        Head("p_one_sided", "one-sided", "short"),
+        Head("p_wilcoxon", "Wilcoxon p", "short"),
+        Head("q", "q", "short"),
+    ]
+    notes = (
+        "Does the source hold the first more than the second? Paired by module; one-sided: REC and captured greater, "
+        "L₁ less. q: Student's two-sided p adjusted over the comparisons of the metric (Benjamini and Hochberg). "
+        "Modules of a layer are not independent: the interval resamples layers.",
+    )
+    sheets = []
+    for number, one in enumerate(dict.fromkeys(family)):
+        table, last = "5" if number == 0 else "11", f", {one}" if one else ""
+        name = f"table_{table}{f'_{number}' if number > 1 else ''}"
+        sheets.append(Sheet(name, f"Table {table}: tests between targets{last}", heads, frame[family == one], notes))
+    return sheets
+
+
+def lambda_sheets(frame: pd.DataFrame) -> list[Sheet]:
+    """Table 6, where the sweep is over several λ."""
+    if not len(frame):
+        return []
+    heads = [
+        Head("projection", "projection"), Head("lam", "λ", "short"), Head("l2", "L₂", "f3"), Head("l1", "L₁", "f3"),
+        Head("rec", "REC", "f3"),
+    ]  # fmt: skip
+    return [Sheet("table_6", "Table 6: λ against the metrics", heads, frame)]
+
+
+def score_sheets(frame: pd.DataFrame) -> list[Sheet]:
+    """Table 7, one for each column of scores of the labels: a row a rank, a column a task."""
+    sheets: list[Sheet] = []
+    scores: Sequence[str] = list(dict.fromkeys(frame["score"]))
+    for score in scores:
+        of = frame[frame["score"] == score]
+        wide = pd.DataFrame({"rank": sorted(of["rank"].unique())}).set_index("rank")
+        heads = [Head("rank", "rank", "whole")]
+        for task in dict.fromkeys(of["task"]):
+            column = of[of["task"] == task].set_index("rank")
+            name = f"score.{task}"
+            wide[name], wide[f"{name}_low"], wide[f"{name}_high"] = column["mean"], column["low"], column["high"]
+            heads.append(Head(name, task or "all", "short", bounds=True))
+        name = f"table_7_{len(sheets) + 1}" if sheets else "table_7"
+        notes = ("Brackets: Student's 95 % interval over runs.",)
+        sheets.append(Sheet(name, f"Table 7: rank against {score}", heads, wide.reset_index(), notes))
+    return sheets
+
+
+def missing(sheets: Sequence[Sheet]) -> list[str]:
+    """What the result does not have for a table of the paper."""
+    names = {sheet.name for sheet in sheets}
+    lines = []
+    if "table_5" not in names:
+        lines.append("Tables 5 and 11 need three adapters and their modules: sweep with --keep all.")
+    if "table_6" not in names:
+        lines.append("Table 6 needs a sweep over several λ: --lambda 0 --lambda 1e-3 …")
+    if "table_7" not in names:
+        lines.append("Table 7 needs scores: a column of numbers in --labels.")
+    if "table_10" not in names:
+        lines.append("Tables 10 and 11 are tables 4 and 5 of a second family of models: a column family in --labels.")
+    return lines

@@ -1,0 +1,99 @@
+"""A result, read once for every section of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from ...chance.significance import Correction
+from ...errors import TaskvecError
+from ...queries.clustering import Tree, tree
+from ...queries.details import Details, details
+from ...queries.kept import kept
+from ...queries.labels import Labels
+from ...queries.matrices import Matrices, matrices
+from ...queries.paper import ALONG_LAMBDA, along_lambda, pair_means, rank_scores, tests
+from ...queries.selection import Selection, select
+from ...queries.summaries import summaries
+from .paper import lambda_sheets, mean_sheets, score_sheets, test_sheets
+from .sheets import Sheet
+from .tables import adapter_sheet, pair_sheet
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MOST_PAIRS = 300  # that have a verdict, and their modules kept
+
+
+@dataclass(frozen=True)
+class Read:
+    """A result, and what every section asks of it.
+
+    Attributes:
+        every_lam: the result for every λ.
+        dataset: for the first.
+        rows: of the ranking, those of ``pairs``, both directions of each.
+        source: positions of the sources of ``rows``.
+        target: of their targets.
+        details: of ``rows``.
+    """
+
+    every_lam: xr.Dataset
+    dataset: xr.Dataset
+    names: tuple[str, ...]
+    matrices: Matrices
+    tree: Tree
+    rows: pd.DataFrame
+    source: NDArray[np.intp]
+    target: NDArray[np.intp]
+    details: Sequence[Details]
+    sigma0: float
+    labels: Labels
+
+    @classmethod
+    def of(cls, every_lam: xr.Dataset, labels: Labels, correction: Correction = "bh") -> Read:
+        """TaskvecError for a result of one adapter."""
+        dataset = every_lam.isel(lam=0) if "lam" in every_lam.dims else every_lam
+        names = tuple(str(name) for name in dataset["source"].values)
+        if len(names) < 2:
+            raise TaskvecError("has one adapter: there are no pairs to report", got=", ".join(names))
+        square = matrices(dataset, correction)
+        selected = select(dataset, Selection(top=MOST_PAIRS), correction)
+        rows = selected.rows if selected.gap is None else selected.rows.iloc[: 2 * selected.gap]
+        position = {name: i for i, name in enumerate(names)}
+        source, target = (np.array([position[name] for name in rows[end]], np.intp) for end in ("source", "target"))
+        found = details(dataset, rows, labels.groups)
+        of = tree(square.values["captured"])
+        return cls(
+            every_lam, dataset, names, square, of, rows, source, target, found, selected.sigma0, labels
+        )  # fmt: skip
+
+    @cached_property
+    def sheets(self) -> list[Sheet]:
+        """Every table, the paper's and ours."""
+        return [pair_sheet(self.rows, self.details), adapter_sheet(self.summaries), *self.paper]
+
+    @cached_property
+    def summaries(self) -> pd.DataFrame:
+        return summaries(self.dataset, self.matrices, self.labels.groups)
+
+    @cached_property
+    def paper(self) -> list[Sheet]:
+        """The paper's tables, as far as the result has them."""
+        means = pair_means(self.dataset, self.source, self.target)
+        tested = pd.DataFrame()
+        if kept(self.dataset).every_module and {"l1"} <= set(self.dataset.data_vars):
+            tested = tests(self.dataset, self.matrices.values["captured"], self.labels.groups)
+        some = 2 * ALONG_LAMBDA
+        return [
+            *mean_sheets(means, self.labels),
+            *test_sheets(tested, self.labels),
+            *lambda_sheets(along_lambda(self.every_lam, self.source[:some], self.target[:some])),
+            *score_sheets(rank_scores(self.summaries, self.labels)),
+        ]
