@@ -140,6 +140,66 @@ def test_dora_of_mlx(tmp_path: Path) -> None:
     torch.testing.assert_close(load(tmp_path, tensors, config, dora="low-rank"), 3 * (a @ b).mT)
 
 
+def test_dora_of_mlx_embeddings_has_a_magnitude_for_each_word(tmp_path: Path) -> None:
+    a, b, size, weight = random(9, 2), random(2, 4), random(9).abs(), random(9, 4)
+    tensors = {f"embed_tokens.{role}": tensor for role, tensor in (("lora_a", a), ("lora_b", b), ("m", size))}
+    save_file({"embed_tokens.weight": weight}, tmp_path / "base.safetensors")
+    (tmp_path / "a").mkdir()
+    save_file(tensors, tmp_path / "a/adapters.safetensors")
+    config = {"fine_tune_type": "dora", "lora_parameters": {"rank": 2, "scale": 3.0}}
+    (tmp_path / "a/adapter_config.json").write_text(json.dumps(config))
+    moved = weight + 3 * a @ b
+    expected = size[:, None] * moved / moved.norm(dim=1, keepdim=True) - weight
+    (module,) = load_adapter(tmp_path / "a", base=tmp_path / "base.safetensors").modules.values()
+    torch.testing.assert_close(tau(module), expected.mT)
+
+
+@pytest.mark.parametrize("names", ["torchtune", "transformers"])
+@pytest.mark.parametrize("heads", [None, "4,2"])
+def test_dora_of_torchtune_whatever_the_base_is_called(tmp_path: Path, names: str, heads: str | None) -> None:
+    """Rows of queries and keys: Meta's order in the adapter and in torchtune's base, the usual one elsewhere."""
+    rows = {"attn.q_proj": 16, "attn.k_proj": 8, "mlp.w1": 20}
+    count = {"attn.q_proj": 4, "attn.k_proj": 2}
+    called = {"attn.q_proj": "self_attn.q_proj", "attn.k_proj": "self_attn.k_proj", "mlp.w1": "mlp.gate_proj"}
+    base, tensors, expected = {}, {}, {}
+    for path, m in rows.items():
+        weight, b, a, size = random(m, 6), random(m, 2), random(2, 6), random(m).abs() + 1
+        moved = weight + 3 * b @ a
+        tau_of = size[:, None] * moved / moved.norm(dim=1, keepdim=True) - weight
+
+        def usual(t: Tensor, n: int | None = count.get(path)) -> Tensor:
+            return t if n is None else t.view(n, len(t) // n // 2, 2, -1).transpose(1, 2).reshape(t.shape)
+
+        is_own = names == "torchtune"
+        name = f"layers.0.{path}.weight" if is_own else f"model.layers.0.{called[path]}.weight"
+        base[name] = weight if is_own else usual(weight).contiguous()
+        expected[f"layers.0.{path}"] = tau_of if heads is None else usual(tau_of)
+        tensors |= {f"layers.0.{path}.lora_a.weight": a, f"layers.0.{path}.lora_b.weight": b}
+        tensors[f"layers.0.{path}.magnitude"] = size
+    save_file(base, tmp_path / "base.safetensors")
+    folder = tmp_path / "a"
+    folder.mkdir()
+    torch.save(tensors, folder / "adapter_0.pt")
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 6}))
+    if heads is None and names == "transformers":
+        with pytest.raises(TaskvecError, match=r"Meta's rotary order, and a base in the usual one.*--heads"):
+            load_adapter(folder / "adapter_0.pt", base=tmp_path / "base.safetensors")
+        return
+    adapter = load_adapter(folder / "adapter_0.pt", base=tmp_path / "base.safetensors", heads=heads)
+    assert adapter.modules.keys() == expected.keys()
+    for path, module in adapter.modules.items():
+        torch.testing.assert_close(tau(module), expected[path])
+
+
+def test_one_part_of_a_fused_projection_of_loralib(tmp_path: Path) -> None:
+    b, a = random(4, 2), random(2, 6)
+    torch.save({"h.0.c_attn.lora_A": a, "h.0.c_attn.lora_B": b}, tmp_path / "lora.pt")
+    save_file({"h.0.c_attn.weight": random(12, 6)}, tmp_path / "base.safetensors")
+    adapter = load_adapter(tmp_path / "lora.pt", base=tmp_path / "base.safetensors", alpha=6.0)
+    torch.testing.assert_close(tau(adapter.modules["h.0.c_attn"]), torch.cat([3 * b @ a, torch.zeros(8, 6)]))
+    assert "one part in 3 of a fused projection" in adapter.warnings[0]
+
+
 def test_a_scale_that_is_in_no_file(tmp_path: Path) -> None:
     a, b = random(8, 2), random(2, 6)
     tensors = {"q.lora_a": a, "q.lora_b": b}

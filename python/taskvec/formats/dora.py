@@ -40,15 +40,17 @@ def decomposed(
     check_values(recipe.file, magnitude)
     shape, _ = recipe.outline()
     weight = options.weights.weight(path, shape, turned=turned)
-    by_row = is_by_row(magnitude, recipe.file.shapes[magnitude])
+    by_row = is_by_row(magnitude, recipe.file.shapes[magnitude], shape)
     on_base = recipe.weight is not None
     combine = partial(whole, own=recipe.combine, scale=recipe.scale, by_row=by_row, on_base=on_base)
     return Recipe(recipe.file, (*recipe.names, magnitude), combine, 1.0, recipe.expected, weight)
 
 
-def is_by_row(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether there is a magnitude for each output: always, but for (1, in, …) of older LyCORIS."""
-    return not (name.endswith("dora_scale") and len(shape) > 1 and shape[0] == 1 != shape[1])
+def is_by_row(name: str, shape: tuple[int, ...], update: tuple[int, int]) -> bool:
+    """Whether there is a magnitude for each output: but for (1, in, …) of older LyCORIS, and MLX's embeddings."""
+    if name.endswith("dora_scale"):
+        return not (len(shape) > 1 and shape[0] == 1 != shape[1])
+    return not (shape == update[1:] != update[:1])
 
 
 def whole(

@@ -25,7 +25,9 @@ from .unscaled import given_scale
 NAME = re.compile(r"^(.+)\.(lora_[AB])$")
 PARTS = {2: (True, False, True), 3: (True, True, True)}
 ASSUMED_PARTS = "two parts of a fused projection were trained; assumed that they are q and v: the file does not say"
+ONE_PART = "one part in {0} of a fused projection was trained; assumed that it is the first: the file does not say"
 ASSUMED_KERNEL = "assumed a {0}×{0} convolution by the module's name: the file does not say; the base tells it (--base)"
+MOST_PARTS = 8
 KERNELS = (3, 5, 7)  # the first that fits
 
 
@@ -62,6 +64,10 @@ def _form(
     parts = a[0] // b[1]
     if parts in PARTS and a[0] == parts * b[1]:
         return partial(merged_parts, enabled=PARTS[parts]), b[1], (ASSUMED_PARTS,) if parts == 2 else ()
+    rows = 0 if options.base is None or (weight := options.weights.find(path)) is None else weight.shape[0]
+    if parts == 1 and rows > b[0] and rows % b[0] == 0 and rows // b[0] <= MOST_PARTS:
+        enabled = (True, *[False] * (rows // b[0] - 1))
+        return partial(merged_parts, enabled=enabled), b[1], (ONE_PART.format(len(enabled)),)
     kernel = _kernel(path, options)
     if kernel is not None:
         fits = all(size % kernel == 0 for size in (a[0], a[1], b[0]))

@@ -41,7 +41,12 @@ def turn(
 
 def in_halves(b: Tensor, a: Tensor, heads: int) -> tuple[Tensor, Tensor]:
     """Factors whose rows go from pairs (d/2, 2) in each head to halves (2, d/2)."""
-    return b.reshape(heads, b.shape[0] // heads // 2, 2, b.shape[1]).transpose(1, 2).reshape(b.shape), a
+    return rows_in_halves(b, heads), a
+
+
+def rows_in_halves(t: Tensor, heads: int) -> Tensor:
+    """The rows of a vector or a matrix, from pairs (d/2, 2) in each head to halves (2, d/2)."""
+    return t.reshape(heads, t.shape[0] // heads // 2, 2, -1).transpose(1, 2).reshape(t.shape)
 
 
 def heads_in(rows: int, is_query: bool, query_rows: int | None, heads: Heads | None) -> int | None:

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Callable, Set
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from torch import Tensor
 
 from ..adapters import LeftOut
 from ..errors import TaskvecError
+from .algebra.lora import linear
+from .dora import decomposed
 from .format import ReadOptions
 from .heads import heads_of_base
+from .language_names import of_format
 from .peft.config import read_config
 from .peft.scale import scales
 from .reading.files import member
 from .reading.tensors import TensorFile
 from .recipe import Recipe
-from .rotary import turn
+from .rotary import rows_in_halves, turn
 from .single import Content, Piece, SingleFile, needed, put
 
 CONFIG = "adapter_config.json"
@@ -55,11 +63,39 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
         )
         recipe = Recipe(file, pairs[module], combine, scale.value, "a (r, n) and b (m, r)")
         notes, magnitude = (*scale.warnings, *turned), names.get("magnitude")
-        if magnitude is not None and options.base is not None and module.endswith((".q_proj", ".k_proj")):
-            what = f"has {magnitude} in Meta's rotary order, which the base is not in: this is not implemented"
-            raise TaskvecError(what, where=file.path, fix="take the low-rank part with --dora low-rank, without --base")
+        if magnitude is not None and options.base is not None and options.dora == "refuse":
+            recipe, magnitude = _decomposed(recipe, module, magnitude, options), None
         pieces.append(Piece(module, recipe, scale.source, scale.alpha, notes, magnitude is not None, magnitude))
     return Content(pieces, left_out, config.base_model, (path,))
+
+
+def _decomposed(recipe: Recipe, module: str, magnitude: str, options: ReadOptions) -> Recipe:
+    """A DoRA module's whole update from the base as torchtune has it, or as transformers has it.
+
+    Rows of queries and keys are Meta's in the file and in torchtune's base: their update is made in that order.
+    """
+    is_own = options.weights.find(module) is not None
+    plain = replace(recipe, combine=linear) if is_own else recipe
+    made = decomposed(plain, module if is_own else of_format(module, "torchtune"), magnitude, options)
+    if recipe.combine is linear:
+        if not is_own and module.endswith((".q_proj", ".k_proj")):
+            what = f"has {magnitude} in Meta's rotary order, and a base in the usual one"
+            fix = "give the number of heads with --heads"
+            raise TaskvecError(what, where=recipe.file.path, fix=fix)
+        return made
+    heads: int = recipe.combine.keywords["heads"]  # type: ignore[attr-defined]
+    return replace(made, combine=partial(turned_after if is_own else turned_before, own=made.combine, heads=heads))
+
+
+def turned_after(*tensors: Tensor, own: Callable[..., Any], heads: int) -> Tensor:
+    """An update that is made in Meta's order of rows, in the usual one."""
+    return rows_in_halves(own(*tensors), heads)
+
+
+def turned_before(*tensors: Tensor, own: Callable[..., Any], heads: int) -> Tensor:
+    """An update whose factors and base are in the usual order, its magnitudes brought to it."""
+    made: Tensor = own(*tensors[:-1], rows_in_halves(tensors[-1], heads))
+    return made
 
 
 TORCHTUNE = SingleFile("torchtune", claims, content)

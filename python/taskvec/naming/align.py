@@ -9,10 +9,10 @@ from math import gcd
 from ..adapters import Adapter, Described
 from ..errors import TaskvecError
 from ..formats.heads import Heads, heads_of_base
+from ..formats.language_names import of_format
 from ..formats.rotary import UNTURNED
 from . import fused
 from .match import Shape, Unclear, differences, renames
-from .spelling import of_format
 
 # what a part of a fused projection is called in models that have it apart
 SIBLINGS = {
