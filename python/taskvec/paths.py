@@ -38,3 +38,8 @@ def layer_and_kind(path: str) -> tuple[int | None, str]:
 def flat(path: str) -> str:
     """The path as kohya spells it, with ``_`` for ``.``."""
     return path.replace(".", "_")
+
+
+def natural(path: str) -> list[str | int]:
+    """A key that sorts numbers in a path as numbers."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", path))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from .formats import Reading, ReadOptions
 from .formats.heads import Heads
 from .left_out import left_out
 from .naming.align import align, no_common_module
+from .paths import natural
 from .progress import Mode, progress_bar
 from .sources import find, load_adapter, read_each
 
@@ -139,11 +139,6 @@ def check(adapters: Sequence[Described]) -> None:
 def module_paths(adapters: Iterable[Described]) -> list[str]:
     """Every module path of the zoo, layer 2 before layer 10, whatever the order of the adapters."""
     return sorted({path for adapter in adapters for path in adapter.modules}, key=natural)
-
-
-def natural(path: str) -> list[str | int]:
-    """A key that sorts numbers in a path as numbers."""
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", path))]
 
 
 def disjoint_pairs(adapters: Sequence[Described]) -> list[str]:

@@ -56,6 +56,12 @@ def save_adapter(folder: Path, factors: Factors, rank: int) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as a pipe gets them, whatever the terminal of the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 SPEC = {f"h.{layer}.{kind}": size for layer in (0, 1, 10) for kind, size in (("q", (24, 16, 4)), ("v", (8, 16, 4)))}
 
 

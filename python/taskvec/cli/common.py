@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
+import locale
+import os
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,10 +18,7 @@ from ..errors import printable
 from ..progress import Mode
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-PIPE_COLUMNS = 200
+    from ..reports.tables import Part
 
 Paths = Annotated[
     list[Path],
@@ -43,6 +42,16 @@ Precision = Annotated[
 ]
 Progress = Annotated[Mode, typer.Option(help="Progress on stderr: a bar on a terminal, nothing, or JSON lines.")]
 
+Width = Annotated[
+    int | None,
+    typer.Option(
+        min=20,
+        metavar="N",
+        help="Fit tables into N columns.",
+        show_default="COLUMNS, the terminal's, no limit in a pipe",
+    ),
+]
+
 
 def print_json(document: Any) -> None:
     """One strict JSON document on stdout: NaN and infinities are null."""
@@ -56,29 +65,22 @@ def warn(messages: Iterable[str]) -> None:
         print(f"taskvec: warning: {printable(message)}", file=sys.stderr)
 
 
-def console() -> Console:
-    """The console for tables; wide enough not to fold when stdout is not a terminal."""
-    from rich.console import Console
+def print_parts(parts: Iterable[Part], width: int | None) -> None:
+    """Tables and paragraphs on stdout, in the columns that there are."""
+    from ..reports.terminal import render
 
-    return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False, markup=False, emoji=False)
-
-
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: Iterable[str] = ()) -> Table:
-    """A table of plain strings, escaped for the terminal; the columns in ``numbers`` are aligned right."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    right = set(numbers)
-    for column in columns:
-        is_number = column in right
-        result.add_column(column, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
-    for row in rows:
-        result.add_row(*(Text(printable(cell)) for cell in row))
-    return result
+    sys.stdout.write(render(parts, columns(width), ascii_only=ascii_only()))
 
 
-def number(value: float | None, format: str = ".3g") -> str:
-    """A number for a table; a dash for what is undefined."""
-    return "-" if value is None or math.isnan(value) else f"{value:{format}}"
+def columns(width: int | None) -> int | None:
+    """Columns of a line: those asked for, COLUMNS, the terminal's; None for a pipe, where lines stay whole."""
+    given = os.environ.get("COLUMNS", "")
+    if width is not None or (given.isdecimal() and int(given)):
+        return width or int(given)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def ascii_only() -> bool:
+    """Whether stdout, or the locale that the user chose, has no more than ASCII."""
+    encodings = locale.nl_langinfo(locale.CODESET), sys.stdout.encoding or "utf-8"
+    return not all("utf" in encoding.lower() for encoding in encodings)

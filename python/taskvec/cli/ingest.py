@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import TaskvecError, printable
-from .common import AsJson, Paths, Progress, Recursive, SkipBad, console, print_json, warn
+from .common import AsJson, Paths, Progress, Recursive, SkipBad, print_json, warn
 from .reading import reading_options
 
 SCHEMA = {"name": "taskvec ingest", "version": 1}
@@ -97,7 +97,7 @@ def ingest(
     if worst:
         lines.append(f"fp16 moves a task vector by at most {worst:.1e} of its norm")
     for line in lines:
-        console().print(printable(line), soft_wrap=True)
+        print(printable(line))
 
 
 def some(names: tuple[str, ...]) -> str:

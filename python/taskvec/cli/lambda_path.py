@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import TaskvecError
-from .common import AsJson, Backend, Precision, Progress, console, print_json, warn
+from .common import AsJson, Backend, Precision, Progress, Width, print_json, print_parts, warn
 from .pair import load_pair
 from .reading import reading_options
 from .solver import solver_options
@@ -32,6 +32,7 @@ def lambda_path(
     precision: Precision = "highest",
     backend: Backend = None,
     progress: Progress = "auto",
+    width: Width = None,
 ) -> None:
     """Both directions of a pair for a grid of λ; with --method adam also the spread over random starts."""
     weights = parse_grid(grid)
@@ -55,7 +56,7 @@ def lambda_path(
     if as_json:
         print_json(result.to_dict())
     else:
-        console().print(curves_table(result))
+        print_parts([curves_table(result)], width)
 
 
 def parse_grid(text: str) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import AsJson, Backend, Precision, console, print_json
+from .common import AsJson, Backend, Precision, Width, print_json, print_parts
 from .pair import load_pair
 from .reading import reading_options
 from .solver import Lambda, Seed, solver_options
@@ -34,6 +34,7 @@ def project(
         float | None,
         typer.Option(help="Error bars of noise of this relative size, in place of rounding.", show_default=False),
     ] = None,
+    width: Width = None,
 ) -> None:
     """How far TARGET is included in SOURCE: τ₁→τ₂, module by module and in the mean."""
     from ..queries.details import details_of_pair
@@ -50,5 +51,4 @@ def project(
     if as_json:
         print_json(project_document(results))
     else:
-        for both, found in results:
-            console().print(projection_table(both, found))
+        print_parts([projection_table(both, found) for both, found in results], width)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .added import add_options
-from .common import AsJson, console, print_json
+from .common import AsJson, Width, print_json, print_parts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +45,7 @@ OPTIONS: dict[str, Any] = {
     ],
     "paper": Annotated[bool, Option("--paper", help="Print the layouts of the paper's tables 3, 4 and 6 instead.")],
     "as_json": AsJson,
+    "width": Width,
 }
 DEFAULTS = {"top": 10, "order": "captured", "correction": "bh", "paper": False, "as_json": False}
 ranking_options = add_options(OPTIONS, DEFAULTS, "shown")
@@ -116,10 +117,11 @@ def print_result(dataset: xr.Dataset, out: Path, shown: Mapping[str, Any]) -> No
         print_json(sweep_document(dataset, out, found))
     elif shown["paper"]:
         first = next(iter(found.values()))[0]
-        console().print(paper_tables(first, {lam: details(part, first.rows) for lam, part in by_lam(dataset)}))
+        of_lams = {lam: details(part, first.rows) for lam, part in by_lam(dataset)}
+        print_parts(paper_tables(first, of_lams), shown.get("width"))
     else:
-        for lam, (selected, of_rows) in found.items():
-            console().print(ranking_table(selected, of_rows, columns_of(shown), lam))
+        tables = (ranking_table(*of_lam, columns_of(shown), lam) for lam, of_lam in found.items())
+        print_parts(tables, shown.get("width"))
 
 
 def by_lam(dataset: xr.Dataset) -> list[tuple[float, xr.Dataset]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import TaskvecError, printable
-from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, console, warn
+from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, warn
 from .ranking import check_shown, groups_of, print_result, ranking_options, shown_pairs
 from .reading import reading_options
 from .solver import Lambda, Seed, one_or_several, solver_options
@@ -89,4 +89,4 @@ def sweep(
             raise typer.Exit(130) from None
     print_result(dataset, out, shown)
     if not shown["as_json"]:
-        console().print(f"written to {printable(str(out))}", soft_wrap=True)
+        print(f"written to {printable(str(out))}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import TaskvecError
-from .common import AsJson, Backend, Precision, console, print_json, warn
+from .common import AsJson, Backend, Precision, Width, print_json, print_parts, warn
 from .reading import reading_options
 
 SCHEMA = "taskvec/test/2"
@@ -23,6 +23,7 @@ def test(
     as_json: AsJson = False,
     precision: Precision = "highest",
     backend: Backend = None,
+    width: Width = None,
 ) -> None:
     """Does A hold B more than C? REC, L1 and captured of A→B against A→C, paired by module (tables 5 and 11)."""
     from ..queries.comparison import NEARER, compare
@@ -39,4 +40,4 @@ def test(
     if as_json:
         print_json({"schema": SCHEMA, "results": [result.to_dict()]})
     else:
-        console().print(comparison_table(result))
+        print_parts([comparison_table(result)], width)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import printable
-from .common import AsJson, Progress, console, print_json
+from .common import AsJson, Progress, print_json
 
 SCHEMA = {"name": "taskvec verify", "version": 1}
 MOST_SHOWN = 5
@@ -37,11 +37,10 @@ def verify(
             }
         )
     else:
-        out = console()
         for one in found.damaged:
             whose = f" (of {', '.join(one.adapters[:MOST_SHOWN])}{', ...' * (len(one.adapters) > MOST_SHOWN)})"
-            out.print(printable(f"{one.file} {one.what}{whose if one.adapters else ''}"), soft_wrap=True)
+            print(printable(f"{one.file} {one.what}{whose if one.adapters else ''}"))
         state = f"{len(found.damaged)} damaged" if found.damaged else "all as written"
-        out.print(printable(f"{place}: {found.chunks} chunks in {found.files} files, {state}"), soft_wrap=True)
+        print(printable(f"{place}: {found.chunks} chunks in {found.files} files, {state}"))
     if found.damaged:
         raise typer.Exit(1)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-
 from ..results.comparison import Comparison, Difference, PValues
-from .tables import counted, numbers_table, plain, shown
+from .tables import Column, Table, counted, shown
 
 NAMES = {"rec": "REC", "l1": "L1", "captured": "captured"}
-TITLES = ("A→B", "A→C", "difference", "95 % interval", "Wilcoxon p", "paired t p", "unpaired t p")
+COLUMNS = (
+    Column("metric", "name"),
+    Column("A→B"),
+    Column("A→C"),
+    Column("difference"),
+    Column("95 % interval", rank=1),
+    Column("Wilcoxon p", rank=2),
+    Column("paired t p", rank=3),
+    Column("unpaired t p", rank=4),
+)
 CAUTION = (
     "p: two-sided / one-sided. The tests take modules as independent, as in the paper's tables 5 and 11; the interval "
     "resamples layers. All speak of these two runs, not of the tasks: another seed of one task alone moves its mean "
@@ -16,20 +23,21 @@ CAUTION = (
 )
 
 
-def comparison_table(result: Comparison) -> RenderableType:
+def comparison_table(result: Comparison) -> Table:
     """A row a metric, and in words what the intervals say."""
-    title = f"Does {result.source} hold {result.first} more than {result.second}?"
-    table = numbers_table(title, ("metric",), tuple((title, "", "") for title in TITLES))
+    table = Table(COLUMNS, f"Does {result.source} hold {result.first} more than {result.second}?")
     for one in result.differences:
         interval = f"{shown(one.low, '+.3g')} to {shown(one.high, '+.3g')}"
         means = (shown(one.first, ".3g"), shown(one.second, ".3g"), shown(one.difference, "+.3g"))
-        table.add_row(
-            NAMES[one.metric], *means, interval, *map(both, (one.wilcoxon, one.student, one.student_unpaired))
-        )
+        table.add(NAMES[one.metric], *means, interval, *map(both, (one.wilcoxon, one.student, one.student_unpaired)))
     named = f"A = {result.source}, B = {result.first}, C = {result.second}"
-    notes = [f"{named}: {counted(result.modules, 'module')} in {counted(result.layers, 'layer')} that all three have."]
-    notes += [f"By {NAMES[one.metric]} {words(one, result)}, between these two runs." for one in result.differences]
-    return Group(table, *map(plain, [*notes, CAUTION]))
+    table.notes.append(
+        f"{named}: {counted(result.modules, 'module')} in {counted(result.layers, 'layer')} that all three have."
+    )
+    for one in result.differences:
+        table.notes.append(f"By {NAMES[one.metric]} {words(one, result)}, between these two runs.")
+    table.notes.append(CAUTION)
+    return table
 
 
 def both(p: PValues) -> str:

@@ -2,54 +2,55 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-
+from ..paths import natural
 from ..queries.details import Details
 from ..queries.flags import meaning
 from ..queries.kept import SHARES
 from ..results.projection import Projection
-from .tables import cells, counted, numbers_table, plain, shown, with_lambda
+from .tables import Column, Table, Value, cells, columns_of, counted, shown, with_lambda
 
 PROJECTED = (
-    ("captured", "captured", ".4f"),
-    ("out", "captured_out", ".4f"),
-    ("in", "captured_in", ".4f"),
-    ("REC", "rec", ".3f"),
-    ("chance", "rec_chance", ".3f"),
-    ("L1", "l1", ".3g"),
-    ("L2", "l2", ".3g"),
-    ("H(S1)", "entropy", ".3f"),
-    ("H(S2)", "entropy_projected", ".3f"),
-    ("residual", "residual", ".3f"),
-    ("energy", "energy", ".2g"),
-    ("excess", "excess", ".3g"),
-    ("cosine", "cosine", "+.3f"),
+    Value("captured", "captured", ".4f"),
+    Value("out", "captured_out", ".4f", 6),
+    Value("in", "captured_in", ".4f", 6),
+    Value("REC", "rec", ".3f"),
+    Value("chance", "rec_chance", ".3f", 1),
+    Value("L1", "l1", ".3g", 3),
+    Value("L2", "l2", ".3g", 8),
+    Value("H(S1)", "entropy", ".3f", 7),
+    Value("H(S2)", "entropy_projected", ".3f", 7),
+    Value("residual", "residual", ".3f", 5),
+    Value("energy", "energy", ".2g", 9),
+    Value("excess", "excess", ".3g", 4),
+    Value("cosine", "cosine", "+.3f", 2),
 )
-ERRORS = (("± captured", "captured_error", ".1g"), ("± REC", "rec_error", ".1g"))
+ERRORS = (Value("± captured", "captured_error", ".1g", 1), Value("± REC", "rec_error", ".1g", 1))
 BARS = "±: how far noise of the factors moves it, root mean square; REC's at λ = 0 alone."
 EXCESS = "excess: the geometric mean; whole update: shares over all modules together."
 
 
-def projection_table(both: tuple[Projection, Projection], details: tuple[Details, Details]) -> RenderableType:
+def projection_table(both: tuple[Projection, Projection], details: tuple[Details, Details]) -> Table:
     """Every module of τ₁→τ₂ with its error bars, the means, the whole update, and the same of the other way."""
     there, back = both
     barred = any("captured_error" in module.values for module in there.modules)
     columns = PROJECTED + ERRORS if barred else PROJECTED
-    table = numbers_table(f"{there.source} → {there.target}{with_lambda(there.lam)}", ("module",), columns)
-    for module in there.modules:
-        table.add_row(plain(module.module), *cells(module.values, columns))
-    table.add_section()
+    title = f"{there.source} → {there.target}{with_lambda(there.lam)}"
+    table = Table([Column("module", "name"), *columns_of(columns)], title)
+    for module in sorted(there.modules, key=lambda module: natural(module.module)):
+        table.add(module.module, *cells(module.values, columns))
+    table.rule()
     for label, one in (("", there), ("the other way: ", back)):
-        table.add_row(f"{label}mean", *cells({**one.mean, "excess": one.excess}, PROJECTED))
-        table.add_row(f"{label}whole update", *(shown(one.pooled[name], ".4f") for name in SHARES))
-    notes = [EXCESS, *([BARS] if barred else []), *map(above, both)]
+        table.add(f"{label}mean", *cells({**one.mean, "excess": one.excess}, PROJECTED))
+        table.add(f"{label}whole update", *(shown(one.pooled[name], ".4f") for name in SHARES))
+    notes = table.notes
+    notes += [EXCESS, *([BARS] if barred else []), *map(above, both)]
     verdict = details[0].direction.words(there.source, there.target)
     notes += [f"verdict: {verdict}."] if verdict else []
     notes += [f"{flag}: {meaning(flag)}." for flag in details[0].flags]
     if there.skipped:
         first = there.skipped[0]
         notes.append(f"{counted(len(there.skipped), 'module')} not compared; {first.module}: {first.reason}.")
-    return Group(table, *map(plain, notes))
+    return table
 
 
 def above(one: Projection) -> str:

@@ -7,50 +7,61 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from ..errors import TaskvecError
 from ..queries.details import Details
 from ..queries.flags import meaning
 from ..queries.selection import Selected
-from .tables import counted, empty_table, plain, shown, with_lambda
+from .tables import Column, Part, Table, counted, shown, with_lambda
 
 
 @dataclass(frozen=True)
-class Column:
-    """Of the table: its title, its value of a row of the ranking with its details, and a format for numbers."""
+class Shown:
+    """A column of the table, its value of a row of the ranking with its details, and a format for numbers."""
 
-    title: str
+    column: Column
     value: Callable[[Mapping[str, Any], Details], Any]
     form: str = ""
 
+    def cell(self, row: Mapping[str, Any], details: Details) -> str:
+        value = self.value(row, details)
+        return shown(float(value), self.form) if self.form not in ("", "d") else str(value)
 
-def of_row(title: str, name: str, form: str = "") -> Column:
-    return Column(title, lambda row, details: row[name], form)
+
+def of_row(title: str, name: str, form: str, rank: int) -> Shown:
+    return Shown(Column(title, rank=rank), lambda row, details: row[name], form)
+
+
+def of_end(name: str) -> Shown:
+    return Shown(Column(name, "name"), lambda row, details: row[name])
+
+
+def of_layers(title: str, name: str, form: str, rank: int) -> Shown:
+    return Shown(Column(title, rank=rank), lambda row, details: getattr(details.other_layers["captured"], name), form)
 
 
 COLUMNS = {
-    "source": of_row("source", "source"),
-    "target": of_row("target", "target"),
-    "captured": of_row("captured", "captured", ".4f"),
-    "captured_back": of_row("the other way", "captured_back", ".4f"),
-    "other_layers": Column("other layers", lambda row, details: details.other_layers["captured"].mean, ".4f"),
-    "other_layers_t": Column("t", lambda row, details: details.other_layers["captured"].t, "+.1f"),
-    "captured_out": of_row("out", "captured_out", ".4f"),
-    "captured_in": of_row("in", "captured_in", ".4f"),
-    "p": of_row("p", "p", ".2g"),
-    "q": of_row("q", "q", ".2g"),
-    "rec": of_row("REC", "rec", ".3f"),
-    "rec_chance": of_row("chance", "rec_chance", ".3f"),
-    "rec_z_raw": of_row("z_S", "rec_z_raw", "+.1f"),
-    "rec_z": of_row("z", "rec_z", "+.1f"),
-    "l1": of_row("L1", "l1", ".3g"),
-    "excess": of_row("excess", "excess", ".3g"),
-    "cosine": of_row("cosine", "cosine", "+.3f"),
-    "used": of_row("modules", "used", "d"),
-    "verdict": Column("verdict", lambda row, details: details.direction.words(row["source"], row["target"])),
-    "flags": Column("flags", lambda row, details: ", ".join(details.flags)),
+    "source": of_end("source"),
+    "target": of_end("target"),
+    "captured": of_row("captured", "captured", ".4f", 0),
+    "captured_back": of_row("the other way", "captured_back", ".4f", 1),
+    "other_layers": of_layers("other layers", "mean", ".4f", 4),
+    "other_layers_t": of_layers("t", "t", "+.1f", 6),
+    "captured_out": of_row("out", "captured_out", ".4f", 9),
+    "captured_in": of_row("in", "captured_in", ".4f", 9),
+    "p": of_row("p", "p", ".2g", 8),
+    "q": of_row("q", "q", ".2g", 5),
+    "rec": of_row("REC", "rec", ".3f", 3),
+    "rec_chance": of_row("chance", "rec_chance", ".3f", 6),
+    "rec_z_raw": of_row("z_S", "rec_z_raw", "+.1f", 9),
+    "rec_z": of_row("z", "rec_z", "+.1f", 8),
+    "l1": of_row("L1", "l1", ".3g", 8),
+    "excess": of_row("excess", "excess", ".3g", 8),
+    "cosine": of_row("cosine", "cosine", "+.3f", 6),
+    "used": of_row("modules", "used", "d", 7),
+    "verdict": Shown(
+        Column("verdict", "text", 1), lambda row, details: details.direction.words(row["source"], row["target"])
+    ),
+    "flags": Shown(Column("flags", "text", 2), lambda row, details: ", ".join(details.flags)),
 }
 SHOWN = (
     "source", "target", "captured", "captured_back", "other_layers", "q", "rec", "rec_chance", "used", "flags",
@@ -74,7 +85,7 @@ def check_columns(names: Sequence[str]) -> tuple[str, ...]:
 
 def ranking_table(
     selected: Selected, details: Sequence[Details], columns: Sequence[str] = SHOWN, lam: float = 0.0
-) -> RenderableType:
+) -> Part:
     """The selected pairs of one λ, a row for the direction that comes first in their order.
 
     Args:
@@ -84,25 +95,22 @@ def ranking_table(
         lam: λ of the ranking.
     """
     if not (len(selected.rows) or selected.filtered or selected.apart or selected.absent):
-        return Text("One adapter: there are no pairs to rank.")
-    chosen = [COLUMNS[name] for name in columns]
-    table = empty_table(TITLE + with_lambda(lam), [(column.title, bool(column.form)) for column in chosen])
+        return "One adapter: there are no pairs to rank."
+    flags = dict.fromkeys(flag for one in details[::2] for flag in one.flags) if "flags" in columns else {}
+    chosen = [COLUMNS[name] for name in columns if name != "flags" or flags]
+    table = Table([one.column for one in chosen], TITLE + with_lambda(lam))
     rows = selected.rows.to_dict("records")
     for i in range(0, len(rows), 2):
         if selected.gap is not None and i == 2 * selected.gap:
-            table.add_row(*("⋮" for _ in chosen[:2]))
-        table.add_row(*(cell(column, rows[i], details[i]) for column in chosen))
-    notes = [note for name, note in NOTES.items() if name in columns]
+            table.add(*("⋮" for _ in chosen[:2]))
+        table.add(*(one.cell(rows[i], details[i]) for one in chosen))
+    notes = table.notes
+    notes += [note for name, note in NOTES.items() if name in columns]
     if "q" in columns:
         notes.append(q_note(rows, lam))
-    flags = dict.fromkeys(flag for one in details[::2] for flag in one.flags) if "flags" in columns else {}
     notes += [f"{flag}: {meaning(flag)}." for flag in flags]
-    return Group(table, *map(plain, [*notes, *left_out(selected)]))
-
-
-def cell(column: Column, row: Mapping[str, Any], details: Details) -> Text:
-    value = column.value(row, details)
-    return plain(shown(float(value), column.form) if column.form not in ("", "d") else str(value))
+    notes += left_out(selected)
+    return table
 
 
 def q_note(rows: Sequence[Mapping[str, Any]], lam: float) -> str:
