@@ -69,7 +69,7 @@ def test_json_and_table(pair) -> None:
     result = lambda_path(*pair, solver=Solver(method="adam", start="normal", steps=5), seeds=2)
     document = result.to_dict()
     json.dumps(document, allow_nan=False)
-    assert [point["lambda"] for point in document["paths"][1]["points"]] == list(GRID)
+    assert [one["lambda"] for one in document["results"]] == list(GRID)
     console = Console(width=200, record=True, file=StringIO())
     console.print(curves_table(result))
     text = console.export_text()

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, cast
 
 import typer
 
 from ..errors import TaskvecError, printable
 from . import bench, convert, env, ingest, inspect, lambda_path, project, report, show, sweep, test, verify
+from .panels import Command
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.command("inspect")(inspect.inspect)
-app.command("project")(project.project)
-app.command("sweep")(sweep.sweep)
-app.command("ingest")(ingest.ingest)
-app.command("verify")(verify.verify)
-app.command("show")(show.show)
-app.command("test")(test.test)
-app.command("report")(report.report)
-app.command("lambda-path")(lambda_path.lambda_path)
-app.command("convert")(convert.convert)
-app.command("env")(env.env)
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "inspect": inspect.inspect,
+    "project": project.project,
+    "sweep": sweep.sweep,
+    "ingest": ingest.ingest,
+    "verify": verify.verify,
+    "show": show.show,
+    "test": test.test,
+    "report": report.report,
+    "lambda-path": lambda_path.lambda_path,
+    "convert": convert.convert,
+    "env": env.env,
+}
+for name, command in COMMANDS.items():
+    app.command(name, cls=Command)(command)
 # its options are taskvec_bench's own
 app.command(
     "bench", add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
@@ -46,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # not app(...), which ends the process itself on Ctrl-C and on a closed pipe
         command = typer.main.get_command(app)
-        with command.make_context("taskvec", list(sys.argv[1:] if arguments is None else arguments)) as context:
+        if "_TASKVEC_COMPLETE" in os.environ:
+            command.main(prog_name="taskvec")  # the shell asks for completions; ends the process
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        with command.make_context("taskvec", given or ["--help"]) as context:
             command.invoke(context)
         sys.stdout.flush()
     except TaskvecError as error:

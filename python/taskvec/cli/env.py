@@ -9,6 +9,8 @@ from .common import AsJson, Width, print_json, print_parts
 if TYPE_CHECKING:
     from ..reports.tables import Table
 
+SCHEMA = "taskvec.env/2"
+
 
 def env(as_json: AsJson = False, width: Width = None) -> None:
     """Versions, SIMD level, and each backend with why it can or cannot run."""
@@ -16,7 +18,7 @@ def env(as_json: AsJson = False, width: Width = None) -> None:
 
     found: dict[str, Any] = environment()
     if as_json:
-        print_json(found)
+        print_json({"schema": SCHEMA, **found})
         return
     rows: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("package", "version"): [(name, version or "not installed") for name, version in found.pop("versions").items()],

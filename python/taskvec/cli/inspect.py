@@ -7,6 +7,8 @@ from typing import Any
 from .common import AsJson, Paths, Progress, Recursive, SkipBad, Width, print_json, print_parts, warn
 from .reading import reading_options
 
+SCHEMA = "taskvec.inspect/2"
+
 
 @reading_options
 def inspect(
@@ -33,6 +35,6 @@ def inspect(
         norm, participation = ([module[name] for module in modules] for name in ("norm", "participation"))
         adapter["flags"] = adapter_flags(norm, participation, next(filter(None, (m["start"] for m in modules)), None))
     if as_json:
-        print_json(document)
+        print_json({"schema": SCHEMA, **document})
         return
     print_parts(adapter_parts(document["adapters"]), width)

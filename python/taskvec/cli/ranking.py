@@ -48,7 +48,7 @@ OPTIONS: dict[str, Any] = {
     "width": Width,
 }
 DEFAULTS = {"top": 10, "order": "captured", "correction": "bh", "paper": False, "as_json": False}
-ranking_options = add_options(OPTIONS, DEFAULTS, "shown")
+ranking_options = add_options(OPTIONS, DEFAULTS, "shown", "What is shown")
 
 
 def check_shown(shown: Mapping[str, Any]) -> None:

@@ -36,4 +36,4 @@ OPTIONS: dict[str, Any] = {
     ],
     "exact": Annotated[bool | None, Option("--exact", help="Use all of them, by whole SVDs.", **UNSHOWN)],
 }
-reading_options = add_options(OPTIONS, {"dora": "refuse", "split_fused": False}, "reading")
+reading_options = add_options(OPTIONS, {"dora": "refuse", "split_fused": False}, "reading", "Reading adapters")

@@ -8,7 +8,8 @@ import typer
 
 from .added import add_options
 
-UNSHOWN: dict[str, Any] = {"show_default": False}
+PANEL, OF_ADAM = "Sparse projection", "Adam (--method adam)"
+ADAM: dict[str, Any] = {"rich_help_panel": OF_ADAM, "show_default": False}
 Option = typer.Option
 # the fields of taskvec_kernels.Solver but lam and seed, which some commands have none of
 OPTIONS: dict[str, Any] = {
@@ -16,37 +17,35 @@ OPTIONS: dict[str, Any] = {
     "norm": Annotated[Literal["frobenius", "squared"], Option(help="Norm of the residual in the objective.")],
     "positive": Annotated[
         Literal["clip", "softplus", "exp", "abs"] | None,
-        Option(
-            help="Adam: how S stays ≥ 0: clipped after each step, or made of an x that is stepped on. [clip]", **UNSHOWN
-        ),
+        Option(help="How S stays ≥ 0: clipped after each step, or made of an x that is stepped on. [clip]", **ADAM),
     ],
-    "lr": Annotated[float | None, Option(help="Adam: learning rate, in units of the target's norm. [0.1]", **UNSHOWN)],
-    "steps": Annotated[int | None, Option(help="Adam: number of steps. [1000]", **UNSHOWN)],
+    "lr": Annotated[float | None, Option(help="Learning rate, in units of the target's norm. [0.1]", **ADAM)],
+    "steps": Annotated[int | None, Option(help="Number of steps. [1000]", **ADAM)],
     "tol": Annotated[
-        float | None, Option(help="Adam: stop when two losses in a row differ by at most this. [0: never]", **UNSHOWN)
+        float | None, Option(help="Stop when two losses in a row differ by at most this. [0: never]", **ADAM)
     ],
-    "betas": Annotated[tuple[float, float] | None, Option(help="Adam: decay rates. [0.9 0.999]", **UNSHOWN)],
-    "eps": Annotated[float | None, Option(help="Adam: added to the denominator. [1e-8]", **UNSHOWN)],
+    "betas": Annotated[tuple[float, float] | None, Option(help="Decay rates. [0.9 0.999]", **ADAM)],
+    "eps": Annotated[float | None, Option(help="Added to the denominator. [1e-8]", **ADAM)],
     "start": Annotated[
         Literal["closed_form", "zeros", "normal"] | None,
-        Option(help="Adam: where S starts. [closed_form; in lambda-path normal]", **UNSHOWN),
+        Option(help="Where S starts. [closed_form; in lambda-path normal]", **ADAM),
     ],
     "units": Annotated[
         Literal["tau", "paper"] | None,
-        Option(help="Adam: lr, tol and random starts in units of the target's norm, or absolute. [tau]", **UNSHOWN),
+        Option(help="lr, tol and random starts in units of the target's norm, or absolute. [tau]", **ADAM),
     ],
     "schedule": Annotated[
         Literal["linear", "constant"] | None,
-        Option(help="Adam: learning rate falls to 0 over the steps, or stays. [linear]", **UNSHOWN),
+        Option(help="Learning rate falls to 0 over the steps, or stays. [linear]", **ADAM),
     ],
 }
-solver_options = add_options(OPTIONS, {"method": "exact", "norm": "frobenius"}, "settings")
+solver_options = add_options(OPTIONS, {"method": "exact", "norm": "frobenius"}, "settings", PANEL)
 
 Lambda = Annotated[
     list[float],
-    Option("--lambda", help="Weight of the sparse projection; may be given several times. [0]", show_default=False),
+    Option("--lambda", help="Weight λ; may be given several times. [0]", show_default=False, rich_help_panel=PANEL),
 ]
-Seed = Annotated[int, Option(help="Adam: seed of random starts.")]
+Seed = Annotated[int, Option(help="Seed of random starts.", rich_help_panel=OF_ADAM)]
 
 
 def one_or_several(lam: list[float]) -> float | list[float]:

@@ -14,6 +14,8 @@ from .ranking import check_shown, groups_of, print_result, ranking_options, show
 from .reading import reading_options
 from .solver import Lambda, Seed, one_or_several, solver_options
 
+TABLES = {".csv", ".tsv", ".parquet", ".json", ".xlsx", ".html", ".txt", ".nc", ".h5"}  # no names of a result
+
 
 @reading_options
 @solver_options
@@ -48,6 +50,9 @@ def sweep(
     """Every ordered pair of a zoo, to a folder that xarray.open_zarr reads; the ranking at the end."""
     from ..sweeps.output import check_output
 
+    if out.suffix.lower() in TABLES:
+        fix = f"-o {out.with_suffix('.zarr')}, then taskvec query OUT.zarr --csv, --parquet or --json"
+        raise TaskvecError("a result is a folder, a Zarr store, and no table", got=f"-o {out}", fix=fix)
     check_output(out, overwrite=overwrite)
     chosen = None if metrics is None else metrics.split(",")
     if chosen is not None and (missing := [name for name in ("captured", "rec") if name not in chosen]):

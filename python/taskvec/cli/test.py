@@ -11,7 +11,7 @@ from ..errors import TaskvecError
 from .common import AsJson, Backend, Precision, Width, print_json, print_parts, warn
 from .reading import reading_options
 
-SCHEMA = "taskvec/test/2"
+SCHEMA = "taskvec.test/2"
 
 
 @reading_options

@@ -8,6 +8,7 @@ from typing import Any
 from ..documents import null_for_nan
 from .projection import NotCompared
 
+SCHEMA = "taskvec.lambda-path/2"
 # means over modules, and the number of non-zero S₂
 VALUES = ("l2", "l1", "rec", "entropy_projected", "residual", "active")
 
@@ -46,10 +47,24 @@ class LambdaCurves:
     skipped: tuple[NotCompared, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document of ``taskvec lambda-path``, NaN as None."""
-        document: dict[str, Any] = null_for_nan(asdict(self))
-        document = {"paths" if name == "curves" else name: value for name, value in document.items()}
-        for curve in document["paths"]:
-            for point in curve["points"]:
-                point["lambda"] = point.pop("lam")
+        """The JSON document of ``taskvec lambda-path``: a result for each λ, NaN as None."""
+        common = {"starts": self.starts, "used": self.used, "skipped": [asdict(item) for item in self.skipped]}
+        results = [
+            {
+                "lambda": at[0].lam,
+                "paths": [
+                    {"source": curve.source, "target": curve.target, **without_lambda(point)}
+                    for curve, point in zip(self.curves, at, strict=True)
+                ],
+                **common,
+            }
+            for at in zip(*(curve.points for curve in self.curves), strict=True)
+        ]
+        document: dict[str, Any] = null_for_nan({"schema": SCHEMA, "results": results})
         return document
+
+
+def without_lambda(point: Point) -> dict[str, Any]:
+    document = asdict(point)
+    del document["lam"]
+    return document
