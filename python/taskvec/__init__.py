@@ -2,7 +2,7 @@
 
 ``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``lambda_path`` two along λ,
 ``sweep`` every ordered pair, ``add_baseline`` some of them with their layers shifted. ``open_result`` opens a stored
-sweep. ``convert`` writes an adapter as PEFT.
+sweep. ``ingest`` factorises adapters into a store, once. ``convert`` writes an adapter as PEFT.
 ``Solver`` says how the sparse projection is solved.
 """
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .adapters import Adapter, Module
     from .conversion import convert
     from .errors import TaskvecError
+    from .ingestion import ingest
     from .queries.stored import open_result
     from .sources import load_adapter
     from .sweeps.baseline import add_baseline
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "add_baseline",
     "convert",
+    "ingest",
     "lambda_path",
     "load_adapter",
     "load_zoo",
@@ -53,6 +55,7 @@ _HOME = {
     "Zoo": "taskvec.zoo",
     "add_baseline": "taskvec.sweeps.baseline",
     "convert": "taskvec.conversion",
+    "ingest": "taskvec.ingestion",
     "lambda_path": "taskvec.sweeps.curve",
     "load_adapter": "taskvec.sources",
     "load_zoo": "taskvec.zoo",

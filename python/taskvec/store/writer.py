@@ -26,9 +26,9 @@ class Writer:
         self.storage, self.root, self.lease = storage, root, lease
         whole = set(batches(storage))
         begun = {name.split("/")[1] for name in storage.names(BATCHES) if name.count("/") > 1}
-        for name in begun - whole:
-            storage.remove_folder(f"{BATCHES}/{name}")
         self.next = max(map(int, whole), default=-1) + 1
+        for name in {*(begun - whole), f"{self.next:06}"}:  # the last one also where it holds no whole file yet
+            storage.remove_folder(f"{BATCHES}/{name}")
 
     def append(
         self,
