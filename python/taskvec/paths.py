@@ -35,6 +35,12 @@ def layer_and_kind(path: str) -> tuple[int | None, str]:
     return int(parts[at]), separator.join([*rest, parts[-1]])
 
 
+def layer_of(path: str) -> str:
+    """What names the layer in a module's path: encoder.layer.3. The whole path of a module without a number."""
+    found = re.match(r"(?:[^.]+\.)*?[0-9]+(?=\.|$)", path)
+    return found[0] if found else path
+
+
 def flat(path: str) -> str:
     """The path as kohya spells it, with ``_`` for ``.``."""
     return path.replace(".", "_")

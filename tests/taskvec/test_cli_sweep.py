@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import taskvec.sweeps.baseline
-import taskvec.sweeps.run
+import taskvec.sweeps.unit
 from taskvec.cli import main
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/sweep.json").read_text())
@@ -42,7 +42,7 @@ def test_json_is_the_one_document_on_stdout(zoo_folder, tmp_path) -> None:
     assert result["ranking"][-1]["used"] == 4
     progress = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     finished = {line["progress"]: line["done"] for line in progress if line["done"] == line["total"]}
-    assert finished["comparing pairs"] == 4 * 9 + 2 * 4 and finished["other layers"] == 3
+    assert finished["comparing pairs"] == 6 * 9 and finished["other layers"] == 3
     with xr.open_zarr(tmp_path / "out.zarr") as stored:
         pair = stored.sel(source=best["source"], target=best["target"])
         for name in ("rec", "captured"):
@@ -112,15 +112,18 @@ def test_wrong_use_is_one_line_and_status_2(zoo_folder, tmp_path, capsys, prepar
     assert stdout == "" and stderr.count("\n") == 1 and all(word in stderr for word in words)
 
 
-def test_an_existing_result_needs_overwrite(zoo_folder, tmp_path, capsys) -> None:
+def test_the_same_command_again_computes_nothing_and_other_options_need_overwrite(zoo_folder, tmp_path, capsys) -> None:
     out = tmp_path / "out.zarr"
     arguments = ["sweep", str(zoo_folder / "first"), str(zoo_folder / "far"), "-o", str(out)]
     assert main(arguments) == 0
-    before = (out / "zarr.json").stat().st_mtime_ns
-    assert main(arguments) == 2
-    assert "--overwrite" in capsys.readouterr().err and (out / "zarr.json").stat().st_mtime_ns == before
-    assert main([*arguments, "--overwrite"]) == 0
-    assert (out / "zarr.json").stat().st_mtime_ns != before
+    chunk = out / "rec/c/0/0/0"
+    before, printed = chunk.stat().st_mtime_ns, capsys.readouterr().out
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == printed and chunk.stat().st_mtime_ns == before
+    assert main([*arguments, "--precision", "medium"]) == 2
+    assert "--overwrite" in capsys.readouterr().err and chunk.stat().st_mtime_ns == before
+    assert main([*arguments, "--precision", "medium", "--overwrite"]) == 0
+    assert chunk.stat().st_mtime_ns != before
 
 
 def test_a_bad_adapter_stops_the_sweep_unless_it_is_skipped_and_named(zoo_folder, tmp_path, capsys) -> None:
@@ -156,20 +159,20 @@ def test_adapters_that_share_no_module_are_warned_of_and_counted(zoo_folder, tmp
     assert [row["used"] for row in result["ranking"]] == [6, 6] and result["left_out"] == 2
 
 
-def test_ctrl_c_says_where_the_finished_part_is(zoo_folder, tmp_path, capsys, monkeypatch) -> None:
-    compare, calls = taskvec.sweeps.run.compute, []
+def test_ctrl_c_says_how_to_go_on(zoo_folder, tmp_path, capsys, monkeypatch) -> None:
+    arguments = ["sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr"), "--json"]
 
-    def once(*arguments):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return compare(*arguments)
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(taskvec.sweeps.run, "compute", once)
-    assert main(["sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr"), "--json"]) == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(taskvec.sweeps.unit, "compute", interrupted)
+        assert main(arguments) == 130
     out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and str(tmp_path / "out.zarr") in err and "of 6 modules" in err
+    assert out == "" and err.count("\n") == 1 and "0 of 1 blocks are in" in err and "with the same command" in err
     assert xr.open_zarr(tmp_path / "out.zarr").attrs["complete"] == 0
+    assert main(arguments) == 0
+    assert xr.open_zarr(tmp_path / "out.zarr").attrs["complete"] == 1
 
 
 def test_ctrl_c_in_the_baseline_leaves_the_result(zoo_folder, tmp_path, capsys, monkeypatch) -> None:

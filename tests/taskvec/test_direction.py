@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from taskvec.chance.layers import OtherLayers
-from taskvec.queries.direction import LEVEL, Shares, direction, layer_of
+from taskvec.paths import layer_of
+from taskvec.queries.direction import LEVEL, Shares, direction
 from taskvec.results.direction import Direction
 
 LAYERS = 12

@@ -33,9 +33,9 @@ def test_zarr_reads_what_is_written_and_we_read_it_back(folder, shape) -> None:
     write_group(folder, {"rec": array, "name": text}, {"told": "x"})
     names = np.array(["ä", "bcd", ""][: shape[0]])
     for one, part in ((array, Part("rec", (0, 0, 0), values)), (text, Part("name", (0,), names))):
-        for name, data in one.cut(part):
-            assert is_whole(data)
-            folder.write(name, data)
+        for name, chunk in one.cut(part):
+            assert chunk.shape == one.chunks and is_whole(encode(chunk))
+            folder.write(name, encode(chunk))
     group = zarr.open_group(folder.root, mode="r", use_consolidated=True)
     np.testing.assert_array_equal(group["rec"][:], values)
     assert group["name"][:].tolist() == names.tolist() and group.attrs["told"] == "x"

@@ -1,13 +1,16 @@
-"""Batches hold every module and adapter once, whatever the ranks, within the memory they are given."""
+"""Units and blocks hold every pair once, whatever the ranks, within the memory they are given."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
 from taskvec.adapters import Adapter
 from taskvec.errors import TaskvecError
-from taskvec.store.entry import FP32_BYTES, entry_of, form_bytes
-from taskvec.sweeps.plan import Plan, plan_pair, plan_sweep
+from taskvec.store.entry import Entry, entry_of, form_bytes
+from taskvec.sweeps.plan import UNIT_BYTES, Block, blocks_of, plan_pair, plan_sweep
 from taskvec.zoo import check, module_paths
 
 SHAPE = (64, 48)
@@ -17,34 +20,45 @@ def spec(rank: int, modules: int = 3) -> dict[str, tuple[int, int, int]]:
     return {f"h.{layer}.q": (*SHAPE, rank) for layer in range(modules)}
 
 
-def plan_zoo(zoo: list[Adapter], **options: int) -> Plan:
-    return plan_sweep([entry_of(adapter) for adapter in zoo], **options)
+def entries(zoo: list[Adapter]) -> list[Entry]:
+    return [entry_of(adapter) for adapter in zoo]
 
 
-def test_equal_adapters_make_one_batch_of_one_block(adapter) -> None:
-    plan = plan_zoo([adapter(name, spec(4)) for name in "abc"])
-    (batch,) = plan.batches
-    assert plan.modules == batch.modules == ("h.0.q", "h.1.q", "h.2.q")
-    assert (batch.shape, batch.adapters, batch.rank) == (SHAPE, (0, 1, 2), 4)
-    (block,) = batch.blocks()
+def blocks(zoo: list[Adapter], **options: int) -> list[Block]:
+    """Of every adapter of a zoo with every other."""
+    return list(blocks_of(entries(zoo), module_paths(zoo), range(len(zoo)), range(len(zoo)), **options))
+
+
+def pairs_of(found: Iterable[Block]) -> Counter[tuple[str, int, int]]:
+    """Module, source and target of every ordered pair."""
+    pairs: Counter[tuple[str, int, int]] = Counter()
+    for block in found:
+        for path in block.modules:
+            ways = [(block.sources, block.targets)] + ([] if block.within else [(block.targets, block.sources)])
+            pairs.update((path, i, j) for one, other in ways for i in one.adapters for j in other.adapters)
+    return pairs
+
+
+def test_equal_adapters_make_one_block(adapter) -> None:
+    (block,) = blocks([adapter(name, spec(4)) for name in "abc"])
+    assert block.modules == ("h.0.q", "h.1.q", "h.2.q")
     assert block.within and (block.sources.adapters, block.sources.rank) == ((0, 1, 2), 4)
-    assert plan.pairs == block.pairs == 3 * 9 and plan.components == 4
+    assert block.pairs == 3 * 9
 
 
 def test_ranks_are_put_together_up_to_powers_of_two(adapter) -> None:
     ranks = [8, 1, 5, 48, 2, 7, 3]
-    (batch,) = plan_zoo([adapter(f"r{i}", spec(rank)) for i, rank in enumerate(ranks)]).batches
-    assert [(bucket.adapters, bucket.rank) for bucket in batch.buckets] == [
+    found = blocks([adapter(f"r{i}", spec(rank)) for i, rank in enumerate(ranks)])
+    assert [(block.sources.adapters, block.sources.rank) for block in found if block.within] == [
         ((1,), 1), ((4,), 2), ((6,), 3), ((0, 2, 5), 8), ((3,), 48),
     ]  # fmt: skip
-    blocks = list(batch.blocks())
-    assert len(blocks) == len(set(blocks)) == 5 * 6 // 2
-    assert sum(block.pairs for block in blocks) == 3 * 7**2
+    assert len(found) == len(set(found)) == 5 * 6 // 2
+    assert pairs_of(found) == {(path, i, j): 1 for path in spec(1) for i in range(7) for j in range(7)}
 
 
 def test_a_rank_above_the_shape_counts_as_the_shape(adapter) -> None:
-    (batch,) = plan_zoo([adapter("a", {"h.0.q": (2, 6, 4)})]).batches
-    assert batch.buckets[0].rank == 2
+    (block,) = blocks([adapter("a", {"h.0.q": (2, 6, 4)})])
+    assert block.sources.rank == 2
 
 
 def test_modules_are_divided_by_shape_participants_and_ranks(adapter) -> None:
@@ -53,27 +67,60 @@ def test_modules_are_divided_by_shape_participants_and_ranks(adapter) -> None:
         adapter("first", spec(4, modules=1)),
         adapter("mixed", {"h.0.v": (8, 48, 2)}),
     ]
-    batches = {batch.modules: batch.adapters for batch in plan_zoo(zoo).batches}
-    assert batches == {("h.0.q",): (0, 1), ("h.1.q", "h.2.q"): (0,), ("h.0.v",): (0, 2), ("h.0.o",): (0,)}
+    found = {block.modules: block.sources.adapters for block in blocks(zoo) if block.within}
+    assert found == {("h.0.q",): (0, 1), ("h.1.q", "h.2.q"): (0,), ("h.0.v",): (0,), ("h.0.o",): (0,)}
+    assert sum(pairs_of(blocks(zoo)).values()) == 4 + 2 + 4 + 1
 
 
 @pytest.mark.parametrize("memory", [1, 30_000, 100_000, 10**6, 10**9])
-def test_memory_bounds_a_batch_and_nothing_is_lost(adapter, memory: int) -> None:
+def test_memory_bounds_a_block_and_nothing_is_lost(adapter, memory: int) -> None:
     zoo = [adapter(f"{i}", spec(rank, modules=5)) for i, rank in enumerate([8] * 9 + [2] * 4)]
-    batches = plan_zoo(zoo, results=3, memory=memory).batches
-    assert sorted(path for batch in batches for path in batch.modules) == sorted(spec(1, modules=5))
-    for batch in batches:
-        assert batch.adapters == tuple(range(13))
-        forms = [len(bucket.adapters) * form_bytes(bucket.rank, SHAPE) for bucket in batch.buckets]
-        needed = len(batch.modules) * (sum(forms) + 2 * 3 * 13**2 * FP32_BYTES)
-        assert needed <= memory or len(batch.modules) == 1
-        if sum(forms) <= memory:
-            assert len(batch.buckets) == 2
-        else:
-            assert all(
-                size <= memory // 2 or len(bucket.adapters) == 1
-                for size, bucket in zip(forms, batch.buckets, strict=True)
-            )
+    found = blocks(zoo, results=3, memory=memory)
+    assert pairs_of(found) == {(path, i, j): 1 for path in spec(1, modules=5) for i in range(13) for j in range(13)}
+    for block in found:
+        sides = {block.sources, block.targets}
+        needed = len(block.modules) * sum(len(side.adapters) * form_bytes(side.rank, SHAPE) for side in sides)
+        alone = len(block.modules) == 1 and any(len(side.adapters) == 1 for side in sides)
+        assert needed <= memory or alone
+
+
+def test_sources_and_targets_that_differ(adapter) -> None:
+    zoo = [adapter(f"{i}", spec(rank)) for i, rank in enumerate([8, 1, 5])]
+    found = list(blocks_of(entries(zoo), module_paths(zoo), [0, 2], [1]))
+    assert pairs_of(found) == {(path, *way): 1 for path in spec(1) for way in ((0, 1), (1, 0), (2, 1), (1, 2))}
+    assert not any(block.within for block in found)
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 130, 300])
+def test_units_hold_every_pair_once_whatever_is_added(adapter, count: int) -> None:
+    one = entry_of(adapter("a", spec(2)))
+    plan = plan_sweep([one] * count, 8)
+    found: Counter[tuple[int, int, int]] = Counter()
+    for unit in plan.units():
+        assert unit.sources.start % plan.chunk == unit.targets.start % plan.chunk == 0
+        for way in {(unit.sources, unit.targets), (unit.targets, unit.sources)}:
+            found.update((module, i, j) for module in unit.modules for i in way[0] for j in way[1])
+        assert unit.pairs == len(unit.modules) * len(unit.sources) * len(unit.targets) * (2 - unit.diagonal)
+    assert set(found.values()) == {1} and len(found) == 3 * count**2 == plan.pairs
+    more = plan_sweep([one] * (count + 1), 8, plan)
+    names = {unit.name: (unit.modules, unit.row, unit.column) for unit in plan.units()}
+    assert names.items() <= {unit.name: (unit.modules, unit.row, unit.column) for unit in more.units()}.items()
+
+
+def test_memory_bounds_a_unit(adapter) -> None:
+    one = entry_of(adapter("a", spec(2)))
+    for pair_bytes in (8, 144, 5_000, 100_000):
+        for count in (10, 100, 1000):
+            plan = plan_sweep([one] * count, pair_bytes)
+            assert plan.side % plan.chunk == 0 and plan.group >= 1
+            assert pair_bytes * plan.side**2 <= UNIT_BYTES or plan.side == plan.chunk
+            assert plan_sweep([one] * count, pair_bytes, all_modules=True).group == 0
+
+
+def test_new_modules_come_after_the_old_ones(adapter) -> None:
+    old = plan_sweep(entries([adapter("a", spec(2))]), 8)
+    new = plan_sweep(entries([adapter("a", spec(2)), adapter("b", spec(2) | {"h.0.a": (4, 4, 1)})]), 8, old)
+    assert new.modules == (*old.modules, "h.0.a") and new.shapes == (SHAPE, SHAPE, SHAPE, (4, 4))
 
 
 def test_a_pair_is_one_block_for_each_shape_and_rank(adapter) -> None:
@@ -113,11 +160,10 @@ def test_what_cannot_be_compared_is_one_clear_line(adapter, names, specs, words)
     assert all(word in str(error.value) for word in words) and "\n" not in str(error.value)
 
 
-def test_a_module_of_two_shapes_is_in_a_batch_for_each(adapter) -> None:
-    plan = plan_zoo([adapter("a", spec(2)), adapter("b", spec(2) | {"h.1.q": (48, 64, 2)}), adapter("c", spec(2))])
-    found = {(batch.modules, batch.shape): batch.adapters for batch in plan.batches}
-    assert found == {
-        (("h.0.q", "h.2.q"), SHAPE): (0, 1, 2),
-        (("h.1.q",), SHAPE): (0, 2),
-        (("h.1.q",), (48, 64)): (1,),
+def test_a_module_of_two_shapes_is_compared_within_each(adapter) -> None:
+    zoo = [adapter("a", spec(2)), adapter("b", spec(2) | {"h.1.q": (48, 64, 2)}), adapter("c", spec(2))]
+    assert {(block.modules, block.sources.adapters) for block in blocks(zoo)} == {
+        (("h.0.q", "h.2.q"), (0, 1, 2)),
+        (("h.1.q",), (0, 2)),
+        (("h.1.q",), (1,)),
     }

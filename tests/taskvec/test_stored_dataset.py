@@ -80,7 +80,7 @@ def test_names_have_a_fixed_width_in_one_chunk(out) -> None:
     dataset = xr.open_zarr(out, chunks=None)
     for name in ("module", "source", "target", "kind"):
         assert dataset[name].dtype.kind == "U"
-    assert all(array.encoding["chunks"] == array.shape for array in dataset.coords.values())
+    assert all(array.encoding["chunks"] >= array.shape for array in dataset.coords.values())
 
 
 @pytest.mark.parametrize("lines", [[], [""], ["", ""], ["one"], ["a", "", "b"]])

@@ -240,7 +240,7 @@ def test_coordinates_and_attributes(zoo) -> None:
     shapes = list(zip(dataset.rows.values.tolist(), dataset["columns"].values.tolist(), strict=True))
     assert shapes == [(24, 16), (8, 16), (24, 16), (8, 16), (6, 6), (5, 40)]
     attributes = dataset.attrs
-    assert attributes["complete"] == 1 and attributes["unfinished"] == ""
+    assert attributes["complete"] == 1 and attributes["keep"] == "all"
     assert attributes["precision"] == "medium"
     assert attributes["input_sha256"].split() == [one.digest for one in zoo]
     assert attributes["torch_version"] == torch.__version__

@@ -1,4 +1,4 @@
-"""The stored result: its layout, when it gets its name, and what an interruption leaves."""
+"""The stored result: its layout, what may stand in its place, and what is never touched."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import taskvec.sweeps.run
+import taskvec.sweeps.plan
 from taskvec import TaskvecError, sweep
-from taskvec.documents import as_lines
 from taskvec.queries import kept
 from taskvec.queries.ranking import ranking
 from taskvec.sweeps.layout import PAIR, SOURCE
 from taskvec.sweeps.options import DEFAULT as METRICS
-from taskvec.sweeps.run import SweepInterrupted
-from taskvec.sweeps.writer import ResultWriter
+from taskvec.sweeps.output import remove_result
 
 
 @pytest.fixture
@@ -30,17 +28,8 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def interrupt_after(monkeypatch, blocks: int) -> None:
-    """Ctrl-C in the kernels after so many blocks."""
-    compare, done = taskvec.sweeps.run.compute, []
-
-    def until_then(*arguments):
-        if len(done) == blocks:
-            raise KeyboardInterrupt
-        done.append(1)
-        return compare(*arguments)
-
-    monkeypatch.setattr(taskvec.sweeps.run, "compute", until_then)
+def contents(folder: Path) -> dict[Path, tuple[bytes, int]]:
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_xarray_opens_the_layout_of_the_design(zoo, tmp_path) -> None:
@@ -48,7 +37,7 @@ def test_xarray_opens_the_layout_of_the_design(zoo, tmp_path) -> None:
     returned = sweep(zoo, out)
     with xr.open_zarr(out, consolidated=True) as stored:
         xr.testing.assert_identical(stored.load(), returned.load())
-        assert stored.attrs == returned.attrs
+        assert stored.attrs == returned.attrs == sweep(zoo).attrs
         xr.testing.assert_equal(stored, sweep(zoo))
         pair = {name: PAIR for name in METRICS}
         source = {name: SOURCE for name in ("entropy", "norm", "participation")}
@@ -57,7 +46,7 @@ def test_xarray_opens_the_layout_of_the_design(zoo, tmp_path) -> None:
         assert {array.dtype for array in stored.data_vars.values()} == {np.dtype("float32")}
         assert all(array.attrs["long_name"] for array in stored.data_vars.values())
         assert set(stored.coords) == {"module", "source", "target", "layer", "kind", "rows", "columns"}
-        assert stored["rec"].encoding["chunks"] == (1, 2, 2)
+        assert stored["rec"].encoding["chunks"][1:] == (64, 64)
         assert stored["rec"].sel(module="h.10.q", source="first", target="second") < 1
         assert set(stored["rec"].coords) == set(stored.coords)
     assert names(tmp_path) == ["out.zarr"]
@@ -70,14 +59,32 @@ def test_metadata_of_every_array_names_its_dimensions(zoo, tmp_path) -> None:
     assert metadata["consolidated_metadata"]["metadata"]["rec"]["dimension_names"] == list(PAIR)
 
 
-def test_an_existing_result_is_not_overwritten(zoo, tmp_path) -> None:
+def test_a_complete_result_is_not_touched_again(zoo, tmp_path) -> None:
+    out = tmp_path / "out.zarr"
+    first = sweep(zoo, out)
+    before = contents(out)
+    xr.testing.assert_identical(sweep(zoo, out).load(), first.load())
+    assert contents(out) == before and names(tmp_path) == ["out.zarr"]
+
+
+@pytest.mark.parametrize(
+    ("fewer", "options", "words"),
+    [
+        (1, {}, "exists, with 1 adapter that is not given, got second"),
+        (2, {"metrics": ["rec"]}, "exists, with other options .metrics l1,"),
+        (2, {"lam": 0.1}, "lambda"),
+        (2, {"precision": "medium"}, "precision highest, not medium"),
+        (2, {"keep": "reduced"}, "keep all, not reduced"),
+    ],
+)
+def test_a_result_of_something_else_is_not_overwritten(zoo, tmp_path, fewer, options, words) -> None:
+    """Two sweeps to one name: the second must not take the place of the first."""
     out = tmp_path / "out.zarr"
     sweep(zoo, out)
-    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    with pytest.raises(TaskvecError, match=r"out.zarr: exists; .*--overwrite"):
-        sweep(zoo[:1], out)
-    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
-    assert names(tmp_path) == ["out.zarr"]
+    before = contents(out)
+    with pytest.raises(TaskvecError, match=rf"out.zarr: .*{words}.*--overwrite"):
+        sweep(zoo[:fewer], out, **options)
+    assert contents(out) == before and names(tmp_path) == ["out.zarr"]
 
 
 def test_overwrite_replaces_the_whole_result(zoo, tmp_path) -> None:
@@ -89,6 +96,26 @@ def test_overwrite_replaces_the_whole_result(zoo, tmp_path) -> None:
     assert names(tmp_path) == ["out.zarr"]
 
 
+def test_what_others_put_into_a_result_is_not_removed_with_it(zoo, tmp_path) -> None:
+    out = tmp_path / "out.zarr"
+    sweep(zoo, out)
+    (out / "rec/notes.txt").write_text("mine")
+    (out / "mine").mkdir()
+    (out / "mine/c").write_text("mine")
+    sweep(zoo, out, overwrite=True)
+    left = tmp_path / "out.replaced.zarr"
+    found = sorted(str(path.relative_to(left)) for path in left.rglob("*") if path.is_file())
+    assert found == ["mine/c", "rec/notes.txt"]
+    assert xr.open_zarr(out).attrs["complete"] == 1
+
+
+def test_what_a_sweep_did_not_make_is_not_removed(tmp_path) -> None:
+    other = tmp_path / "other.zarr"
+    xr.Dataset({"x": ("y", [1.0])}).to_zarr(other, zarr_format=3, consolidated=False)
+    before = contents(other)
+    assert not remove_result(other) and not remove_result(tmp_path / "missing") and contents(other) == before
+
+
 def occupy(path: Path, kind: str) -> None:
     if kind == "file":
         path.write_text("mine")
@@ -97,6 +124,8 @@ def occupy(path: Path, kind: str) -> None:
         (path / "notes.txt").write_text("mine")
     elif kind == "empty folder":
         path.mkdir()
+    elif kind == "another store":
+        xr.Dataset({"x": ("y", [1.0])}).to_zarr(path, zarr_format=3, consolidated=False)
     else:
         store = path.with_name("store")
         if kind == "link to a store":
@@ -106,16 +135,16 @@ def occupy(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("kind", ["file", "folder", "empty folder", "dangling link", "link to a store"])
-def test_what_is_no_zarr_store_is_never_touched(zoo, tmp_path, kind: str, overwrite: bool) -> None:
+@pytest.mark.parametrize(
+    "kind", ["file", "folder", "empty folder", "another store", "dangling link", "link to a store"]
+)
+def test_what_is_no_result_is_never_touched(zoo, tmp_path, kind: str, overwrite: bool) -> None:
     out = tmp_path / "out.zarr"
     occupy(out, kind)
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(TaskvecError, match=r"is a link|exists and is not a Zarr store"):
+    before = sorted(tmp_path.rglob("*")), contents(tmp_path)
+    with pytest.raises(TaskvecError, match=r"is a link|exists and is not a Zarr store|that taskvec did not make"):
         sweep(zoo, out, overwrite=overwrite)
-    assert sorted(tmp_path.rglob("*")) == before
-    if kind in ("file", "folder"):
-        assert (out if kind == "file" else out / "notes.txt").read_text() == "mine"
+    assert (sorted(tmp_path.rglob("*")), contents(tmp_path)) == before
 
 
 @pytest.mark.parametrize("out", ["missing/out.zarr", "..", "file/out.zarr"])
@@ -124,64 +153,6 @@ def test_an_impossible_output_path_is_one_clear_line(zoo, tmp_path, out: str) ->
     with pytest.raises(TaskvecError) as error:
         sweep(zoo, tmp_path / out)
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_an_interruption_keeps_what_is_finished(zoo, tmp_path, monkeypatch) -> None:
-    whole = sweep(zoo)
-    interrupt_after(monkeypatch, blocks=1)
-    out = tmp_path / "out.zarr"
-    with pytest.raises(SweepInterrupted) as stop:
-        sweep(zoo, out)
-    assert (stop.value.path, stop.value.finished, stop.value.modules) == (out, 3, 6)
-    with xr.open_zarr(out) as stored:
-        assert stored.attrs["complete"] == 0
-        left = as_lines(stored.attrs["unfinished"])
-        assert len(left) == 3
-        finished = [path for path in stored.module.values if path not in left]
-        xr.testing.assert_equal(stored.sel(module=finished).load(), whole.sel(module=finished))
-        assert all(np.isnan(array).all() for array in stored.sel(module=left).data_vars.values())
-    assert names(tmp_path) == ["out.zarr"]
-
-
-def test_an_interruption_leaves_the_older_result_and_says_where_the_new_one_is(zoo, tmp_path, monkeypatch) -> None:
-    out = tmp_path / "out.zarr"
-    sweep(zoo[:1], out)
-    for i, name in enumerate(["out.partial.zarr", "out.partial2.zarr"]):
-        with monkeypatch.context() as patch:
-            interrupt_after(patch, blocks=1)
-            with pytest.raises(SweepInterrupted, match=name):
-                sweep(zoo, out, overwrite=True)
-        assert len(names(tmp_path)) == i + 2
-        assert xr.open_zarr(tmp_path / name).sizes["source"] == 2
-    assert xr.open_zarr(out).attrs["complete"] == 1 and xr.open_zarr(out).sizes["source"] == 1
-
-
-def test_an_interruption_before_anything_is_finished_leaves_nothing(zoo, tmp_path, monkeypatch) -> None:
-    interrupt_after(monkeypatch, blocks=0)
-    with pytest.raises(KeyboardInterrupt) as stop:
-        sweep(zoo, tmp_path / "out.zarr")
-    assert not isinstance(stop.value, SweepInterrupted)
-    assert names(tmp_path) == []
-
-
-def test_a_failure_leaves_nothing_and_an_older_result_alone(zoo, tmp_path, monkeypatch) -> None:
-    out = tmp_path / "out.zarr"
-    sweep(zoo, out)
-    monkeypatch.setattr(taskvec.sweeps.run, "participation", lambda spectrum: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        sweep(zoo, out, overwrite=True)
-    assert names(tmp_path) == ["out.zarr"]
-    assert xr.open_zarr(out).attrs["complete"] == 1
-
-
-def test_a_full_disk_is_one_clear_line(zoo, tmp_path, monkeypatch) -> None:
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(ResultWriter, "write", full)
-    with pytest.raises(TaskvecError, match="No space left") as error:
-        sweep(zoo, tmp_path / "out.zarr")
-    assert "\n" not in str(error.value) and names(tmp_path) == []
 
 
 def peak(call) -> int:
@@ -196,36 +167,15 @@ def peak(call) -> int:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_modules(adapter, tmp_path, monkeypatch) -> None:
-    """One module of 100 × 100 pairs and 4 metrics is 160 kB: 20 more would show as 3.2 MB."""
+    """One module of 100 × 100 pairs and 4 metrics is 160 kB: 64 more than fit a unit would show as 10 MB."""
     monkeypatch.setattr(kept, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(taskvec.sweeps.plan, "UNIT_BYTES", 2**20)
     of_sweep, of_ranking = {}, {}
-    for layers in (2, 2, 22):  # the first one also pays for what is allocated once
+    for layers in (2, 2, 66):  # the first one also pays for what is allocated once
         zoo = [adapter(f"{i}", {f"h.{layer}.q": (3, 3, 1) for layer in range(layers)}, seed=i) for i in range(100)]
         out = tmp_path / "out.zarr"
         options = {"metrics": ["captured", "rec", "excess", "cosine"], "memory": 10**6, "overwrite": True}
         of_sweep[layers] = peak(lambda zoo=zoo, out=out, options=options: sweep(zoo, out, **options))
         of_ranking[layers] = peak(lambda out=out: ranking(xr.open_zarr(out, chunks=None)))
-    assert of_sweep[22] - of_sweep[2] < 1e6
-    assert of_ranking[22] - of_ranking[2] < 1e6
-
-
-def test_a_module_interrupted_while_it_is_written_is_nan(zoo, tmp_path) -> None:
-    (tmp_path / "store").mkdir()
-    results = ResultWriter(zoo, ["h.0.q"], 4, ["l1", "rec"], tmp_path / "store")
-
-    class InterruptedOnce:
-        def __init__(self, array):
-            self.array, self.calls = array, 0
-
-        def __setitem__(self, rows, value):
-            self.calls += 1
-            if self.calls == 1:
-                raise KeyboardInterrupt
-            self.array[rows] = value
-
-    results.arrays["rec"] = InterruptedOnce(results.arrays["rec"])
-    ones = np.ones((1, 2, 2), np.float32)
-    with pytest.raises(KeyboardInterrupt):
-        results.write(["h.0.q"], [0, 1], {"l1": ones, "rec": ones})
-    results.finish({})
-    assert np.isnan(xr.open_zarr(tmp_path / "store")["l1"]).all()
+    assert of_sweep[66] - of_sweep[2] < 4e6
+    assert of_ranking[66] - of_ranking[2] < 1e6

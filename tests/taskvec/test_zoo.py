@@ -32,7 +32,7 @@ def test_a_module_of_two_shapes_is_left_out_of_the_pairs_in_which_it_differs(out
     assert compared == [[True, False, True], [False, True, False], [True, False, True]]
     assert bool(result.rec.sel(module="h.0.q").notnull().all() and result.norm.notnull().all())
     assert result.rec.sel(module="h.1.q", source="a", target="c") == pytest.approx(1)
-    assert result.attrs["unfinished"] == ""
+    assert result.attrs["complete"] == 1
 
 
 def test_what_is_not_compared_is_one_counted_line(capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ..documents import as_lines
 from .common import warn
 from .ranking import check_shown, print_result, ranking_options
 
@@ -23,6 +22,5 @@ def show(
     check_shown(shown)
     dataset = open_result(result)
     if not dataset.attrs["complete"]:
-        missing = len(as_lines(dataset.attrs["unfinished"]))
-        warn([f"{result} is not complete: {missing} module{' is' if missing == 1 else 's are'} missing"])
+        warn([f"{result} is not complete: what is missing is NaN; the sweep's command, once more, goes on"])
     print_result(dataset, result, shown)

@@ -30,7 +30,9 @@ def sweep(
     shown: dict[str, Any],
     lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
     seed: Seed = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result at OUT.zarr.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the result at OUT.zarr, computing all anew.")
+    ] = False,
     recursive: Recursive = False,
     skip_bad: SkipBad = False,
     precision: Precision = "highest",
@@ -47,7 +49,10 @@ def sweep(
     ] = "top",
     progress: Progress = "auto",
 ) -> None:
-    """Every ordered pair of a zoo, to a folder that xarray.open_zarr reads; the ranking at the end."""
+    """Every ordered pair of a zoo, to a folder that xarray.open_zarr reads; the ranking at the end.
+
+    The same command goes on with what was stopped, and computes what is new or has changed.
+    """
     from ..sweeps.output import check_output
 
     if out.suffix.lower() in TABLES:
@@ -84,7 +89,7 @@ def sweep(
         )
     except SweepInterrupted as interrupt:
         print(f"taskvec: interrupted: {printable(str(interrupt))}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + interrupt.signal) from None
     if baseline != "none":
         pairs = None if baseline == "all" else shown_pairs(dataset, shown)
         try:

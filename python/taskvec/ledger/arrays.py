@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..storage import Storage
-from .chunks import codecs, decode, encode
+from .chunks import codecs, decode
 
 METADATA = "zarr.json"
 
@@ -53,37 +54,34 @@ class Array:
         """The name of a chunk."""
         return "/".join([self.name, "c", *map(str, index)])
 
-    def cut(self, part: Part) -> Iterator[tuple[str, bytes]]:
+    def cut(self, part: Part) -> Iterator[tuple[str, NDArray[Any]]]:
         """The chunks of a part, by name: the part begins with a chunk, and ends with one or with the array."""
-        first = [start // size for start, size in zip(part.start, self.chunks, strict=True)]
-        counts = [-(-size // chunk) for size, chunk in zip(part.values.shape, self.chunks, strict=True)]
-        for at in product(*map(range, counts)):
-            where = tuple(slice(i * size, (i + 1) * size) for i, size in zip(at, self.chunks, strict=True))
-            values = part.values[where]
+        for index, where in self._grid(part.start, part.values.shape):
+            values = part.values[where].astype(self.dtype, copy=False)
             if values.shape != self.chunks:
                 whole = np.full(self.chunks, self.fill, self.dtype)
                 whole[tuple(map(slice, values.shape))] = values
                 values = whole
-            yield (
-                self.file(i + j for i, j in zip(first, at, strict=True)),
-                encode(values.astype(self.dtype, copy=False)),
-            )
+            yield self.file(index), values
 
     def read(self, folder: Storage, start: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[Any]:
-        """A part from its chunks, which are all there; it begins with a chunk.
-
-        Raises:
-            FileNotFoundError: a chunk is not there.
-        """
+        """A part from its chunks; it begins with a chunk. The fill value where there is no chunk."""
         values = np.full(shape, self.fill, self.dtype)
+        for index, where in self._grid(start, shape):
+            with suppress(FileNotFoundError):
+                chunk = decode(folder.read(self.file(index)), self.chunks, self.dtype)
+                values[where] = chunk[tuple(map(slice, values[where].shape))]
+        return values
+
+    def _grid(
+        self, start: tuple[int, ...], shape: tuple[int, ...]
+    ) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+        """Each chunk of a part: its index, and where it lies in the part."""
+        first = [at // size for at, size in zip(start, self.chunks, strict=True)]
         counts = [-(-size // chunk) for size, chunk in zip(shape, self.chunks, strict=True)]
         for at in product(*map(range, counts)):
-            index = (i + first // size for i, first, size in zip(at, start, self.chunks, strict=True))
-            chunk = decode(folder.read(self.file(index)), self.chunks, self.dtype)
             where = tuple(slice(i * size, (i + 1) * size) for i, size in zip(at, self.chunks, strict=True))
-            place = values[where]
-            place[...] = chunk[tuple(map(slice, place.shape))]
-        return values
+            yield tuple(i + j for i, j in zip(first, at, strict=True)), where
 
 
 @dataclass(frozen=True)
@@ -95,9 +93,18 @@ class Part:
     values: NDArray[Any]
 
 
-def write_group(folder: Storage, arrays: Mapping[str, Array], attributes: Mapping[str, Any]) -> None:
-    """The metadata of a group: readers see the old ones until the last file, the root's, is replaced."""
-    metadata = {name: array.metadata() for name, array in sorted(arrays.items())}
+def write_group(
+    folder: Storage,
+    arrays: Mapping[str, Array],
+    attributes: Mapping[str, Any],
+    others: Mapping[str, dict[str, Any]] | None = None,
+) -> None:
+    """The metadata of a group: readers see the old ones until the last file, the root's, is replaced.
+
+    ``others`` are metadata of further arrays that are there.
+    """
+    metadata = {name: array.metadata() for name, array in arrays.items()} | dict(others or {})
+    metadata = dict(sorted(metadata.items()))
     for name, one in metadata.items():
         text = json.dumps(one).encode()
         if (folder.tail(f"{name}/{METADATA}") or (0,))[0] != len(text) or folder.read(f"{name}/{METADATA}") != text:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..errors import TaskvecError
+from ..paths import layer_of
 from ..results.comparison import Comparison, Difference, PValues
-from .direction import LEVEL, layer_of, number_layers
+from .direction import LEVEL, number_layers
 
 NEARER: dict[str, Literal["greater", "less"]] = {"rec": "greater", "l1": "less", "captured": "greater"}
 DRAWS = 9999

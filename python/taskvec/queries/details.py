@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..chance.layers import OtherLayers, other_layers
 from ..chance.means import nan_mean, quartiles
 from ..documents import as_lines
+from ..paths import layer_of
 from ..results.direction import Direction
-from .direction import Shares, direction, layer_of
+from .direction import Shares, direction
 from .flags import adapter_flags, pair_flags
 from .groups import direction_over_runs, run_pairs, runs_of
 from .kept import kept

@@ -7,7 +7,6 @@ Dividing by b instead would favour the adapter that captures less of everything,
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -95,12 +94,6 @@ def direction(
         verdict = "undecided: fewer than six layers"
     low, high = (math.exp(end) for end in (interval.low, interval.high))
     return Direction(verdict, ratio, low, high, len(logs), "layers", ratio_cut, captured, above)
-
-
-def layer_of(path: str) -> str:
-    """What names the layer in a module's path: encoder.layer.3. The whole path of a module without a number."""
-    found = re.match(r"(?:[^.]+\.)*?[0-9]+(?=\.|$)", path)
-    return found[0] if found else path
 
 
 def number_layers(layers: Sequence[Hashable]) -> NDArray[np.intp]:

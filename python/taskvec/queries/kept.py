@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..chance.means import GeometricMean, NanMean, PooledShare
 from ..chance.significance import RecZ
-from .direction import layer_of
+from ..paths import layer_of
 
 SHARES = ("captured", "captured_out", "captured_in")
 OF_Z = ("rec", "rec_chance", "rec_chance_sd")

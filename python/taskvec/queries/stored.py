@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Literal
 
 import xarray as xr
 
 from ..errors import TaskvecError
+from ..ledger.checked import open_dataset
 
 NEEDED = ("complete", "lambda", "input_sha256", "starts", "skipped", "skipped_paths", "warnings")  # attributes
 
@@ -29,12 +29,10 @@ def open_result(path: str | Path, chunks: Literal["auto"] | dict[str, int] | Non
     if not path.exists():
         raise TaskvecError("there is no such result", where=path, fix=fix)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated metadata")
-            dataset: xr.Dataset = xr.open_zarr(path, chunks=chunks)
+        dataset = open_dataset(path, chunks)
     except (OSError, ValueError, KeyError) as error:
         raise TaskvecError("is not a result of taskvec sweep", where=path, fix=fix) from error
     if missing := [name for name in NEEDED if name not in dataset.attrs]:
         what = f"is not a result of this version of taskvec sweep: it has no attribute {missing[0]!r}"
         raise TaskvecError(what, where=path, fix="sweep again")
-    return dataset.assign_coords({name: array.load() for name, array in dataset.coords.items()})
+    return dataset

@@ -17,14 +17,15 @@ from taskvec_kernels import Solver
 
 from ..documents import as_lines
 from ..errors import TaskvecError
+from ..ledger.checked import open_dataset
 from ..progress import Mode, progress_bar
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
+from .extend import add_variables
 from .inputs import Given, as_factors
 from .layout import MEANINGS
 from .options import Options
 from .shifted import Pair, Shifted, shifted_pairs
-from .writer import quiet
 
 
 def add_baseline(
@@ -80,10 +81,8 @@ def add_baseline(
     if out is None:
         return dataset.assign(baseline)
     dataset.close()
-    with quiet():
-        baseline.to_zarr(out, mode="a", zarr_format=3, consolidated=True)
-    stored: xr.Dataset = xr.open_zarr(out, chunks=None)
-    return stored
+    add_variables(out, baseline)
+    return open_dataset(out)
 
 
 def positions(names: Sequence[str], pairs: Iterable[tuple[str, str]] | None) -> list[Pair]:

@@ -1,9 +1,11 @@
-"""From adapters to blocks: which modules, which adapters and which ranks go to the kernels in one call.
+"""From adapters to units and blocks: what is written together, and what goes to the kernels in one call.
 
-Modules of equal shape that the same adapters have with the same ranks form a batch; one that adapters have in several
-shapes is in several batches, and pairs across them are not compared. In a batch, adapters are put
-together by rank, rounded up to a power of two, so that one of r = 256 does not make a thousand of r = 8 slow; inside
-such a bucket they are padded with zero directions. A block is a bucket against a bucket.
+A result is cut into units: some modules, a range of sources and a range of targets, both directions at once. Where they
+are cut depends on positions alone, so that one more adapter leaves the units of the others as they are. Inside a unit,
+modules of equal shape that the same adapters have with the same ranks form a batch; one that adapters have in several
+shapes is in several batches, and pairs across them are not compared. In a batch, adapters are put together by rank,
+rounded up to a power of two, so that one of r = 256 does not make a thousand of r = 8 slow; inside such a bucket they
+are padded with zero directions. A block is a bucket against a bucket.
 """
 
 from __future__ import annotations
@@ -15,6 +17,14 @@ from dataclasses import dataclass
 from ..results.projection import NotCompared
 from ..store.entry import FP32_BYTES, MEMORY_BYTES, Entry, form_bytes
 from ..zoo import module_paths
+
+Having = tuple[tuple[int, int], ...]  # adapters by position, with their ranks
+Shape = tuple[int, int]
+
+UNIT_BYTES = 256 * 2**20  # that the results of a unit may need while they are computed
+MOST_MODULES = 64  # of a unit
+# adapters of a zoo, at most; along the sides of a chunk and of a unit
+SIDES = ((64, 64, 64), (256, 64, 128), (20_000, 256, 512), (1 << 62, 512, 1024))
 
 
 @dataclass(frozen=True)
@@ -46,69 +56,98 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Modules of one shape whose results are written together."""
+class Unit:
+    """What is computed and written as one: some modules of a range of sources and one of targets, both directions."""
 
-    modules: tuple[str, ...]
-    shape: tuple[int, int]  # (m, n)
-    buckets: tuple[Bucket, ...]
-
-    @property
-    def adapters(self) -> tuple[int, ...]:
-        """Positions in the zoo, ascending."""
-        return tuple(sorted(i for bucket in self.buckets for i in bucket.adapters))
+    group: int
+    modules: range  # positions
+    sources: range
+    targets: range
+    row: int  # which range of adapters the sources are
+    column: int
 
     @property
-    def rank(self) -> int:
-        """Directions of the widest bucket."""
-        return max(bucket.rank for bucket in self.buckets)
+    def name(self) -> str:
+        return f"{self.group}/{self.row}-{self.column}"
 
-    def blocks(self) -> Iterator[Block]:
-        """Every unordered pair of buckets; those with one first bucket follow each other."""
-        for i, sources in enumerate(self.buckets):
-            for targets in self.buckets[i:]:
-                yield Block(self.modules, sources, targets)
+    @property
+    def diagonal(self) -> bool:
+        """Whether adapters are compared with each other."""
+        return self.row == self.column
+
+    @property
+    def pairs(self) -> int:
+        """Ordered pairs of adapters and modules."""
+        there = len(self.modules) * len(self.sources) * len(self.targets)
+        return there if self.diagonal else 2 * there
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every module of a zoo, and the batches that divide them."""
+    """What a result holds, in its order, and where it is cut.
 
-    modules: tuple[str, ...]  # in natural order
-    batches: tuple[Batch, ...]
+    Attributes:
+        entries: the adapters, along source and target.
+        modules: their paths.
+        shapes: of the modules; of one that adapters have in several, the first one's.
+        chunk: adapters along the sides of a chunk.
+        side: along those of a unit.
+        group: modules of a unit; 0: all.
+    """
+
+    entries: tuple[Entry, ...]
+    modules: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    chunk: int
+    side: int
+    group: int
 
     @property
     def components(self) -> int:
         """Directions of the widest adapter."""
-        return max((batch.rank for batch in self.batches), default=1)
+        return max((module.rank for entry in self.entries for module in entry.modules.values()), default=1)
+
+    def units(self) -> Iterator[Unit]:
+        """All of them; those that share sources follow each other, forth and back, so that targets are met again."""
+        N, L = len(self.entries), len(self.modules)
+        group = self.group or max(1, L)
+        adapters = [range(start, min(start + self.side, N)) for start in range(0, N, self.side)]
+        for g, first in enumerate(range(0, L, group)):
+            modules = range(first, min(first + group, L))
+            for i, sources in enumerate(adapters):
+                columns = range(i, len(adapters))
+                for j in columns if i % 2 == 0 else reversed(columns):
+                    yield Unit(g, modules, sources, adapters[j], i, j)
 
     @property
     def pairs(self) -> int:
-        """Ordered pairs of a module."""
-        return sum(len(batch.modules) * len(batch.adapters) ** 2 for batch in self.batches)
+        """Ordered pairs of adapters and modules."""
+        return len(self.modules) * len(self.entries) ** 2
 
 
-def plan_sweep(entries: Sequence[Entry], *, results: int = 12, memory: int = MEMORY_BYTES) -> Plan:
-    """Divide every module of a zoo into batches.
+def plan_sweep(
+    entries: Sequence[Entry], pair_bytes: int, before: Plan | None = None, *, all_modules: bool = False
+) -> Plan:
+    """Where a result of these adapters is cut.
 
     Args:
-        entries: the zoo; names differ. A module of several shapes is in a batch for each of them.
-        results: N × N fp32 results that are kept for each module.
-        memory: bytes; a batch is one module at least, and a bucket one adapter.
+        entries: the zoo, in the order of the result.
+        pair_bytes: memory of a unit for each pair of its adapters; of one module, or of all.
+        before: the plan of a result that has the first of the adapters; what is new comes after what it has.
+        all_modules: a unit holds every module, because they are added up.
     """
-    modules = tuple(module_paths(entries))
-    alike: dict[tuple[tuple[int, int], tuple[tuple[int, int], ...]], list[str]] = defaultdict(list)
-    for path in modules:
-        ranks: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-        for i, entry in enumerate(entries):
-            if module := entry.modules.get(path):
-                ranks[module.shape].append((i, module.rank))
-        for shape, having in ranks.items():
-            alike[shape, tuple(having)].append(path)
-    batches = (
-        batch for (shape, having), paths in alike.items() for batch in split(paths, shape, having, results, memory)
-    )
-    return Plan(modules, tuple(batches))
+    shapes: dict[str, Shape] = dict(zip(before.modules, before.shapes, strict=True)) if before else {}
+    of_any = {path: module.shape for entry in reversed(entries) for path, module in entry.modules.items()}
+    shapes |= {path: of_any[path] for path in module_paths(entries) if path not in shapes}
+    modules = tuple(shapes), tuple(shapes.values())
+    if before:
+        return Plan(tuple(entries), *modules, before.chunk, before.side, before.group)
+    chunk, side = next((chunk, side) for most, chunk, side in SIDES if len(entries) <= most)
+    while side > chunk and pair_bytes * side**2 > UNIT_BYTES:
+        side //= 2
+    several = max(1, UNIT_BYTES // (4 * pair_bytes * side**2))
+    group = min(MOST_MODULES, 1 << several.bit_length() - 1)  # a power of two
+    return Plan(tuple(entries), *modules, chunk, side, 0 if all_modules else group)
 
 
 def plan_pair(a: Entry, b: Entry, *, memory: int = MEMORY_BYTES) -> tuple[list[Block], list[NotCompared]]:
@@ -142,20 +181,60 @@ def match_modules(a: Entry, b: Entry) -> tuple[list[str], list[NotCompared]]:
     return shared, skipped
 
 
-def split(
-    paths: Sequence[str], shape: tuple[int, int], ranks: tuple[tuple[int, int], ...], results: int, memory: int
-) -> Iterator[Batch]:
-    """Batches of as many of the modules as the memory holds, in buckets that it holds two of."""
+def blocks_of(
+    entries: Sequence[Entry],
+    modules: Sequence[str],
+    sources: Sequence[int],
+    targets: Sequence[int],
+    *,
+    results: int = 12,
+    memory: int = MEMORY_BYTES,
+) -> Iterator[Block]:
+    """The blocks that compare every source with every target: with each other, where the two are the same adapters.
+
+    Args:
+        entries: the zoo.
+        modules: paths.
+        sources: positions in the zoo.
+        targets: others, or the same.
+        results: fp32 results of an ordered pair and module.
+        memory: bytes for the canonical forms and the results of a block, which is one module of one pair at least.
+    """
+    within = list(sources) == list(targets)
+    alike: dict[tuple[Shape, Having, Having], list[str]] = defaultdict(list)
+    for path in modules:
+        there = having(entries, path, sources)
+        for shape, some in (there if within else having(entries, path, targets)).items():
+            if shape in there:
+                alike[shape, there[shape], some].append(path)
+    for (shape, some, others), paths in alike.items():
+        sides = [fitting(ranks, shape, memory) for ranks in ((some,) if within else (some, others))]
+        forms = sum(len(bucket.adapters) * form_bytes(bucket.rank, shape) for side in sides for bucket in side)
+        together = max(1, memory // (forms + 2 * results * len(some) * len(others) * FP32_BYTES))
+        for start in range(0, len(paths), together):
+            batch = tuple(paths[start : start + together])
+            for i, bucket in enumerate(sides[0]):
+                for other in sides[-1][i if within else 0 :]:
+                    yield Block(batch, bucket, other)
+
+
+def having(entries: Sequence[Entry], path: str, adapters: Sequence[int]) -> dict[Shape, Having]:
+    """Which of the adapters have a module, by its shape."""
+    found: dict[Shape, list[tuple[int, int]]] = defaultdict(list)
+    for i in adapters:
+        if module := entries[i].modules.get(path):
+            found[module.shape].append((i, module.rank))
+    return {shape: tuple(some) for shape, some in found.items()}
+
+
+def fitting(ranks: Having, shape: Shape, memory: int) -> list[Bucket]:
+    """Buckets by rank, of which the memory holds two."""
     buckets = buckets_by_rank(ranks)
-    forms = sum(len(bucket.adapters) * form_bytes(bucket.rank, shape) for bucket in buckets)
-    if forms > memory:
-        buckets = [
-            piece for bucket in buckets for piece in cut(bucket, max(1, memory // (2 * form_bytes(bucket.rank, shape))))
-        ]
-    # results are there twice while they are copied into place
-    together = max(1, memory // (forms + 2 * results * len(ranks) ** 2 * FP32_BYTES))
-    for start in range(0, len(paths), together):
-        yield Batch(tuple(paths[start : start + together]), shape, tuple(buckets))
+    if sum(len(bucket.adapters) * form_bytes(bucket.rank, shape) for bucket in buckets) <= memory // 2:
+        return buckets
+    return [
+        piece for bucket in buckets for piece in cut(bucket, max(1, memory // (2 * form_bytes(bucket.rank, shape))))
+    ]
 
 
 def buckets_by_rank(ranks: tuple[tuple[int, int], ...]) -> list[Bucket]:

@@ -3,47 +3,74 @@
 from __future__ import annotations
 
 import platform
-from collections import Counter
-from collections.abc import Sequence
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 
-from taskvec_kernels import Solver, compare_spectra
+from taskvec_kernels import Solver
 
-from ..adapters import Adapter
-from ..chance.spectra import participation
 from ..documents import as_text
 from ..errors import TaskvecError
+from ..ledger.checked import open_dataset
+from ..ledger.lease import HeldError, Lease
+from ..ledger.records import Record
 from ..progress import Advance, Mode, progress_bar
+from ..storage import Folder
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
 from ..store.kept import Kept
-from ..store.memory import AdapterFactors
 from ..version import __version__
-from ..zoo import Zoo, as_zoo, check, disjoint_pairs
-from .compute import Floats, compute
-from .layout import BY_LAM, start_of
+from ..zoo import Skipped, Zoo, as_zoo, check, disjoint_pairs
+from .begin import begin, finish, is_complete, is_current, job_of
+from .inputs import Given, as_factors
+from .job import Job
+from .keep import Keep
+from .layout import arrays, coordinates_of, start_of, unit_bytes
 from .options import DEFAULT, Options, choose_solver
-from .output import Output
-from .plan import Batch, plan_sweep
-from .writer import ResultWriter
+from .output import make_folder
+from .plan import Unit, plan_sweep
+from .unit import compute_unit
+
+POLL = 0.5  # seconds between looks at a result that another process finishes
+Engine = Callable[[Job, list[Unit], Callable[[Record], None], Advance], None]
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a sweep to disk: what was finished is in ``path``, a dataset with ``complete`` 0."""
+    """Ctrl-C or SIGTERM during a sweep to disk: what was finished is in ``path``; the same command goes on.
 
-    def __init__(self, path: Path, finished: int, modules: int) -> None:
-        self.path, self.finished, self.modules = path, finished, modules
-        super().__init__(f"{finished} of {modules} modules are in {path}")
+    Attributes:
+        path: of the result.
+        finished: units that are done.
+        units: of all of them.
+        signal: that stopped it.
+    """
+
+    def __init__(self, path: str | Path, finished: int, units: int, number: int) -> None:
+        self.path, self.finished, self.units, self.signal = path, finished, units, number
+        super().__init__(f"{finished} of {units} blocks are in {path}; continue with the same command")
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal."""
+
+    def __init__(self, number: int) -> None:
+        self.signal = number
+        super().__init__(signal.Signals(number).name)
 
 
 def sweep(
-    zoo: Zoo | str | Path | Sequence[Adapter | str | Path],
+    zoo: Given | Factors,
     out: str | Path | None = None,
     *,
     lam: float | Sequence[float] = 0.0,
@@ -53,16 +80,19 @@ def sweep(
     precision: str = "highest",
     backend: str | None = None,
     device: str = "cpu",
+    keep: str | Keep = "all",
     overwrite: bool = False,
     progress: Mode = "off",
     memory: int = MEMORY_BYTES,
+    engine: Engine | None = None,
 ) -> xr.Dataset:
     """Project every adapter on the directions of every other, and of itself.
 
     Args:
-        zoo: from ``load_zoo``, paths as it takes them, or N adapters; each its own name. A module is compared
+        zoo: from ``load_zoo``, paths as it takes them, N adapters, each its own name, or factors. A module is compared
             where two have it in one shape.
-        out: a folder for a Zarr store; None keeps the result in memory.
+        out: a folder or URL for a Zarr store; None keeps the result in memory. What a sweep with these options has
+            computed there is not computed again: it goes on, and takes new adapters up after those that are there.
         lam: the weight λ of the sparse projection: shorthand for ``solver=Solver(lam)``. A sequence adds a dimension
             ``lam`` to what depends on it.
         solver: λ and how it is solved, in place of ``lam``: ``taskvec.Solver``. Adam's random starts depend on its
@@ -72,100 +102,180 @@ def sweep(
         precision: "highest" (fp32), "high" or "medium", for the products of ``taskvec_kernels.pairwise``.
         backend: of ``pairwise``; None picks.
         device: "cpu", "cuda" or "cuda:1": where adapters are factorised and compared.
-        overwrite: replace a Zarr store at ``out`` once the new one is complete.
+        keep: "all": every metric of every pair and module; "reduced": what the modules of a pair come to.
+        overwrite: compute everything anew, in place of a result at ``out`` that is complete or another one; that is
+            called OUT.replaced.zarr until the new one is complete.
         progress: "auto", "off" or "json", on stderr.
-        memory: bytes for the canonical forms and results at work.
+        memory: bytes for the factors and results at work.
+        engine: computes the units in another way than one after the other.
 
     Returns:
         Dimensions ``module, source, target``; a float32 variable for each metric of a pair, and ``entropy``, ``norm``,
-        ``participation``, ``spectrum`` of (module, source). NaN where an adapter has no such module.
+        ``participation``, ``spectrum`` of (module, source). NaN where an adapter has no such module. Reduced, metrics
+        have no dimension ``module``: shares are pooled, ``excess`` is a geometric mean, the others are means;
+        ``mean_captured``, …, ``rec_z_raw``, ``used``, ``captured_of_layer``, ``rec_of_kind``, … join them.
         Coordinates ``layer``, ``kind``, ``rows`` and ``columns`` along module. Attributes: ``complete``,
-        ``unfinished`` modules, ``warnings``, ``skipped`` files, ``input_sha256`` in the order of ``source``, versions
-        and options.
+        ``warnings``, ``skipped`` files, ``input_sha256`` in the order of ``source``, versions and options.
 
     Raises:
-        TaskvecError: names, shapes, options or the output path are not right.
-        SweepInterrupted: Ctrl-C, when ``out`` is given and a module is finished.
+        TaskvecError: names, shapes, options or the output path are not right; the disk is full; another sweep writes
+            there.
+        SweepInterrupted: Ctrl-C or SIGTERM, when ``out`` is given.
 
     Cost:
-        2 r² (m + n) flop an unordered pair and module. With ``out`` peak memory is ``memory``, some 300 MiB of work
-        space and the N × N results of a module, whatever the number of modules.
+        2 r² (m + n) flop an unordered pair and module. With ``out`` peak memory is some 600 MiB, whatever the number
+        of adapters and modules, and what the adapters themselves need.
     """
     chosen = choose_solver(lam, solver)
     options = Options(tuple(metrics), p, precision, backend, device, chosen)
-    zoo = as_zoo(zoo)
-    check(zoo.adapters)
-    lams = options.solver.lams
-    factors = Kept(AdapterFactors(zoo.adapters, device), memory)
-    plan = plan_sweep(factors.entries, results=len(options.metrics) * len(lams), memory=memory)
-    output = None if out is None else Output(out, overwrite=overwrite)
+    kept = Keep.of(keep) if isinstance(keep, str) else keep
+    skipped, warnings, factors = given(zoo, device)
+    check(factors.entries)
+    factors = Kept(factors, memory)
+    if out is None:
+        return in_memory(factors, options, kept, chosen, skipped, warnings, progress, memory)
+    job = job_of(out, factors, options, kept, several=chosen.several, overwrite=overwrite, memory=memory)
+    about = attributes(job.plan.entries, options, kept, chosen, skipped, warnings)
+    if not (is_complete(job) and not job.pending()):
+        to_disk(job, about, progress, engine or one_after_the_other)
+    return open_dataset(out)
+
+
+def given(zoo: Given | Factors, device: str) -> tuple[tuple[Skipped, ...], tuple[str, ...], Factors]:
+    """The factors, and what was said of files when they were read."""
+    if isinstance(zoo, Zoo | str | Path | Sequence):
+        loaded = as_zoo(zoo)
+        return loaded.skipped, (*loaded.warnings, *disjoint_pairs(loaded.adapters)), as_factors(loaded, device)
+    return (), tuple(disjoint_pairs(zoo.entries)), zoo
+
+
+def in_memory(
+    factors: Factors,
+    options: Options,
+    keep: Keep,
+    solver: Solver,
+    skipped: Sequence[Skipped],
+    warnings: Sequence[str],
+    progress: Mode,
+    memory: int,
+) -> xr.Dataset:
+    """The result as arrays."""
+    lams = options.solver.lams if solver.several else None
+    entries = factors.entries
+    plan = plan_sweep(entries, unit_bytes(entries, options, keep), all_modules=keep.how != "all")
+    described = arrays(plan, options.metrics, keep, lams)
+    values = {name: np.full(array.shape, array.fill, array.dtype) for name, array in described.items()}
+    with progress_bar(progress, "comparing pairs", plan.pairs) as advance:
+        for unit in plan.units():
+            made = compute_unit(
+                unit, plan, factors, options, keep, several=solver.several, memory=memory, advance=advance
+            )
+            for part in made:
+                where = zip(part.start, part.values.shape, strict=True)
+                values[part.array][tuple(slice(start, start + size) for start, size in where)] = part.values
+    coords = coordinates_of(plan, keep, lams)
+    about = attributes(entries, options, keep, solver, skipped, warnings) | {"taskvec": "result", "complete": 1}
+    variables = {
+        name: (array.dims, values[name], {"long_name": array.attributes["long_name"]})
+        for name, array in described.items()
+    }
+    return coords.assign(variables).assign_attrs(about)
+
+
+def to_disk(job: Job, about: dict[str, Any], progress: Mode, engine: Engine) -> None:
+    """Compute what is not on the disk; with another process that does so already, together."""
+    if isinstance(job.storage, Folder):
+        make_folder(job.storage.root)
+    terms = f"{job.context} {job.state}"
     try:
-        store = None if output is None else output.temporary
-        of_lams = lams if chosen.several else None
-        writer = ResultWriter(zoo.adapters, plan.modules, plan.components, options.metrics, store, of_lams)
-        unfinished = Counter(module for batch in plan.batches for module in batch.modules)
+        with Lease(job.storage, "swept", terms):
+            if not is_current(job) or not is_complete(job):
+                begin(job, about)
+            while units := job.pending():
+                work(job, units, progress, engine)
+            finish(job, about)
+    except HeldError as held:
+        if held.terms != terms:
+            raise
+        join(job, about, progress, engine)
+
+
+def join(job: Job, about: dict[str, Any], progress: Mode, engine: Engine) -> None:
+    """Help a process that computes the same result: from the other end, since what is done twice does no harm."""
+    while not is_current(job):
+        time.sleep(POLL)
+    if units := job.pending():
+        work(job, units[::-1], progress, engine)
+    while not is_complete(job):
         try:
-            with progress_bar(progress, "comparing pairs", plan.pairs) as advance:
-                for batch in plan.batches:
-                    values = compare(batch, factors, options, advance)
-                    writer.write(batch.modules, batch.adapters, values)
-                    unfinished -= Counter(batch.modules)
-        except KeyboardInterrupt as stop:
-            if output is None or len(unfinished) == len(plan.modules):
-                raise
-            writer.finish(attributes(zoo, options, chosen, [path for path in plan.modules if path in unfinished]))
-            finished = len(plan.modules) - len(unfinished)
-            raise SweepInterrupted(output.keep_partial(), finished, len(plan.modules)) from stop
-        writer.finish(attributes(zoo, options, chosen, []))
-    except BaseException as error:
-        if output is not None:
-            output.discard()
-        if isinstance(error, OSError):
-            raise TaskvecError(
-                f"the sweep stopped ({error})", where=out, fix="nothing was written; try again"
-            ) from error
-        raise
-    if output is None:
-        return writer.dataset()
-    output.commit()
-    stored: xr.Dataset = xr.open_zarr(output.path, chunks=None)
-    return stored
+            with Lease(job.storage, "swept", f"{job.context} {job.state}"):
+                finish(job, about)
+        except HeldError:
+            time.sleep(POLL)
 
 
-def compare(batch: Batch, factors: Factors, options: Options, advance: Advance) -> dict[str, Floats]:
-    """Every variable of a batch of L modules that N adapters have: what ``ResultWriter.write`` takes."""
-    L, N, K = len(batch.modules), len(batch.adapters), len(options.solver.lams)
-    pairs = {
-        name: np.full((L, K, N, N) if name in BY_LAM else (L, N, N), np.nan, np.float32) for name in options.metrics
-    }
-    spectrum, norm = np.zeros((L, N, batch.rank), np.float32), np.zeros((L, N))
-    for block in batch.blocks():
-        result = compute(block, factors, options)
-        i, j = (np.searchsorted(batch.adapters, side.adapters) for side in (block.sources, block.targets))
-        spectrum[:, i, : block.sources.rank], norm[:, i] = result.sources, result.source_norms
-        for way, source, target in ((result.forward, i, j), (result.backward, j, i)):
-            for name, values in (way or {}).items():
-                by_module = values.swapaxes(0, 1) if name in BY_LAM else values[0]
-                pairs[name][..., source[:, None], target] = by_module
-        advance(block.pairs)
-    return pairs | of_source(spectrum, norm)
+def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
+    """Compute some units; whatever stops it, what is committed stays."""
+    total = sum(unit.pairs for unit in units)
+    done: list[str] = []
+    try:
+        with stop_signals(), progress_bar(progress, "comparing pairs", total) as advance:
+            engine(job, units, lambda record: done.append(record.unit), advance)
+    except KeyboardInterrupt as stop:
+        every = sum(1 for _ in job.plan.units())
+        number = getattr(stop, "signal", signal.SIGINT)
+        raise SweepInterrupted(job.out, every - len(units) + len(done), every, number) from stop
+    except OSError as error:
+        what = f"the sweep stopped ({error.strerror or error})"
+        fix = "what was computed is there; make room, then continue with the same command"
+        raise TaskvecError(what, where=str(job.out), fix=fix) from error
 
 
-def of_source(spectrum: Floats, norm: np.ndarray) -> dict[str, np.ndarray]:
-    """What belongs to one adapter and module: (L, N), and the spectrum (L, N, k)."""
-    return {
-        "entropy": compare_spectra(spectrum, spectrum, metrics=["entropy"])["entropy"],
-        "norm": norm,
-        "participation": participation(spectrum),
-        "spectrum": spectrum,
-    }
+def one_after_the_other(job: Job, units: list[Unit], done: Callable[[Record], None], advance: Advance) -> None:
+    """In this process: one unit is written while the next one is computed."""
+    with ThreadPoolExecutor(1) as writer:
+        writing: Future[Record] | None = None
+        for unit in units:
+            job.ledger.refresh()
+            if job.is_done(unit):  # by another process
+                advance(unit.pairs)
+                continue
+            parts, seconds = job.compute(unit, advance=advance)
+            if writing is not None:
+                done(writing.result())
+            writing = writer.submit(job.commit, unit, parts, seconds)
+        if writing is not None:
+            done(writing.result())
 
 
-def attributes(zoo: Zoo, options: Options, solver: Solver, unfinished: list[str]) -> dict[str, Any]:
+@contextmanager
+def stop_signals() -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does; only in the main thread, which alone gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def attributes(
+    entries: Sequence[Any],
+    options: Options,
+    keep: Keep,
+    solver: Solver,
+    skipped: Sequence[Skipped],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
     """Strings, numbers and lists of numbers: what every netCDF holds too."""
     return {
-        "complete": int(not unfinished),
-        "unfinished": as_text(unfinished),
+        "keep": str(keep),
         "taskvec_version": __version__,
         "torch_version": torch.__version__,
         "numpy_version": np.__version__,
@@ -177,9 +287,9 @@ def attributes(zoo: Zoo, options: Options, solver: Solver, unfinished: list[str]
         "device": options.device,
         **solver.to_dict(),
         **({} if options.p is None else {"p": options.p}),
-        "input_sha256": as_text(adapter.digest for adapter in zoo.adapters),
-        "starts": as_text(map(start_of, zoo.adapters)),
-        "skipped_paths": as_text(str(skipped.path) for skipped in zoo.skipped),
-        "skipped": as_text(skipped.reason for skipped in zoo.skipped),
-        "warnings": as_text([*zoo.warnings, *disjoint_pairs(zoo.adapters)]),
+        "input_sha256": as_text(entry.digest for entry in entries),
+        "starts": as_text(map(start_of, entries)),
+        "skipped_paths": as_text(str(one.path) for one in skipped),
+        "skipped": as_text(one.reason for one in skipped),
+        "warnings": as_text(warnings),
     }

@@ -1,0 +1,151 @@
+"""The beginning and the end of a sweep to disk: its plan, its metadata, and what says that it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..ledger.arrays import METADATA, read_attributes, write_group
+from ..ledger.lease import STALE
+from ..storage import UNFINISHED, Folder, open_storage, remote_url
+from ..store.factors import Factors
+from .job import Job, Ordered, entries_text, state_file
+from .keep import Keep
+from .layout import coordinate_arrays, coordinates_of, unit_bytes
+from .options import Options
+from .output import (
+    PLAN,
+    RESULT,
+    Stored,
+    check_options,
+    check_output,
+    extra_arrays,
+    make_folder,
+    move_away,
+    order_of,
+    remove_result,
+    stored,
+)
+from .plan import plan_sweep
+
+
+def job_of(
+    out: str | Path, factors: Factors, options: Options, keep: Keep, *, several: bool, overwrite: bool, memory: int
+) -> Job:
+    """The job of a sweep to ``out``: of what is there already, if that was computed in the same way.
+
+    Nothing is written, but with ``overwrite`` a result of other options or adapters, or one that is complete, is
+    given another name.
+
+    Raises:
+        TaskvecError: nothing may be written there; it has a result of other options, or of adapters that are not given.
+    """
+    check_output(out, overwrite=overwrite)
+    storage = open_storage(out)
+    before, replaces = stored(storage), ""
+    if (
+        overwrite
+        and remote_url(out) is None
+        and Path(out).exists()
+        and not goes_on(out, factors, options, keep, several)
+    ):
+        replaces, before = move_away(Path(out)), None
+    order = order_of(factors.entries, before, str(out))
+    ordered = factors if order == tuple(range(len(factors.entries))) else Ordered(factors, order)
+    plan = plan_sweep(
+        ordered.entries,
+        unit_bytes(factors.entries, options, keep),
+        None if before is None else before.plan,
+        all_modules=keep.how != "all",
+    )
+    job = Job(out, ordered, plan, options, keep, several, memory, replaces or (before.replaces if before else ""))
+    if before is not None:
+        check_options(before, job.context, told(options, keep, several), str(out))
+    return job
+
+
+def goes_on(out: str | Path, factors: Factors, options: Options, keep: Keep, several: bool) -> bool:
+    """Whether a result that is not complete is of these very adapters and options."""
+    storage = open_storage(out)
+    before = stored(storage)
+    if before is None or read_attributes(storage).get("complete") == 1:
+        return False
+    job = Job(out, factors, replace(before.plan, entries=factors.entries), options, keep, several)
+    return job.context == before.context and {entry.identity for entry in factors.entries} == set(before.identities)
+
+
+def told(options: Options, keep: Keep, several: bool) -> dict[str, Any]:
+    """Options for people."""
+    solver = options.solver.to_dict()
+    return {
+        "metrics": ",".join(options.metrics), "precision": options.precision, "backend": options.backend or "auto",
+        "p": options.p, "keep": str(keep), "keep_by": keep.by, "several": several, **solver,
+    }  # fmt: skip
+
+
+def begin(job: Job, attributes: Mapping[str, Any]) -> None:
+    """Write the plan and the metadata of a result that is not complete yet; what is computed stays.
+
+    Whoever opens it sees the old shapes until the last of these files is replaced.
+    """
+    if isinstance(job.storage, Folder):
+        make_folder(job.storage.root)
+    entries, storage = job.plan.entries, job.storage
+    before = stored(storage)
+    names, identities = (tuple(getattr(entry, name) for entry in entries) for name in ("name", "identity"))
+    storage.write(state_file(job.state), entries_text(entries))
+    options = told(job.options, job.keep, job.several)
+    now = Stored(names, identities, job.plan, job.context, options, job.replaces)
+    storage.write(PLAN, now.text())
+    lams = job.options.solver.lams if job.several else None
+    arrays, parts = coordinate_arrays(coordinates_of(job.plan, job.keep, lams))
+    chunks = {}
+    for part in parts:
+        for name, values in arrays[part.array].cut(part):
+            chunks[name] = job.write((name, values))[1]
+    job.ledger.refresh()
+    job.ledger.append("coordinates", job.state, chunks, {"state": job.state})
+    same = before is not None and (before.names, before.identities) == (names, identities)
+    known = arrays | job.arrays
+    others = extra_arrays(storage, known) if same else {}
+    write_group(storage, known, {**attributes, "taskvec": RESULT, "complete": 0}, others)
+
+
+def finish(job: Job, attributes: Mapping[str, Any]) -> None:
+    """Say that a result is complete, and remove the older one that it replaces."""
+    lams = job.options.solver.lams if job.several else None
+    arrays = coordinate_arrays(coordinates_of(job.plan, job.keep, lams))[0] | job.arrays
+    others = extra_arrays(job.storage, arrays)
+    write_group(job.storage, arrays, {**attributes, "taskvec": RESULT, "complete": 1}, others)
+    if job.replaces and isinstance(job.storage, Folder):
+        remove_result(job.storage.root.with_name(job.replaces))
+    if isinstance(job.storage, Folder):
+        remove_partial(job.storage.root)
+
+
+def remove_partial(root: Path) -> None:
+    """What processes that were killed had begun to write."""
+    now = (root / METADATA).stat().st_mtime  # by the clock of the file system
+    for path in root.rglob(f".*{UNFINISHED}"):
+        with suppress(FileNotFoundError):
+            if now - path.stat().st_mtime > STALE:
+                path.unlink()
+
+
+def is_current(job: Job) -> bool:
+    """Whether the metadata on the disk are those of this job."""
+    before = stored(job.storage)
+    return (
+        before is not None
+        and (before.names, before.identities)
+        == tuple(zip(*((e.name, e.identity) for e in job.plan.entries), strict=True))
+        and before.replaces == job.replaces
+        and "complete" in read_attributes(job.storage)
+    )
+
+
+def is_complete(job: Job) -> bool:
+    return is_current(job) and read_attributes(job.storage)["complete"] == 1

@@ -1,0 +1,45 @@
+"""Further variables of a result that is complete."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from ..ledger.arrays import METADATA, Array, Part, write_group
+from ..ledger.chunks import encode
+from ..ledger.records import Ledger
+from ..storage import TAIL, open_storage
+
+UNIT = "added"  # of the ledger
+
+
+def add_variables(out: str | Path, dataset: xr.Dataset) -> None:
+    """Add the variables of a dataset to a result, or replace those of their names; small ones, of one chunk each.
+
+    Who has the result open sees it without them.
+    """
+    storage = open_storage(out)
+    ledger = Ledger(storage)
+    ledger.refresh()
+    arrays, chunks = {}, {}
+    for name, one in dataset.data_vars.items():
+        values = one.values
+        fill = np.nan if values.dtype.kind == "f" else 0
+        chunk = tuple(max(1, size) for size in values.shape)
+        array = Array(str(name), tuple(map(str, one.dims)), values.shape, chunk, values.dtype, fill, one.attrs)
+        arrays[str(name)] = array
+        for file, part in array.cut(Part(str(name), (0,) * values.ndim, values)):
+            data = encode(part)
+            storage.write(file, data)
+            chunks[file] = len(data), data[-TAIL:].hex()
+    ledger.append(UNIT, "", chunks, {})
+    root = json.loads(storage.read(METADATA))
+    write_group(
+        storage,
+        arrays,
+        root["attributes"],
+        root["consolidated_metadata"]["metadata"] | {name: array.metadata() for name, array in arrays.items()},
+    )

@@ -1,0 +1,205 @@
+"""A sweep to disk as any process can take part in it: which units are left, and one of them computed and committed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ledger.arrays import Array, Part
+from ..ledger.chunks import encode
+from ..ledger.records import OWN, Ledger, Record
+from ..progress import Advance
+from ..storage import TAIL, Storage, open_storage
+from ..store.entry import MEMORY_BYTES, Entry
+from ..store.factors import Factors, Form
+from ..version import __version__
+from .keep import Keep
+from .layout import arrays
+from .options import Options
+from .plan import Plan, Unit
+from .unit import Known, compute_unit
+
+EPOCH = 1  # of what a unit computes: with another one the values of older units are not used
+WRITERS = 2  # threads that compress and write the chunks of a unit
+SHORT = 16  # characters of a hash where it names a file
+
+
+@dataclass(frozen=True)
+class Job:
+    """One result that is being computed; what is done is known from its ledger, whoever did it.
+
+    Args:
+        out: a path or URL.
+        factors: of the adapters of the plan, in its order.
+        plan: of the result.
+        options: how pairs are compared.
+        keep: what of them.
+        several: λ is a dimension of the result.
+        memory: bytes for the factors and results of a block.
+    """
+
+    out: str | Path
+    factors: Factors
+    plan: Plan
+    options: Options
+    keep: Keep = field(default_factory=Keep)
+    several: bool = False
+    memory: int = MEMORY_BYTES
+    replaces: str = ""  # an older result next to it, which goes when this one is complete
+
+    @cached_property
+    def storage(self) -> Storage:
+        return open_storage(self.out)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.storage)
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        lams = self.options.solver.lams if self.several else None
+        return arrays(self.plan, self.options.metrics, self.keep, lams)
+
+    @cached_property
+    def context(self) -> str:
+        """Of all that decides values besides the adapters."""
+        of, plan = self.options, self.plan
+        options = [of.metrics, of.p, of.precision, of.backend, of.solver.to_dict(), self.several]
+        cut = [plan.chunk, plan.side, plan.group]
+        return sha256(json.dumps([EPOCH, options, str(self.keep), self.keep.by, cut]).encode()).hexdigest()
+
+    @cached_property
+    def state(self) -> str:
+        """Of the adapters: names the file that lists them."""
+        return sha256("\n".join(entry.identity for entry in self.plan.entries).encode()).hexdigest()[:SHORT]
+
+    def key(self, unit: Unit) -> str:
+        """Of everything that decides the values of a unit."""
+        sides = [[self.plan.entries[i].identity for i in side] for side in (unit.sources, unit.targets)]
+        return sha256(json.dumps([self.context, unit.group, *sides]).encode()).hexdigest()
+
+    def is_done(self, unit: Unit, *, all_bytes: bool = False) -> bool:
+        """Whether its record has the key that it would get now, and its chunks are on the disk."""
+        record = self.ledger.newest.get(unit.name)
+        return (
+            record is not None and record.key == self.key(unit) and not self.ledger.damaged(record, all_bytes=all_bytes)
+        )
+
+    def pending(self, *, all_bytes: bool = False) -> list[Unit]:
+        """The units that are left, from the ledger as it is now; ``all_bytes``: every byte of the others is read."""
+        self.ledger.refresh()
+        return [unit for unit in self.plan.units() if not self.is_done(unit, all_bytes=all_bytes)]
+
+    def run(self, unit: Unit, *, again: bool = False, advance: Advance = lambda steps: None) -> Record:
+        """Compute and commit a unit, unless another process has; ``again``: whatever the ledger says."""
+        self.ledger.refresh()
+        if not again and self.is_done(unit):
+            advance(unit.pairs)
+            return self.ledger.newest[unit.name]
+        return self.commit(unit, *self.compute(unit, again=again, advance=advance))
+
+    def compute(
+        self, unit: Unit, *, again: bool = False, advance: Advance = lambda steps: None
+    ) -> tuple[list[Part], float]:
+        """The values of a unit, those of pairs that are known taken from the disk, and the seconds that it took."""
+        started = time.monotonic()
+        before = self._before(unit, again)
+        computed: list[int] = []
+
+        def told(pairs: int) -> None:
+            computed.append(pairs)
+            advance(pairs)
+
+        made = compute_unit(
+            unit, self.plan, self.factors, self.options, self.keep,
+            several=self.several, known=before, memory=self.memory, advance=told,
+        )  # fmt: skip
+        parts = [self._with_known(unit, part, before) for part in made]
+        advance(unit.pairs - sum(computed))  # those without a module, and those that were known
+        return parts, time.monotonic() - started
+
+    def commit(self, unit: Unit, parts: Iterable[Part], seconds: float) -> Record:
+        """The chunks, then one line in the ledger of this process."""
+        with ThreadPoolExecutor(WRITERS) as pool:
+            cut = (chunk for part in parts for chunk in self.arrays[part.array].cut(part))
+            chunks = dict(pool.map(self.write, cut))
+        about = {
+            "state": self.state, "context": self.context, "pairs": unit.pairs, "seconds": round(seconds, 3),
+            "host": socket.gethostname(), "pid": os.getpid(), "device": self.options.device, "version": __version__,
+        }  # fmt: skip
+        return self.ledger.append(unit.name, self.key(unit), chunks, about)
+
+    def write(self, chunk: tuple[str, NDArray[Any]]) -> tuple[str, tuple[int, str]]:
+        """One chunk; its name, size and checksum."""
+        name, values = chunk
+        data = encode(values)
+        self.storage.write(name, data)
+        return name, (len(data), data[-TAIL:].hex())
+
+    def _before(self, unit: Unit, again: bool) -> Known | None:
+        """What is known of a unit that was computed before, maybe for other adapters."""
+        record = self.ledger.newest.get(unit.name)
+        if record is None or record.about.get("context") != self.context:
+            return None
+        try:
+            old = json.loads(self.storage.read(state_file(str(record.about["state"]))))["identities"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+        def same(adapters: range) -> Any:
+            return np.array([i < len(old) and old[i] == self.plan.entries[i].identity for i in adapters], bool)
+
+        lost = again or bool(self.ledger.damaged(record, all_bytes=True))
+        return Known(same(unit.sources), same(unit.targets), lost)
+
+    def _with_known(self, unit: Unit, part: Part, known: Known | None) -> Part:
+        array = self.arrays[part.array]
+        if known is None or known.lost or "target" not in array.dims:
+            return part
+        back = not unit.diagonal and part.start[-2:] == (unit.targets.start, unit.sources.start)
+        old = array.read(self.storage, part.start, part.values.shape)
+        return Part(part.array, part.start, np.where(known.pairs(back), old, part.values))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # another process opens the files itself
+        cached = ("storage", "ledger", "arrays", "context", "state")
+        return {name: value for name, value in self.__dict__.items() if name not in cached}
+
+
+def state_file(state: str) -> str:
+    """Lists the adapters that a record was computed for."""
+    return f"{OWN}/states/{state}.json"
+
+
+def entries_text(entries: Iterable[Entry]) -> bytes:
+    return json.dumps({"identities": [entry.identity for entry in entries]}).encode()
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Factors in another order, or some of them."""
+
+    factors: Factors
+    order: tuple[int, ...]
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(self.factors.entries[i] for i in self.order)
+
+    def read(self, modules: tuple[str, ...], adapters: tuple[int, ...], rank: int) -> Form:
+        return self.factors.read(modules, tuple(self.order[i] for i in adapters), rank)
+
+    def whole(self, module: str, adapter: int) -> Any:
+        return self.factors.whole(module, self.order[adapter])

@@ -1,0 +1,335 @@
+"""A sweep that was stopped in any way goes on, computes what is new alone, and ends with the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import taskvec
+import taskvec.sweeps.unit
+from taskvec import TaskvecError, open_result
+from taskvec.ledger.lease import Lease
+from taskvec.ledger.records import LEDGER
+from taskvec.storage import Folder
+from taskvec.sweeps import plan, run
+from taskvec.sweeps.run import SweepInterrupted
+
+SPEC = {f"h.{layer}.{kind}": size for layer in (0, 1) for kind, size in (("q", (12, 8, 2)), ("v", (6, 8, 3)))}
+KEEPS = ["all", "reduced"]
+METRICS = ("captured", "rec", "rec_chance", "rec_chance_sd", "excess")
+
+
+def sweep(*arguments, **options):
+    return taskvec.sweep(*arguments, **{"metrics": METRICS} | options)
+
+
+@pytest.fixture(autouse=True)
+def small_units(monkeypatch) -> None:
+    """Two adapters a chunk and a unit, two modules."""
+    monkeypatch.setattr(plan, "SIDES", ((1 << 62, 2, 2),))
+    monkeypatch.setattr(plan, "MOST_MODULES", 2)
+
+
+@pytest.fixture
+def zoo(adapter):
+    """Five adapters of several ranks; one lacks a module and is zero."""
+    made = [adapter(f"a{i}", {path: (m, n, 1 + (i + r) % 4) for path, (m, n, r) in SPEC.items()}, i) for i in range(4)]
+    factors = {path: module.update()[:2] for path, module in made[0].modules.items()}
+    zero = adapter("zero", {path: (0 * b, a) for path, (b, a) in factors.items() if path != "h.1.v"})
+    return [*made, zero]
+
+
+def chunks(out: Path) -> dict[str, bytes]:
+    """Every byte of a result but the ledger, the plan and the lease."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and ".taskvec" not in path.parts
+    }
+
+
+@pytest.fixture
+def computed(monkeypatch) -> list[int]:
+    """Ordered pairs and modules of the blocks that go to the kernels."""
+    found: list[int] = []
+    compute = taskvec.sweeps.unit.compute
+
+    def counted(block, *others):
+        found.append(block.pairs)
+        return compute(block, *others)
+
+    monkeypatch.setattr(taskvec.sweeps.unit, "compute", counted)
+    return found
+
+
+def stop_after(monkeypatch, blocks: int, error: BaseException) -> None:
+    compute, left = taskvec.sweeps.unit.compute, [blocks]
+
+    def until_then(*arguments):
+        if not left[0]:
+            raise error
+        left[0] -= 1
+        return compute(*arguments)
+
+    monkeypatch.setattr(taskvec.sweeps.unit, "compute", until_then)
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+@pytest.mark.parametrize("blocks", [0, 1, 20])
+def test_after_ctrl_c_the_same_bits(zoo, tmp_path, monkeypatch, keep: str, blocks: int) -> None:
+    sweep(zoo, tmp_path / "whole.zarr", keep=keep)
+    out = tmp_path / "out.zarr"
+    with monkeypatch.context() as patch:
+        stop_after(patch, blocks, KeyboardInterrupt())
+        with pytest.raises(SweepInterrupted, match=r"out\.zarr; continue with the same command") as stop:
+            sweep(zoo, out, keep=keep)
+        assert stop.value.signal == signal.SIGINT and stop.value.finished < stop.value.units
+    with xr.open_zarr(out) as stored:  # what is there is right, what is not is NaN
+        assert stored.attrs["complete"] == 0
+        whole = xr.open_zarr(tmp_path / "whole.zarr")["captured"].values
+        part = stored["captured"].values
+        known = ~np.isnan(part)
+        np.testing.assert_array_equal(part[known], whole[known])
+        assert known.any() == (stop.value.finished > 0)
+    sweep(zoo, out, keep=keep)
+    assert chunks(out) == chunks(tmp_path / "whole.zarr")
+
+
+def test_a_second_run_computes_what_is_left_alone(zoo, tmp_path, monkeypatch, computed) -> None:
+    sweep(zoo, tmp_path / "whole.zarr")
+    every, out = sum(computed), tmp_path / "out.zarr"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 20, KeyboardInterrupt())
+        with pytest.raises(SweepInterrupted):
+            sweep(zoo, out)
+    before = {path: path.stat().st_mtime_ns for path in (out / "rec/c").rglob("*") if path.is_file()}
+    assert before
+    computed.clear()
+    sweep(zoo, out)
+    assert 0 < sum(computed) < every
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    computed.clear()
+    sweep(zoo, out)
+    assert computed == []
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_kill_minus_9_then_the_same_bits(zoo_folder, tmp_path, keep: str) -> None:
+    """At a few places: in the middle of a unit, after a chunk, before and after a line of the ledger."""
+    code = """
+import os, sys, taskvec
+from taskvec import storage
+from taskvec.sweeps import plan, run
+plan.SIDES, plan.MOST_MODULES = ((1 << 62, 2, 2),), 2
+left = int(sys.argv[3])
+def dying(call):
+    def at_last(self, name, data):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), 9)
+        return call(self, name, data)
+    return at_last
+storage.Folder.write, storage.Folder.append = dying(storage.Folder.write), dying(storage.Folder.append)
+taskvec.sweep(sys.argv[1], sys.argv[2], keep=sys.argv[4], metrics=["captured", "rec"])
+"""
+    whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
+
+    def run_code(out: Path, writes: int) -> int:
+        command = [sys.executable, "-c", code, str(zoo_folder), str(out), str(writes), keep]
+        return subprocess.run(command, capture_output=True, timeout=120).returncode
+
+    assert run_code(whole, 0) == 0
+    for writes in (1, 20, 40):
+        assert run_code(out, writes) == -signal.SIGKILL
+        assert not chunks(out).get("zarr.json") or xr.open_zarr(out).attrs["complete"] == 0
+    assert run_code(out, 0) == 0
+    assert {name: data for name, data in chunks(out).items() if not name.endswith(".partial")} == chunks(whole)
+    assert not [path for path in out.rglob("*") if path.name == "lease"]
+
+
+def test_sigterm_stops_with_143(zoo_folder, tmp_path) -> None:
+    code = "import os, sys, taskvec.sweeps.unit as unit\n"
+    code += (
+        "unit.compute = lambda *a: os.kill(os.getpid(), 15)\nfrom taskvec.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 143
+    assert done.stderr.count("\n") == 1 and "continue with the same command" in done.stderr
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_new_adapters_are_new_rows_and_columns_alone(zoo, tmp_path, computed, keep: str) -> None:
+    old, new, L = zoo[:3], zoo[3:], len(SPEC)
+    sweep(zoo, tmp_path / "whole.zarr", keep=keep)
+    old_values = sweep(old, tmp_path / "out.zarr", keep=keep)["captured"].values
+    computed.clear()
+    dataset = sweep([*new, *old[::-1]], tmp_path / "out.zarr", keep=keep)
+    assert sum(computed) <= L * (5**2 - 3**2)
+    assert dataset["source"].values.tolist() == [one.name for one in zoo]  # what was there keeps its place
+    xr.testing.assert_allclose(dataset.load(), xr.open_zarr(tmp_path / "whole.zarr").load(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(dataset["captured"].values[..., :3, :3], old_values)
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_a_changed_adapter_is_computed_again_alone(zoo, adapter, tmp_path, computed, keep: str) -> None:
+    out, other = tmp_path / "out.zarr", adapter("a2", SPEC, seed=99)
+    object.__setattr__(other, "digest", "changed")
+    changed = [*zoo[:2], other, *zoo[3:]]
+    sweep(changed, tmp_path / "whole.zarr", keep=keep)
+    sweep(zoo, out, keep=keep)
+    computed.clear()
+    dataset = sweep(changed, out, keep=keep)
+    assert 0 < sum(computed) <= len(SPEC) * (2 * 5 - 1)
+    xr.testing.assert_allclose(dataset.load(), xr.open_zarr(tmp_path / "whole.zarr").load(), rtol=1e-5, atol=1e-6)
+
+
+def test_new_modules_and_wider_adapters_come_after_what_is_there(zoo, adapter, tmp_path) -> None:
+    out = tmp_path / "out.zarr"
+    sweep(zoo, out)
+    more = [*zoo, adapter("wide", SPEC | {"h.0.q": (12, 8, 8), "h.0.a": (5, 5, 2)}, seed=50)]
+    found = sweep(more, out)
+    assert found["module"].values.tolist() == [*sweep(zoo)["module"].values, "h.0.a"]
+    fresh = sweep(more).sel(module=found["module"].values)
+    assert set(found.data_vars) == set(fresh.data_vars)
+    for name in found.data_vars:
+        values = found[name].values, fresh[name].values
+        if name == "spectrum":
+            values = tuple(map(np.nan_to_num, values))
+        np.testing.assert_allclose(*values, rtol=1e-4, atol=1e-5, err_msg=str(name))
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_a_full_disk_is_one_line_and_what_was_computed_stays(zoo, tmp_path, monkeypatch, keep: str) -> None:
+    sweep(zoo, tmp_path / "whole.zarr", keep=keep)
+    out, write, left = tmp_path / "out.zarr", Folder.write, [40]
+
+    def full(self, name, data) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        write(self, name, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "write", full)
+        with pytest.raises(TaskvecError, match=r"No space left on device.*continue with the same command") as error:
+            sweep(zoo, out, keep=keep)
+    assert "\n" not in str(error.value)
+    sweep(zoo, out, keep=keep)
+    assert chunks(out) == chunks(tmp_path / "whole.zarr")
+
+
+@pytest.mark.parametrize("harm", ["flipped", "deleted", "swapped", "foreign"])
+def test_a_chunk_that_is_not_ours_is_found_when_it_is_read_and_computed_again(zoo, tmp_path, harm: str) -> None:
+    out = tmp_path / "out.zarr"
+    sweep(zoo, out)
+    whole = chunks(out)
+    victim, other = out / "rec/c/0/1/0", out / "rec/c/0/1/1"
+    data = victim.read_bytes()
+    if harm == "deleted":
+        victim.unlink()
+    else:
+        flipped = bytes([data[0], data[1] ^ 4]) + data[2:]
+        foreign = (out / "excess/c/0/1/0").read_bytes()
+        victim.write_bytes({"flipped": flipped, "swapped": other.read_bytes(), "foreign": foreign}[harm])
+    dataset = open_result(out)
+    assert float(dataset["rec"][0, 0, 0]) == pytest.approx(1)  # of another chunk
+    with pytest.raises(TaskvecError, match=r"rec/c/0/1/0: is (missing|damaged).*taskvec verify .*out.zarr --repair"):
+        dataset["rec"].load()
+    if harm == "flipped":
+        return  # its last bytes are right: only `verify` reads all of a chunk before it is used
+    sweep(zoo, out)
+    assert chunks(out) == whole
+
+
+def test_a_copied_or_moved_result_stays_what_it_is(zoo, tmp_path, computed) -> None:
+    sweep(zoo[:3], tmp_path / "out.zarr")
+    (tmp_path / "out.zarr").rename(tmp_path / "elsewhere.zarr")
+    computed.clear()
+    sweep(zoo[:3], tmp_path / "elsewhere.zarr")
+    assert computed == []
+
+
+def test_two_sweeps_of_one_thing_help_each_other(zoo, tmp_path) -> None:
+    sweep(zoo, tmp_path / "whole.zarr")
+    out, found = tmp_path / "out.zarr", []
+    threads = [threading.Thread(target=lambda: found.append(sweep(zoo, out).attrs["complete"])) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1, 1, 1]
+    assert chunks(out) == chunks(tmp_path / "whole.zarr")
+
+
+def test_another_sweep_to_the_same_place_is_refused_while_one_runs(zoo, tmp_path) -> None:
+    out = tmp_path / "out.zarr"
+    sweep(zoo[:3], out)
+    before = chunks(out)
+    with Lease(Folder(out), "swept", "something else"):
+        for options in ({}, {"overwrite": True}):
+            with pytest.raises(TaskvecError, match=r"is being swept by process \d+ on"):
+                sweep(zoo, out, **options)
+    assert chunks(out) == before
+
+
+def test_a_job_is_small_and_runs_anywhere(zoo_folder, tmp_path) -> None:
+    """A unit that another process computes is found in the ledger, and not computed again."""
+    sent: list[bytes] = []
+
+    def elsewhere(job, units, done, advance) -> None:
+        for unit in units:
+            sent.append(pickle.dumps((job, unit)))
+            other, same = pickle.loads(sent[-1])
+            record = other.run(same)
+            assert (record.unit, record.key) == (unit.name, job.key(unit)) and other.run(same) == record
+            done(record)
+
+    sweep(zoo_folder, tmp_path / "out.zarr", engine=elsewhere)
+    sweep(zoo_folder, tmp_path / "whole.zarr")
+    assert sent and max(map(len, sent)) < 20_000
+    assert chunks(tmp_path / "out.zarr") == chunks(tmp_path / "whole.zarr")
+
+
+def test_the_ledger_says_who_computed_what(zoo, tmp_path) -> None:
+    out = tmp_path / "out.zarr"
+    sweep(zoo, out)
+    records = [json.loads(line) for file in Folder(out).names(LEDGER) for line in Folder(out).read(file).splitlines()]
+    units = [record for record in records if "/" in record["unit"]]
+    assert sum(record["about"]["pairs"] for record in units) == len(SPEC) * 5**2
+    assert {record["about"]["pid"] for record in units} == {os.getpid()}
+
+
+def test_an_older_result_stays_until_the_new_one_is_complete(zoo, tmp_path, monkeypatch) -> None:
+    out, older = tmp_path / "out.zarr", tmp_path / "out.replaced.zarr"
+    sweep(zoo[:2], out)
+    whole = chunks(out)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, KeyboardInterrupt())
+        with pytest.raises(SweepInterrupted):
+            sweep(zoo, out, overwrite=True)
+    assert chunks(older) == whole
+    with monkeypatch.context() as patch:  # the same command goes on, and does not begin anew
+        stop_after(patch, 3, KeyboardInterrupt())
+        with pytest.raises(SweepInterrupted):
+            sweep(zoo, out, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.replaced.zarr", "out.zarr"]
+    sweep(zoo, out, overwrite=True)
+    assert not older.exists() and xr.open_zarr(out).attrs["complete"] == 1
+
+
+def test_without_the_main_thread_signals_are_left_alone() -> None:
+    with run.stop_signals():
+        assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
