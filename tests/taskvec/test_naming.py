@@ -19,9 +19,9 @@ from taskvec import TaskvecError, load_adapter, load_zoo, project
 from taskvec.adapters import Adapter, Dense, Module
 from taskvec.cli import main
 from taskvec.formats.heads import Heads, heads_of_base, parse_heads
+from taskvec.formats.spelling import spelling
 from taskvec.naming.align import align
 from taskvec.naming.fused import layout_of, split, split_all
-from taskvec.naming.spelling import spelling
 from taskvec.paths import layer_and_kind
 
 

@@ -200,6 +200,51 @@ def test_one_part_of_a_fused_projection_of_loralib(tmp_path: Path) -> None:
     assert "one part in 3 of a fused projection" in adapter.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("path", "base"),
+    [
+        ("model.language_model.layers.0.self_attn.q_proj", "language_model.model.layers.0.self_attn.q_proj"),
+        ("text_model.encoder.layers.0.self_attn.q_proj", "encoder.layers.0.self_attn.q_proj"),
+        ("encoder.layers.0.self_attn.q_proj", "text_model.encoder.layers.0.self_attn.q_proj"),
+        ("encoder.layer.0.attention.self.query", "bert.encoder.layer.0.attention.self.query"),
+        ("bert.encoder.layer.0.attention.self.query", "roberta.encoder.layer.0.attention.self.query"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["DoRA", "IA3"])
+def test_the_base_of_another_version_has_its_modules_under_other_prefixes(
+    tmp_path: Path, path: str, base: str, kind: str
+) -> None:
+    weights = {f"{base}.weight": W, "vision_tower.encoder.layers.0.self_attn.q_proj.weight": random(6, 8)}
+    save_file(weights | {f"{base.replace('0', '1')}.weight": random(6, 8)}, tmp_path / "base.safetensors")
+    size = random(6).abs()
+    if kind == "IA3":
+        tensors, expected = {"ia3_l": size[:, None].contiguous()}, W * (size[:, None] - 1)
+        config = {"peft_type": "IA3", "feedforward_modules": []}
+    else:
+        tensors = {"lora_A.weight": DOWN, "lora_B.weight": UP, "lora_magnitude_vector": size}
+        moved = W + 2 * UP @ DOWN
+        expected = size[:, None] * moved / moved.norm(dim=1, keepdim=True) - W
+        config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "use_dora": True}
+    (tmp_path / "a").mkdir()
+    names = {f"base_model.model.{path}.{role}": tensor for role, tensor in tensors.items()}
+    save_file(names, tmp_path / "a/adapter_model.safetensors")
+    (tmp_path / "a/adapter_config.json").write_text(json.dumps(config))
+    (module,) = load_adapter(tmp_path / "a", base=tmp_path / "base.safetensors").modules.values()
+    torch.testing.assert_close(tau(module), expected)
+
+
+def test_dora_in_the_names_of_sgm_on_a_base_of_diffusers(tmp_path: Path) -> None:
+    name = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    others = {f"{name.replace('1.att', '2.att')}.weight": random(6, 8)}
+    save_file({f"{name}.weight": W} | others, tmp_path / "b.safetensors")
+    path, size = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q", random(6, 1).abs()
+    tensors = {"lora_up.weight": UP, "lora_down.weight": DOWN, "alpha": torch.tensor(4.0), "dora_scale": size}
+    save_file({f"{path}.{role}": tensor for role, tensor in tensors.items()}, tmp_path / "style.safetensors")
+    (module,) = load_adapter(tmp_path / "style.safetensors", base=tmp_path / "b.safetensors").modules.values()
+    moved = W + 2 * UP @ DOWN
+    torch.testing.assert_close(tau(module), size * moved / moved.norm(dim=1, keepdim=True) - W)
+
+
 def test_a_scale_that_is_in_no_file(tmp_path: Path) -> None:
     a, b = random(8, 2), random(2, 6)
     tensors = {"q.lora_a": a, "q.lora_b": b}

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 
 from taskvec.cli import main
-from taskvec.naming.spelling import spelling
+from taskvec.formats.spelling import spelling
 
 Spectrum = npt.NDArray[np.float64]
 Found = list[tuple[str, Spectrum]]  # with the module's path; several adapters may have the same

@@ -20,6 +20,7 @@ from .algebra.basics import as_matrix
 from .reading.files import digest, file_errors, member, read_json
 from .reading.quantised import quantised_by
 from .reading.shards import model_file, open_model
+from .spelling import spelling
 
 # what embeddings are called: stored as (vocabulary, width), compared as out × in like every other module
 EMBEDDING = re.compile(
@@ -30,6 +31,8 @@ EMBEDDING = re.compile(
 CONV1D = re.compile(r"^(?:c_attn|c_proj|c_fc|q_attn)$")
 CONV1D_MODELS = ("gpt2", "imagegpt", "openai-gpt", "decision_transformer")
 TOOLS = re.compile(r"^(?:lora_unet|lora_te[123]?|lora_transformer|lora_prior_(?:te|unet)|lycoris)_")
+# what versions of transformers, and models with a head or an encoder of images, put before the same modules
+WRAPPING = re.compile(r"^(?:(?:model|language_model|text_model|transformer|bert|roberta|distilbert|electra|deberta)_)+")
 UNQUANTISED = "give the checkpoint that it was quantised from"
 
 
@@ -102,7 +105,7 @@ class Checkpoint:
             shape: (m, n) of the update, where the adapter tells it.
             turned: whether it is stored as in × out, where the adapter tells it; else by names and shapes.
         """
-        name = self.names.get(path) or self._flattened(path)
+        name = self.names.get(path) or self._flattened(path) or self._renamed(path)
         if name is None:
             return None
         rows, *others = self.file.shapes[name]
@@ -158,8 +161,29 @@ class Checkpoint:
                 ends["_".join(parts[start:])].append(name)
         return ends
 
+    def _renamed(self, path: str) -> str | None:
+        """The tensor of the one module that another version of a library, or another tool, calls by this path."""
+        part, core = _core(path)
+        fits = [name for other, name in self._cores.get(core, []) if part == other or not part or not other]
+        return fits[0] if len(fits) == 1 else None
+
+    @cached_property
+    def _cores(self) -> dict[str, list[tuple[str, str]]]:
+        """Tensors, with the part of a pipeline that they are of, by what all versions call their modules."""
+        cores: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for path, name in self.names.items():
+            part, core = _core(path)
+            cores[core].append((part, name))
+        return cores
+
     def __reduce__(self) -> tuple[Any, ...]:
         return open_checkpoint, (self.path.absolute(),)
+
+
+def _core(path: str) -> tuple[str, str]:
+    """The part of a pipeline that a path names, and the rest in one spelling without what wraps a whole model."""
+    part, spelled = spelling(path)
+    return part, WRAPPING.sub("", spelled)
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .spelling import DENOISER, spelling
+from ..formats.spelling import DENOISER, spelling
 
 # names with an underscore in them; all others are single words
 NAMES = """

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .spelling import spelling
+from ..formats.spelling import spelling
 
 Shape = tuple[int, int]
 Shapes = Mapping[str, Shape]  # by path

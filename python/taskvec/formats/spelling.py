@@ -40,6 +40,16 @@ RESNET = {
     "skip_connection": "conv_shortcut",
 }
 WAN = {"self_attn": "attn1", "cross_attn": "attn2", "q": "to_q", "k": "to_k", "v": "to_v", "o": "to_out_0"}
+FLUX = {
+    "img_in": "x_embedder",
+    "txt_in": "context_embedder",
+    "time_in_in_layer": "time_text_embed_timestep_embedder_linear_1",
+    "time_in_out_layer": "time_text_embed_timestep_embedder_linear_2",
+    "vector_in_in_layer": "time_text_embed_text_embedder_linear_1",
+    "vector_in_out_layer": "time_text_embed_text_embedder_linear_2",
+    "guidance_in_in_layer": "time_text_embed_guidance_embedder_linear_1",
+    "guidance_in_out_layer": "time_text_embed_guidance_embedder_linear_2",
+}
 FLUX_STREAM = {
     "img_attn_proj": "attn_to_out_0",
     "img_attn_to_q": "attn_to_q",
@@ -104,6 +114,8 @@ def _one_name(path: str) -> str:
     if match := re.fullmatch(r"middle_block_([012])_(.+)", path):
         place = {"0": "resnets_0", "1": "attentions_0", "2": "resnets_1"}[match[1]]
         return f"mid_block_{place}_{RESNET.get(match[2], match[2])}"
+    if path in FLUX:
+        return FLUX[path]
     if match := re.fullmatch(r"double_blocks_(\d+)_(.+)", path):
         return f"transformer_blocks_{match[1]}_{FLUX_STREAM.get(match[2], match[2])}"
     if match := re.fullmatch(r"single_blocks_(\d+)_(.+)", path):
