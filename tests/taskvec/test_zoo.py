@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,26 @@ def test_adapters_of_several_models_are_groups_that_are_compared_apart() -> None
     result = sweep(zoo).rec
     assert float(result.sel(module="l.0.v", source="c", target="d")) == pytest.approx(1)
     assert bool(result.sel(source="a", target="c").isnull().all())
+    assert result.source_group.values.tolist() == ["x", "x", "y", "y"] == result.target_group.values.tolist()
+
+
+def test_each_group_has_a_table(capfd: pytest.CaptureFixture[str]) -> None:
+    groups = {"a": ("x", "h.0.q"), "b": ("x", "h.0.q"), "c": ("y", "l.0.v"), "d": ("y", "l.0.v"), "e": ("z", "m.0.k")}
+    for seed, (name, (base, path)) in enumerate(groups.items()):
+        write_adapter(Path("zoo", name), pair(path, seed=seed), base_model_name_or_path=base)
+    assert main(["sweep", "zoo", "-o", "zoo.zarr", "--progress", "off", "--baseline", "none"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    titles = [line.strip() for line in lines if line.startswith("How much")]
+    assert titles == [f"How much of each target lies inside each source, of {base}" for base in "xy"]
+    assert any(line.split()[:2] in (["a", "b"], ["b", "a"]) for line in lines)
+    assert "8 pairs of adapters of different groups share no module and are not compared." in lines
+    assert main(["show", "zoo.zarr", "--json"]) == 0
+    results = json.loads(capfd.readouterr().out)["results"]
+    assert [(one["group"], one["adapters"], one["pairs"]) for one in results] == [
+        ("x", ["a", "b"], 1),
+        ("y", ["c", "d"], 1),
+    ]
+    assert all({row["source"], row["target"]} == set(one["adapters"]) for one in results for row in one["ranking"])
 
 
 def test_groups_of_one_name_are_told_apart() -> None:

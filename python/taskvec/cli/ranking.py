@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -86,11 +89,11 @@ def shown_pairs(dataset: xr.Dataset, shown: Mapping[str, Any]) -> list[tuple[str
     Before the baseline σ₀ may not be known.
     """
     from ..queries.groups import run_pairs, runs_of
-    from ..queries.selection import select
+    from ..queries.selection import groups_of_bases, select
 
-    selection = selection_of(shown)
     found: dict[tuple[str, str], None] = {}
-    for _, part in by_lam(dataset):
+    for (_, part), group in product(by_lam(dataset), groups_of_bases(dataset)):
+        selection = replace(selection_of(shown), group=group)
         selected = select(part, selection, shown["correction"])
         if math.isnan(selected.sigma0):
             selected = select(part, selection.before_sigma0(), shown["correction"])
@@ -101,27 +104,37 @@ def shown_pairs(dataset: xr.Dataset, shown: Mapping[str, Any]) -> list[tuple[str
 
 
 def print_result(dataset: xr.Dataset, out: Path, shown: Mapping[str, Any]) -> None:
-    """The table of each λ, the paper's tables, or the JSON document."""
+    """The table of each λ and group of adapters, the paper's tables, or the JSON document."""
     from ..queries.details import details
-    from ..queries.selection import select
+    from ..queries.selection import groups_of_bases, select
     from ..reports.documents import sweep_document
     from ..reports.paper import paper_tables
     from ..reports.ranking import ranking_table
 
-    selection, groups = selection_of(shown), groups_of(dataset["source"].values.tolist(), shown)
-    found = {}
-    for lam, part in by_lam(dataset):
-        selected = select(part, selection, shown["correction"])
-        found[lam] = selected, details(part, selected.rows, groups)
+    labels, groups = groups_of(dataset["source"].values.tolist(), shown), groups_of_bases(dataset)
+    found = []
+    for (lam, part), group in product(by_lam(dataset), groups):
+        selected = select(part, replace(selection_of(shown), group=group), shown["correction"])
+        found.append((lam, selected, details(part, selected.rows, labels)))
     if shown["as_json"]:
         print_json(sweep_document(dataset, out, found))
     elif shown["paper"]:
-        first = next(iter(found.values()))[0]
+        first = found[0][1]
         of_lams = {lam: details(part, first.rows) for lam, part in by_lam(dataset)}
         print_parts(paper_tables(first, of_lams), shown.get("width"))
     else:
-        tables = (ranking_table(*of_lam, columns_of(shown), lam) for lam, of_lam in found.items())
-        print_parts(tables, shown.get("width"))
+        tables = [ranking_table(selected, of_rows, columns_of(shown), lam) for lam, selected, of_rows in found]
+        print_parts([*tables, *across(dataset, groups)], shown.get("width"))
+
+
+def across(dataset: xr.Dataset, groups: Sequence[str | None]) -> list[str]:
+    """A line on the pairs of adapters of different groups, which no table shows."""
+    if groups == (None,):
+        return []
+    of_group = dataset["source_group"].values.tolist()
+    N, inside = len(of_group), sum(n * (n - 1) // 2 for n in Counter(of_group).values())
+    what = "pairs of adapters of different groups share no module and are not compared"
+    return [f"{N * (N - 1) // 2 - inside} {what}."]
 
 
 def by_lam(dataset: xr.Dataset) -> list[tuple[float, xr.Dataset]]:

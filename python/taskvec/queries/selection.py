@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ class Selection:
         min_captured: pairs of less are left out; the direction that comes first in the order counts.
         max_q: pairs of more, or without a q, are left out.
         top: pairs from each end; None: all.
+        group: the one of ``groups_of_bases`` that both adapters are of; None: any.
 
     Raises:
         TaskvecError: an order that does not exist, or fewer than one pair.
@@ -40,6 +42,7 @@ class Selection:
     min_captured: float | None = None
     max_q: float | None = None
     top: int | None = None
+    group: str | None = None
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -64,6 +67,8 @@ class Selected:
         apart: pairs that have no module in common.
         absent: pairs that the result does not keep.
         sigma0: of the sweep; NaN where it is not known.
+        group: that both adapters of a pair are of, by their base model; None: any.
+        adapters: of the group, or of the result.
     """
 
     rows: pd.DataFrame
@@ -73,6 +78,8 @@ class Selected:
     apart: int
     absent: int
     sigma0: float
+    group: str | None
+    adapters: tuple[str, ...]
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -102,10 +109,13 @@ def select(dataset: xr.Dataset, selection: Selection | None = None, correction: 
     key = order_key(wanted.order, significance)
     needed = {"captured", "used", "rec_z_raw" if wanted.order in OF_SIGNIFICANCE else wanted.order}
     needed |= {"rec_z_raw"} if wanted.max_q is not None else set()
-    ends, known, asked = Ends(wanted.top), 0, 0
+    ends, within, known, asked = Ends(wanted.top), 0, 0, 0
+    of_group = np.ones(pairs.adapters, bool) if wanted.group is None else dataset["source_group"].values == wanted.group
     for part in pairs.parts(sorted(needed)):
         first, of_key, place = first_directions(part, key, pairs.adapters)
-        there = first["used"] > 0
+        inside = of_group[part.source] & of_group[part.target]
+        there = inside & (first["used"] > 0)
+        within += int(inside.sum())
         known += int(there.sum())
         if wanted.min_captured is not None:
             there &= first["captured"] >= wanted.min_captured
@@ -114,17 +124,27 @@ def select(dataset: xr.Dataset, selection: Selection | None = None, correction: 
         asked += int(there.sum())
         ends.add(of_key[there], last_if_nan(-first["captured"])[there], place[there])
     place = ends.place
-    every = pairs.adapters * (pairs.adapters - 1) // 2
+    names = tuple(pairs.names[of_group].tolist())
+    every = len(names) * (len(names) - 1) // 2
     between = asked - len(place)
     return Selected(
         rows=rows_of(pairs, place, significance),
         gap=wanted.top if between else None,
         between=between,
         filtered=known - asked,
-        apart=pairs.pairs // 2 - known,
-        absent=every - pairs.pairs // 2,
+        apart=within - known,
+        absent=every - within,
         sigma0=significance.sigma0,
+        group=wanted.group,
+        adapters=names,
     )
+
+
+def groups_of_bases(dataset: xr.Dataset) -> tuple[str | None, ...]:
+    """The groups of several adapters that a result has, the first adapter's first; (None,) where all are one."""
+    if "source_group" not in dataset.coords or len(set(groups := dataset["source_group"].values.tolist())) == 1:
+        return (None,)
+    return tuple(group for group, count in Counter(groups).items() if count > 1) or (None,)
 
 
 def rows_of(pairs: Kept, place: NDArray[np.intp], significance: Significance) -> pd.DataFrame:

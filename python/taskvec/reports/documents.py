@@ -26,13 +26,12 @@ OF_ROW = (
 
 
 def sweep_document(
-    dataset: xr.Dataset, out: Path, by_lam: Mapping[float, tuple[Selected, Sequence[Details]]]
+    dataset: xr.Dataset, out: Path, found: Sequence[tuple[float, Selected, Sequence[Details]]]
 ) -> dict[str, Any]:
-    """The rows that the table shows, and both directions of each; NaN as None."""
+    """The rows that the tables show, of each λ and group, and both directions of each; NaN as None."""
     skipped = zip(*(as_lines(dataset.attrs[name]) for name in ("skipped_paths", "skipped")), strict=True)
     common = {
         "out": str(out),
-        "adapters": dataset["source"].values.tolist(),
         "modules": dataset["module"].values.tolist(),
         "skipped": [{"path": path, "reason": reason} for path, reason in skipped],
         "warnings": as_lines(dataset.attrs["warnings"]),
@@ -40,12 +39,14 @@ def sweep_document(
     results = [
         {
             "lambda": lam,
+            "group": selected.group,
+            "adapters": list(selected.adapters),
             **common,
-            "pairs": len(dataset["source"]) * (len(dataset["source"]) - 1) // 2,
+            "pairs": len(selected.adapters) * (len(selected.adapters) - 1) // 2,
             "left_out": selected.between + selected.filtered + selected.apart + selected.absent,
-            "ranking": [ranked(row, one) for row, one in zip(selected.rows.to_dict("records"), found, strict=True)],
+            "ranking": [ranked(row, one) for row, one in zip(selected.rows.to_dict("records"), of_rows, strict=True)],
         }
-        for lam, (selected, found) in by_lam.items()
+        for lam, selected, of_rows in found
     ]
     document: dict[str, Any] = null_for_nan({"schema": SWEEP, "results": results})
     return document

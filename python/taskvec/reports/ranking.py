@@ -98,7 +98,8 @@ def ranking_table(
         return "One adapter: there are no pairs to rank."
     flags = dict.fromkeys(flag for one in details[::2] for flag in one.flags) if "flags" in columns else {}
     chosen = [COLUMNS[name] for name in columns if name != "flags" or flags]
-    table = Table([one.column for one in chosen], TITLE + with_lambda(lam))
+    of_group = f", of {selected.group}" if selected.group else ""
+    table = Table([one.column for one in chosen], TITLE + of_group + with_lambda(lam))
     rows = selected.rows.to_dict("records")
     for i in range(0, len(rows), 2):
         if selected.gap is not None and i == 2 * selected.gap:

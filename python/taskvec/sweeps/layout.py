@@ -13,7 +13,7 @@ from ..adapters import Adapter
 from ..ledger.arrays import Array, Part
 from ..paths import layer_and_kind, layer_of
 from ..store.entry import FP32_BYTES, Entry
-from ..zoo import module_paths
+from ..zoo import group_names, module_paths
 from .keep import Keep
 from .options import Options
 from .plan import Plan
@@ -28,6 +28,7 @@ SOURCE = ("module", "source")
 LAYER = {"long_name": "number of the layer, -1 for a module outside the layers"}
 ROWS = {"long_name": "m, the outputs of the module"}
 COLUMNS = {"long_name": "n, the inputs of the module"}
+GROUP = {"long_name": "group of adapters that share modules, by their base model"}
 LAM = {"long_name": "sparsity weight"}
 MEANINGS = {metric.name: metric.meaning for metric in metrics.METRICS} | {
     "spectrum": "singular values S1, zeros beyond the adapter's rank",
@@ -169,7 +170,7 @@ def coordinates(
     lams: Sequence[float] | None = None,
     shapes: Sequence[tuple[int, int]] | None = None,
 ) -> xr.Dataset:
-    """Adapter names along source and target; paths, layer, kind and shape along module; λ along lam.
+    """Names of adapters and groups along source and target; paths, layer, kind and shape along module; λ along lam.
 
     Strings have a fixed width: Zarr's strings of any length open as objects, which xarray neither plots nor cuts into
     chunks. ``shapes`` are those of the modules where the adapters do not tell.
@@ -180,11 +181,14 @@ def coordinates(
     layers, kinds = zip(*map(layer_and_kind, modules), strict=True) if modules else ((), ())
     rows, columns = np.array(shapes, np.int32).reshape(-1, 2).T
     names = np.array([adapter.name for adapter in adapters], dtype=np.str_)
+    groups = np.array(group_names(adapters), dtype=np.str_)
     return xr.Dataset(
         coords={
             "module": np.array(modules, dtype=np.str_),
             "source": names,
             "target": names,
+            "source_group": ("source", groups, GROUP),
+            "target_group": ("target", groups, GROUP),
             **({} if lams is None else {"lam": ("lam", np.array(lams, np.float64), LAM)}),
             "layer": ("module", np.array([-1 if layer is None else layer for layer in layers], np.int32), LAYER),
             "kind": ("module", np.array(kinds, dtype=np.str_)),
