@@ -15,6 +15,9 @@ from torch import Tensor
 from taskvec import Solver, TaskvecError, load_adapter, load_zoo, sweep
 from taskvec.adapters import Dense, Module
 from taskvec.cli import main
+from taskvec.formats.checkpoint import Checkpoint
+from taskvec.formats.reading.files import digest
+from taskvec.formats.reading.held import read_once
 from taskvec.inspect import inspect_module
 from taskvec_kernels import sparsify
 
@@ -284,3 +287,43 @@ def test_solvers_see_the_whole_target(fine_tunes: tuple[Path, list[Path]]) -> No
             expected = (spectrum[:6] - sparsify(d, target.norm(), lam)).abs().sum()
             value = found.isel(module=j, lam=i, source=0, target=1)
             assert float(value) == pytest.approx(float(expected), rel=2e-3)
+
+
+def read_bytes() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs Linux, which counts the bytes that are read")
+def test_large_checkpoints_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {
+        "model.layers.0.mlp.experts.gate_up_proj": random(8, 300, 40),
+        "model.layers.0.q_proj.weight": random(300, 300),
+        "model.norm.weight": random(300),
+    }
+    both = pair(tmp_path, {name: value + 0.01 for name, value in before.items()}, before)
+    expected = load_adapter(both).digest
+    monkeypatch.setattr("taskvec.formats.reading.held.HELD_BYTES", 0)
+    monkeypatch.setattr("taskvec.formats.reading.held.PIECE_BYTES", 1000)
+    for name in ("base", "tuned"):  # not those that are known
+        (tmp_path / name).rename(tmp_path / f"{name}-again")
+    size = sum(file.stat().st_size for file in tmp_path.rglob("*"))
+    start = read_bytes()
+    adapter = load_adapter(both.replace("base", "base-again").replace("tuned", "tuned-again"))
+    assert read_bytes() - start < 1.1 * size and adapter.digest == expected
+    assert len(adapter.modules) == 9
+    start = read_bytes()
+    adapter.modules["model.layers.0.mlp.experts.gate_up_proj[3]"].update()
+    assert read_bytes() - start < 0.1 * size
+
+
+def test_a_hash_that_grows_while_tensors_are_read_is_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskvec.formats.reading.held.HELD_BYTES", 0)
+    save(tmp_path / "model", BASE)
+    file = tmp_path / "model/model.safetensors"
+    for order in (sorted(BASE), sorted(BASE, reverse=True), sorted(BASE)[3:4], []):
+        with read_once():
+            checkpoint = Checkpoint(tmp_path / "model")
+            checkpoint.hash_along()
+            for name in order:
+                assert torch.equal(checkpoint.matrix(name), BASE[name])
+            assert checkpoint.digest == digest(file)

@@ -18,6 +18,7 @@ from ..errors import TaskvecError
 from ..paths import flat, unwrapped
 from .algebra.basics import as_matrix
 from .reading.files import digest, file_errors, member, read_json
+from .reading.held import hash_along
 from .reading.quantised import quantised_by
 from .reading.shards import model_file, open_model
 from .spelling import spelling
@@ -79,9 +80,25 @@ class Checkpoint:
         """A tensor by its own name, (m, n); TaskvecError for other dtypes than floats, NaN and Inf."""
         return read_matrix(self.file.path, name, self.file.tensor(name), turned)
 
-    def part(self, name: str, where: slice | int, turned: bool) -> Tensor:
-        """Some rows of a matrix, or one of a stack of matrices."""
-        return read_matrix(self.file.path, name, self.file.tensor(name)[where], turned)
+    def rows(self, name: str, count: int, turned: bool) -> Tensor:
+        """The first rows of a matrix, as stored."""
+        return read_matrix(self.file.path, name, self.file.rows(name, 0, count), turned)
+
+    def expert(self, name: str, e: int) -> Tensor:
+        """One of a stack of matrices."""
+        return read_matrix(self.file.path, name, self.file.rows(name, e, e + 1)[0])
+
+    def hash_along(self) -> None:
+        """Hash the files while their tensors are read, in ``read_once``, unless that was done."""
+        if "digest" not in vars(self):
+            for path in self.file.files:
+                with file_errors(path):
+                    hash_along(path)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The order in which the files hold the tensors."""
+        return {name: place for place, name in enumerate(self.file.shapes)}
 
     @cached_property
     def names(self) -> dict[str, str]:

@@ -51,10 +51,17 @@ class Place:
     rows: int | None = None  # the first rows only, as stored: those of both vocabularies
     expert: int | None = None
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """Where it lies among the tensors of its model."""
+        return self.checkpoint.places[self.name], self.expert or 0
+
     def __call__(self) -> torch.Tensor:
-        if self.rows is None and self.expert is None:
-            return self.checkpoint.matrix(self.name, turned=self.turned)
-        return self.checkpoint.part(self.name, slice(self.rows) if self.expert is None else self.expert, self.turned)
+        if self.expert is not None:
+            return self.checkpoint.expert(self.name, self.expert)
+        if self.rows is not None:
+            return self.checkpoint.rows(self.name, self.rows, self.turned)
+        return self.checkpoint.matrix(self.name, turned=self.turned)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ class Checkpoints:
         if not pairs:
             what = f"shares no matrix with {base.path}"
             raise TaskvecError(what, where=location.path, fix="give the base that it was trained from")
+        for model in (base, tuned):
+            model.hash_along()
         modules, warnings = _modules(pairs, options)
         reasons = Counter(item.reason for item in left_out)
         warnings += [f"{count} tensors left out: {reason}" for reason, count in reasons.items()]
@@ -216,11 +225,11 @@ def _named(path: str, made: list[Difference]) -> dict[str, Difference]:
 
 
 def _modules(pairs: dict[str, Difference], options: ReadOptions) -> tuple[dict[str, Module], list[str]]:
-    """The modules, and what is odd about their numbers; reads every pair once."""
+    """The modules, and what is odd about their numbers; reads every pair once, in the order of the tuned file."""
     modules: dict[str, Module] = {}
     unchanged: list[str] = []
     shares: dict[str, float] = {}  # of rounding in ‖τ‖, of what is saved in a half precision
-    for path, pair in sorted(pairs.items()):
+    for path, pair in sorted(pairs.items(), key=lambda item: item[1].tuned.position):
         base, tuned = pair.pair()
         size = float(torch.linalg.vector_norm(difference(base, tuned)))
         rounding = ROUNDING.get(tuned.dtype, 0.0) * float(torch.linalg.vector_norm(base.float()))
@@ -235,8 +244,9 @@ def _modules(pairs: dict[str, Difference], options: ReadOptions) -> tuple[dict[s
         modules[path] = Module(path, (m, n), options.kept(m, n), None, 1.0, SOURCE, pair, notes)
     warnings = []
     if unchanged:
-        warnings.append(f"{len(unchanged)} of {len(modules)} modules are as in the base: τ = 0 (first {unchanged[0]})")
-    return modules, warnings + _rounding(shares)
+        first = min(unchanged)
+        warnings.append(f"{len(unchanged)} of {len(modules)} modules are as in the base: τ = 0 (first {first})")
+    return dict(sorted(modules.items())), warnings + _rounding(dict(sorted(shares.items())))
 
 
 def _rounding(shares: dict[str, float]) -> list[str]:

@@ -83,6 +83,9 @@ class WithStart:
     def tensor(self, name: str) -> Tensor:
         return self._of(name).tensor(name.removeprefix(OF_START))
 
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        return self._of(name).rows(name.removeprefix(OF_START), first, last)
+
     def values(self, name: str) -> Values:
         return self._of(name).values(name.removeprefix(OF_START))
 

@@ -44,6 +44,9 @@ class Archive:
         except (GgufError, NpzError) as error:
             raise TaskvecError(str(error), where=self.path, fix=FIX) from error
 
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        return self.tensor(name)[first:last]
+
     def values(self, name: str) -> Values:
         return values_of(self.tensor(name))
 

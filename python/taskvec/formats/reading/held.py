@@ -14,7 +14,7 @@ from hashlib import file_digest, sha256
 from io import FileIO
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import TaskvecError
 
@@ -50,12 +50,31 @@ class Held(NamedTuple):
     state: FileState
 
 
+@dataclass
+class _Growing:
+    """The hash of a file's first ``at`` bytes."""
+
+    total: Any = field(default_factory=sha256)
+    at: int = 0
+
+    def read_to(self, file: FileIO, end: int) -> None:
+        """Take what lies before ``end`` in."""
+        file.seek(self.at)
+        while self.at < end and (piece := file.read(min(PIECE_BYTES, end - self.at))):
+            self.take(piece)
+
+    def take(self, piece: bytes | bytearray) -> None:
+        self.total.update(piece)
+        self.at += len(piece)
+
+
 @dataclass(frozen=True)
 class _Read:
     """What is known of the files that were read: the content of small ones, hashes of large ones."""
 
     held: dict[Path, Held] = field(default_factory=dict)
     hashes: dict[tuple[Path, FileState], bytes] = field(default_factory=dict)
+    growing: dict[tuple[Path, FileState], _Growing] = field(default_factory=dict)
 
 
 _READ: ContextVar[_Read | None] = ContextVar("read", default=None)
@@ -104,11 +123,27 @@ def sha256_of(path: Path) -> bytes:
     """
     if whole := held(path):
         return sha256(whole.data).digest()
-    read = _READ.get()
-    if read is not None and (known := read.hashes.get((path, FileState.of(path)))):
-        return known
+    if (read := _READ.get()) is not None:
+        key = path, FileState.of(path)
+        if known := read.hashes.get(key):
+            return known
+        if growing := read.growing.pop(key, None):
+            with open(path, "rb", buffering=0) as file:
+                growing.read_to(file, key[1].size)
+            return read.hashes.setdefault(key, growing.total.digest())
     with open(path, "rb") as file:
         return file_digest(file, "sha256").digest()
+
+
+def hash_along(path: Path) -> None:
+    """Inside of ``read_once``, hash a large file while its tensors are read, as far as that is in its order.
+
+    Raises ``OSError``.
+    """
+    if (read := _READ.get()) is not None and held(path) is None:
+        key = path, FileState.of(path)
+        if key not in read.hashes:
+            read.growing.setdefault(key, _Growing())
 
 
 def pieces(path: Path, state: FileState, cuts: Sequence[int]) -> Iterator[tuple[int, memoryview]]:
@@ -153,9 +188,14 @@ def read_piece(path: Path, state: FileState, begin: int, length: int) -> bytearr
     data = bytearray(length)
     with open(path, "rb", buffering=0) as file:
         state.check(FileState.of(file.fileno()), path)
+        growing = None if (read := _READ.get()) is None else read.growing.get((path, state))
+        if growing is not None and growing.at <= begin:
+            growing.read_to(file, begin)
         file.seek(begin)
         if read_into(file, data) < length:
             raise _ended(path, file, state)
+        if growing is not None and growing.at == begin:
+            growing.take(data)
     return data
 
 

@@ -40,6 +40,9 @@ class Shards:
     def tensor(self, name: str) -> Tensor:
         return self._file_of[name].tensor(name)
 
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        return self._file_of[name].rows(name, first, last)
+
     def values(self, name: str) -> Values:
         return self._file_of[name].values(name)
 
@@ -88,6 +91,9 @@ class Part:
 
     def tensor(self, name: str) -> Tensor:
         return self._file.tensor(name.removeprefix(self._prefix))
+
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        return self._file.rows(name.removeprefix(self._prefix), first, last)
 
     def values(self, name: str) -> Values:
         return self._file.values(name.removeprefix(self._prefix))

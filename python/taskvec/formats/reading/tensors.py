@@ -51,6 +51,9 @@ class TensorFile(Protocol):
 
     def tensor(self, name: str) -> Tensor: ...
 
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        """``tensor(name)[first:last]``, read without the rest where the file allows it."""
+
     def values(self, name: str) -> Values:
         """What is known of the numbers of a tensor; a file may look at all of its tensors when it is first asked."""
 
@@ -120,17 +123,22 @@ class _Safetensors:
         return dtype
 
     def tensor(self, name: str) -> Tensor:
-        entry, start, state = self._header.layout.entries[name], self._header.start, self._header.state
-        dtype = self._dtype(name)
-        if entry.begin == entry.end:
-            return torch.empty(entry.shape, dtype=dtype)
+        return self.rows(name, 0, next(iter(self.shapes[name]), 1))
+
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        entry, state, dtype = self._header.layout.entries[name], self._header.state, self._dtype(name)
+        shape = (last - first, *entry.shape[1:]) if entry.shape else ()
+        count, row = math.prod(shape), math.prod(entry.shape[1:]) * dtype.itemsize
+        if not count:
+            return torch.empty(shape, dtype=dtype)
+        begin = self._header.start + entry.begin + first * row
         with file_errors(self.path):
             whole = held(self.path)
-            if whole is None or whole.state != state or (start + entry.begin) % dtype.itemsize:
-                data, offset = read_piece(self.path, state, start + entry.begin, entry.end - entry.begin), 0
+            if whole is None or whole.state != state or begin % dtype.itemsize:
+                data, offset = read_piece(self.path, state, begin, count * dtype.itemsize), 0
             else:
-                data, offset = whole.data, start + entry.begin
-        return torch.frombuffer(data, dtype=dtype, count=math.prod(entry.shape), offset=offset).reshape(entry.shape)
+                data, offset = whole.data, begin
+        return torch.frombuffer(data, dtype=dtype, count=count, offset=offset).reshape(shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again(self.path)
@@ -171,6 +179,9 @@ class _Pickle:
             self._state.check(FileState.of(self.path), self.path)
         # not a view of the map, which breaks if the file shrinks
         return _load_pickle(self.path, self._state, self.is_list)[name].clone()
+
+    def rows(self, name: str, first: int, last: int) -> Tensor:
+        return self.tensor(name)[first:last]
 
     def values(self, name: str) -> Values:
         return values_of(self.tensor(name))
