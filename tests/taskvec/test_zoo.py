@@ -158,8 +158,10 @@ def test_paths_are_taken_where_adapters_are() -> None:
     assert list(mixed.source.values) == ["a", "zoo/b"]
     means = [dict(project(*pair).mean) for pair in (("zoo/a", b), (a, Path("zoo/b")), (a, b))]
     assert means[1:] == [pytest.approx(means[0], rel=0, abs=0, nan_ok=True)] * 2
-    curves = [lambda_path(*pair, [0.1]).to_dict()["paths"] for pair in (("zoo/a", "zoo/b"), (a, b))]
-    assert curves[0][0]["points"] == curves[1][0]["points"]
+    named, given = (
+        [curve.points for curve in lambda_path(*pair, [0.1]).curves] for pair in (("zoo/a", "zoo/b"), (a, b))
+    )
+    assert named == given
     with pytest.raises(TaskvecError, match="nowhere: no such file"):
         project(a, "nowhere")
     with pytest.raises(TaskvecError, match="no adapters; give at least one"):

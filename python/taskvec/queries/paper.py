@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from ..errors import TaskvecError
+from ..paths import layer_of
 from .comparison import compare
-from .direction import layer_of, mean_interval, number_layers
+from .direction import mean_interval, number_layers
 from .kept import kept
 from .labels import Labels
 

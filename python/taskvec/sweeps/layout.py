@@ -22,6 +22,8 @@ FP64_BYTES = 8
 CHUNK_BYTES = 2**18  # of several modules together
 ALL_MODULES = 64  # of a chunk, where a unit holds all of them
 FILL = {"spectrum": 0.0}  # an adapter of more directions than all before it makes this one wider
+# coordinates by the dimension that they lie along, as xarray looks for them
+BESIDE = {"module": "columns kind layer rows", "source": "source_group", "target": "target_group"}
 PAIR = ("module", "source", "target")
 SOURCE = ("module", "source")
 
@@ -111,9 +113,8 @@ def arrays(plan: Plan, names: Sequence[str], keep: Keep, lams: Sequence[float] |
         cut = of_pair if "target" in dims else of_source
         shape, chunks = tuple(sizes[dim] for dim in dims), tuple(cut.get(dim, 1) for dim in dims)
         dtype, fill = (np.dtype("int32"), 0) if name == "used" else (np.dtype("float32"), FILL.get(name, np.nan))
-        about = {"long_name": MEANINGS[name]}
-        if "module" in dims:
-            about["coordinates"] = "columns kind layer rows"
+        beside = " ".join(text for dim, text in BESIDE.items() if dim in dims)
+        about = {"long_name": MEANINGS[name], "coordinates": beside}
         found[name] = Array(name, dims, shape, chunks, dtype, fill, about)
     return found
 

@@ -115,8 +115,8 @@ def sweep(
         have no dimension ``module``: shares are pooled, ``excess`` is a geometric mean, the others are means;
         ``mean_captured``, …, ``rec_z_raw``, ``used``, ``captured_of_layer``, ``rec_of_kind``, … join them.
         Coordinates ``layer``, ``kind``, ``rows`` and ``columns`` along module, ``source_group`` and ``target_group``:
-        the base model that a group of adapters has in common. Attributes: ``complete``, ``warnings``, ``skipped`` files,
-        ``input_sha256`` in the order of ``source``, versions and options.
+        the base model that a group of adapters has in common. Attributes: ``complete``, ``warnings``, ``skipped``
+        files, ``input_sha256`` in the order of ``source``, versions and options.
 
     Raises:
         TaskvecError: names, shapes, options or the output path are not right; the disk is full; another sweep writes
