@@ -33,11 +33,12 @@ LAYERS = (
     ("workers",),
     ("conversion", "inspect", "env", "queries"),
     ("reports",),
+    ("plot",),
     ("cli",),
     ("__init__", "__main__"),
 )
 # a stored result is all that these know of a sweep
-NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), ("reports", "env")}
+NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), ("reports", "env"), ("plot", "sweeps")}
 # packages of other people, and ours below: who may import them
 OTHERS = {
     "dask": {"workers"},
@@ -45,9 +46,9 @@ OTHERS = {
     "fsspec": {"storage"},
     "google_crc32c": {"ledger", "store"},
     "huggingface_hub": {"hub"},
-    "matplotlib": {"reports"},
+    "matplotlib": {"reports", "plot"},
     "numcodecs": {"ledger"},
-    "numpy": {"chance", "formats", "ledger", "store", "sweeps", "queries", "reports"},
+    "numpy": {"chance", "formats", "ledger", "store", "sweeps", "queries", "reports", "plot"},
     "pandas": {"queries", "reports"},
     "rich": {"progress", "reports", "cli"},
     "safetensors": {"conversion", "formats"},

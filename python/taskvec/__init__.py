@@ -2,7 +2,8 @@
 
 ``load_adapter`` and ``load_zoo`` read adapters, ``project`` compares two of them, ``lambda_path`` two along λ,
 ``sweep`` every ordered pair, ``add_baseline`` some of them with their layers shifted. ``open_result`` opens a stored
-sweep. ``ingest`` factorises adapters into a store, once. ``convert`` writes an adapter as PEFT.
+sweep, ``report`` writes it as one HTML file, and the package ``plot`` draws its figures. ``ingest`` factorises adapters
+into a store, once. ``convert`` writes an adapter as PEFT.
 ``Solver`` says how the sparse projection is solved.
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .errors import TaskvecError
     from .ingestion import ingest
     from .queries.stored import open_result
+    from .reports.html.report import report
     from .sources import load_adapter
     from .sweeps.baseline import add_baseline
     from .sweeps.curve import lambda_path
@@ -43,6 +45,7 @@ __all__ = [
     "load_zoo",
     "open_result",
     "project",
+    "report",
     "sweep",
 ]
 
@@ -61,11 +64,14 @@ _HOME = {
     "load_zoo": "taskvec.zoo",
     "open_result": "taskvec.queries.stored",
     "project": "taskvec.sweeps.pair",
+    "report": "taskvec.reports.html.report",
     "sweep": "taskvec.sweeps.run",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":  # a package: `taskvec.plot.heatmap` needs no import of its own
+        return import_module("taskvec.plot")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
