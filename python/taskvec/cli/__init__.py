@@ -10,7 +10,22 @@ from typing import Annotated, cast
 import typer
 
 from ..errors import TaskvecError, printable
-from . import bench, convert, env, ingest, inspect, lambda_path, project, report, show, sweep, test, verify
+from . import (
+    bench,
+    convert,
+    env,
+    groups,
+    ingest,
+    inspect,
+    lambda_path,
+    project,
+    query,
+    report,
+    show,
+    sweep,
+    test,
+    verify,
+)
 from .panels import Command
 
 app = typer.Typer(
@@ -25,6 +40,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "ingest": ingest.ingest,
     "verify": verify.verify,
     "show": show.show,
+    "query": query.query,
+    "groups": groups.groups,
     "test": test.test,
     "report": report.report,
     "lambda-path": lambda_path.lambda_path,

@@ -28,6 +28,7 @@ Paths = Annotated[
         show_default=False,
     ),
 ]
+Result = Annotated[Path, typer.Argument(metavar="RESULT.zarr", help="A result of taskvec sweep.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Also read checkpoint-N inside adapters' folders.")]
 SkipBad = Annotated[

@@ -19,10 +19,11 @@ class Shown:
     """A column of the table, its value of a row of the ranking with its details, and a format for numbers."""
 
     column: Column
-    value: Callable[[Mapping[str, Any], Details], Any]
+    value: Callable[[Mapping[str, Any], Any], Any]
     form: str = ""
 
-    def cell(self, row: Mapping[str, Any], details: Details) -> str:
+    def cell(self, row: Mapping[str, Any], details: Details | None = None) -> str:
+        """Columns that the row has by itself need no details."""
         value = self.value(row, details)
         return shown(float(value), self.form) if self.form not in ("", "d") else str(value)
 
