@@ -57,8 +57,8 @@ OTHERS = {
     "taskvec_kernels": {"conversion", "store", "sweeps", "inspect", "env", "workers"},
     "torch": {"formats", "conversion", "naming", "store", "sweeps", "inspect", "env", "workers"},
     "typer": {"cli"},
-    "xarray": {"sweeps", "queries"},
-    "zarr": {"store", "sweeps"},
+    "xarray": {"ledger", "sweeps", "queries"},
+    "zarr": {"ledger", "store", "sweeps"},
 }
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))
