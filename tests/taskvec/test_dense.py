@@ -327,3 +327,60 @@ def test_a_hash_that_grows_while_tensors_are_read_is_the_files(tmp_path: Path, m
             for name in order:
                 assert torch.equal(checkpoint.matrix(name), BASE[name])
             assert checkpoint.digest == digest(file)
+
+
+def experts(names: tuple[str, str, str], holder: str, change: float) -> dict[str, Tensor]:
+    """Two experts of one layer as a list of modules: gate, up (6, 4) and down (4, 6)."""
+    generator = torch.Generator().manual_seed(5)
+    shapes = ((6, 4), (6, 4), (4, 6))
+    return {
+        f"model.layers.0.{holder}.experts.{e}.{name}.weight": torch.randn(shape, generator=generator) + change * (e + 1)
+        for e in range(2)
+        for name, shape in zip(names, shapes, strict=True)
+    }
+
+
+def stacked(listed: Mapping[str, Tensor], *, turned: bool = False) -> dict[str, Tensor]:
+    """The same as transformers 5 has them: gate and up in one, all experts in one tensor."""
+    each = list(listed.values())
+    gate_up = torch.stack([torch.cat(each[0:2]), torch.cat(each[3:5])])
+    made = {"gate_up_proj": gate_up, "down_proj": torch.stack([each[2], each[5]])}
+    return {f"model.layers.0.mlp.experts.{name}": (t.mT if turned else t).contiguous() for name, t in made.items()}
+
+
+NAMES = {"block_sparse_moe": ("w1", "w3", "w2"), "mlp": ("gate_proj", "up_proj", "down_proj")}
+
+
+@pytest.mark.parametrize("holder", NAMES)
+def test_experts_of_transformers_5_against_a_base_of_4(tmp_path: Path, holder: str) -> None:
+    before, after = (experts(NAMES[holder], holder, change) for change in (0.0, 0.5))
+    adapter = load_adapter(pair(tmp_path, stacked(after), before))
+    assert len(adapter.modules) == 4 and adapter.left_out == ()
+    expected = {
+        path: new - old for (path, new), old in zip(stacked(after).items(), stacked(before).values(), strict=True)
+    }
+    for path, module in adapter.modules.items():
+        name, e = path[:-1].rsplit("[", 1)
+        torch.testing.assert_close(tau(module), expected[name][int(e)].double(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("holder", NAMES)
+def test_experts_of_transformers_4_against_a_base_of_5(tmp_path: Path, holder: str) -> None:
+    before, after = (experts(NAMES[holder], holder, change) for change in (0.0, 0.5))
+    adapter = load_adapter(pair(tmp_path, after, stacked(before)))
+    assert adapter.modules.keys() == {name.removesuffix(".weight") for name in after} and adapter.left_out == ()
+    for path, module in adapter.modules.items():
+        torch.testing.assert_close(
+            tau(module), (after[f"{path}.weight"] - before[f"{path}.weight"]).double(), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_stacks_that_are_stored_in_by_out_are_turned(tmp_path: Path) -> None:
+    """As gpt-oss and Llama 4 store them: updates are out × in, as those of adapters."""
+    before, after = (stacked(experts(NAMES["mlp"], "mlp", change), turned=True) for change in (0.0, 0.5))
+    adapter = load_adapter(pair(tmp_path, after, before))
+    assert {module.shape for module in adapter.modules.values()} == {(12, 4), (4, 6)}
+    name = "model.layers.0.mlp.experts.gate_up_proj"
+    torch.testing.assert_close(
+        tau(adapter.modules[f"{name}[1]"]), (after[name] - before[name])[1].mT.double(), rtol=1e-5, atol=1e-6
+    )

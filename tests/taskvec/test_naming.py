@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -200,6 +201,58 @@ def test_rows_of_fused_projections_are_those_that_were_measured(adapter, name: s
         assert part.update().tuned[:, 0].tolist() == [row for head in layout[which] for row in head]
 
 
+def rows_of_parts(adapter, path: str, rows: int, inputs: int, heads: Heads | None) -> dict[str, list[int]]:
+    """The numbers of the rows of each part of a fused module."""
+    (module,) = adapter("a", {path: (rows, inputs, 2)}).modules.values()
+    module = replace(module, update=lambda: Dense(None, torch.arange(rows)[:, None].expand(-1, inputs)))
+    parts = split(module, heads)
+    assert isinstance(parts, list)
+    return {part.path.rpartition(".")[2]: part.update().tuned[:, 0].tolist() for part in parts}
+
+
+def base_with(folder: Path, **config: object) -> Heads | None:
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    return heads_of_base(str(folder))
+
+
+def test_rows_of_qwen3_nexts_linear_attention_are_those_of_transformers(adapter, tmp_path: Path) -> None:
+    layer = pytest.importorskip("transformers.models.qwen3_next.modeling_qwen3_next").Qwen3NextGatedDeltaNet
+    sizes = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 3}
+    heads = base_with(tmp_path / "b", num_attention_heads=4, linear_value_head_dim=5, **sizes)
+    own = SimpleNamespace(num_k_heads=2, num_v_heads=4, head_k_dim=3, head_v_dim=5)
+    numbers = [torch.arange(rows)[None, None] for rows in (2 * (3 + 3 + 10 + 10), 2 * 4)]
+    q, k, v, z, b, a = (part.flatten().tolist() for part in layer.fix_query_key_value_ordering(own, *numbers))
+    path = "model.layers.0.linear_attn.in_proj_"
+    found = rows_of_parts(adapter, f"{path}qkvz", 52, 16, heads) | rows_of_parts(adapter, f"{path}ba", 8, 16, heads)
+    assert found == {f"in_proj_{name}": rows for name, rows in zip("qkvzba", (q, k, v, z, b, a), strict=True)}
+
+
+def test_rows_of_deepseeks_keys_and_values_go_head_after_head(adapter, tmp_path: Path) -> None:
+    """As modeling_deepseek_v3.py has it: view(heads, nope + v), then a split of the last dimension."""
+    heads = base_with(tmp_path / "b", num_attention_heads=2, qk_nope_head_dim=3, v_head_dim=2)
+    found = rows_of_parts(adapter, "model.layers.0.self_attn.kv_b_proj", 10, 4, heads)
+    assert found == {"k_b_proj": [0, 1, 2, 5, 6, 7], "v_b_proj": [3, 4, 8, 9]}
+
+
+def test_gate_and_up_of_gpt_oss_alternate(adapter) -> None:
+    path = "model.layers.0.mlp.experts.gate_up_proj[1]"
+    assert rows_of_parts(adapter, path, 6, 4, Heads(4, model_type="gpt_oss")) == {
+        "gate_proj": [0, 2, 4],
+        "up_proj": [1, 3, 5],
+    }
+    assert rows_of_parts(adapter, path, 6, 4, Heads(4))["gate_proj"] == [0, 1, 2]
+
+
+def test_chatglm_has_groups_after_its_queries_or_head_after_head(adapter, tmp_path: Path) -> None:
+    heads = base_with(tmp_path / "b", num_attention_heads=4, multi_query_group_num=2, model_type="chatglm")
+    path = "transformer.encoder.layers.0.self_attention.query_key_value"
+    found = rows_of_parts(adapter, path, 16, 8, heads)
+    assert found == {"q_proj": list(range(8)), "k_proj": [8, 9, 10, 11], "v_proj": [12, 13, 14, 15]}
+    path = "transformer.layers.0.attention.query_key_value"  # ChatGLM-1
+    assert rows_of_parts(adapter, path, 12, 4, Heads(2))["k_proj"] == [2, 3, 8, 9]
+
+
 def test_gate_and_up_are_halves_and_flux_has_four_parts(adapter) -> None:
     given = adapter("a", {"l.0.mlp.gate_up_proj": (8, 4, 2), "single_blocks.0.linear1": (14, 2, 2), "l.0.o": (4, 4, 2)})
     made = split_all(given)
@@ -220,7 +273,8 @@ def test_gate_and_up_are_halves_and_flux_has_four_parts(adapter) -> None:
     [
         ("h.0.self_attention.query_key_value", (48, 16), "number of heads is not known.*--heads"),
         ("layers.0.self_attn.qkv_proj", (32, 16), "number of heads is not known.*--heads"),
-        ("transformer.encoder.layers.0.self_attention.query_key_value", (48, 16), "order of its rows is not known"),
+        ("transformer.encoder.layers.0.self_attention.query_key_value", (48, 16), "number of heads is not known"),
+        ("model.layers.0.self_attn.kv_b_proj", (48, 16), "sizes of its parts are not known.*--base"),
     ],
 )
 def test_what_cannot_be_split_stays_and_is_counted(adapter, path: str, shape: tuple[int, int], words: str) -> None:

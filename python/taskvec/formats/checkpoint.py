@@ -84,9 +84,9 @@ class Checkpoint:
         """The first rows of a matrix, as stored."""
         return read_matrix(self.file.path, name, self.file.rows(name, 0, count), turned)
 
-    def expert(self, name: str, e: int) -> Tensor:
+    def expert(self, name: str, e: int, turned: bool) -> Tensor:
         """One of a stack of matrices."""
-        return read_matrix(self.file.path, name, self.file.rows(name, e, e + 1)[0])
+        return read_matrix(self.file.path, name, self.file.rows(name, e, e + 1)[0], turned)
 
     def hash_along(self) -> None:
         """Hash the files while their tensors are read, in ``read_once``, unless that was done."""

@@ -14,7 +14,10 @@ import torch
 
 from ..adapters import Adapter, Dense, LeftOut, Module
 from ..errors import TaskvecError
+from ..paths import unwrapped
 from .checkpoint import EMBEDDING, Checkpoint, open_checkpoint
+from .expert_stacks import STACK, as_list, is_stack, stacks
+from .expert_stacks import is_turned as stored_in_out
 from .format import GIVE_BASE, Location, ReadOptions
 from .reading.shards import model_file
 from .recipe import by
@@ -29,7 +32,6 @@ BUFFER = re.compile(
     r"(?:^|\.)(?:inv_freq|masked_bias|position_ids|attn\.bias|attention\.bias|relative_position_index|num_batches_tracked)$"
 )
 HEAD = re.compile(r"^(?:lm_head|embed_out|output|proj_out)$")
-EXPERTS = re.compile(r"(?:^|\.)experts\.[^.]+$")
 
 
 # for paths of the first that the second lacks, the path there
@@ -48,7 +50,7 @@ class Place:
     checkpoint: Checkpoint
     name: str
     turned: bool
-    rows: int | None = None  # the first rows only, as stored: those of both vocabularies
+    rows: tuple[int, int] | None = None  # from … up to …: those of both vocabularies, or a part of an expert
     expert: int | None = None
 
     @property
@@ -58,17 +60,28 @@ class Place:
 
     def __call__(self) -> torch.Tensor:
         if self.expert is not None:
-            return self.checkpoint.expert(self.name, self.expert)
+            whole = self.checkpoint.expert(self.name, self.expert, self.turned)
+            return whole if self.rows is None else whole[slice(*self.rows)]
         if self.rows is not None:
-            return self.checkpoint.rows(self.name, self.rows, self.turned)
+            return self.checkpoint.rows(self.name, self.rows[1], self.turned)
         return self.checkpoint.matrix(self.name, turned=self.turned)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A matrix whose rows a checkpoint has in several tensors."""
+
+    places: tuple[Place, ...]
+
+    def __call__(self) -> torch.Tensor:
+        return torch.cat([place() for place in self.places])
 
 
 @dataclass(frozen=True)
 class Difference:
     """The update of one module."""
 
-    base: Place
+    base: Place | Joined
     tuned: Place
 
     def __call__(self) -> Dense:
@@ -140,8 +153,14 @@ def _pairs(base: Checkpoint, tuned: Checkpoint, match: Match) -> tuple[dict[str,
     renamed = match(_shapes(tuned), _shapes(base))
     partners = {path: base.names.get(renamed.get(path, path)) for path in tuned.names}
     taken = Counter(name for name in partners.values() if name is not None)
+    of_other_version = dict(_of_other_version(base, tuned, partners))
+    pairs |= of_other_version
+    taken.update({name for pair in of_other_version.values() for name in _names(pair.base)})
+    done = {pair.tuned.name for pair in of_other_version.values()}
     for path, name in tuned.names.items():
         partner = partners[path]
+        if name in done:
+            continue
         if BUFFER.search(path):
             left_out.append(LeftOut(name, "a buffer, not a weight"))
         elif partner is None and (tied := _tied(base, tuned, path)) is not None:
@@ -163,6 +182,32 @@ def _pairs(base: Checkpoint, tuned: Checkpoint, match: Match) -> tuple[dict[str,
                 left_out += [LeftOut(name, reason) for reason in _grown(base, partner, tuned, name)]
     missing = [name for path, name in base.names.items() if not taken[name] and not BUFFER.search(path)]
     return pairs, left_out + [LeftOut(name, ONLY_IN_BASE) for name in missing]
+
+
+def _of_other_version(
+    base: Checkpoint, tuned: Checkpoint, partners: Mapping[str, str | None]
+) -> Iterator[tuple[str, Difference]]:
+    """Experts that are a stack in one checkpoint and a list in the other, under the tuned one's paths."""
+    for stack in stacks(tuned):
+        count = tuned.file.shapes[tuned.names[stack]][0]
+        names = as_list(base, stack, count) if partners[stack] is None else None
+        for e, parts in enumerate(names or ()):
+            before = Joined(tuple(Place(base, name, False) for name in parts))
+            yield f"{stack}[{e}]", Difference(before, Place(tuned, tuned.names[stack], False, expert=e))
+    paths = {name: path for path, name in tuned.names.items()}
+    for stack in stacks(base):
+        count, rows = base.file.shapes[base.names[stack]][:2]
+        for e, parts in enumerate(as_list(tuned, stack, count) or ()):
+            size = rows // len(parts)
+            for i, name in enumerate(parts):
+                whole = Place(base, base.names[stack], False, (i * size, (i + 1) * size), e)
+                if tuned.file.shapes[name] == (size, *base.file.shapes[base.names[stack]][2:]):
+                    yield paths[name], Difference(whole, Place(tuned, name, False))
+
+
+def _names(of: Place | Joined) -> Iterator[str]:
+    """The tensors of a matrix."""
+    yield from (place.name for place in (of.places if isinstance(of, Joined) else (of,)))
 
 
 def _shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, int]]:
@@ -196,17 +241,20 @@ def _difference(base: Checkpoint, before: str, tuned: Checkpoint, after: str) ->
     """The update of a tensor, of every expert of a stack; what has none with the reason."""
     old, new = base.file.shapes[before], tuned.file.shapes[after]
     turned = tuned.is_turned(after)
+    path = unwrapped(after.removesuffix(".weight"))
+    if len(new) == 3 and path in tuned.names and is_stack(tuned, path):
+        turned = stored_in_out(tuned, path)
     last = after.removesuffix(".weight").rpartition(".")[2]
-    if old == new and len(new) == 3 and EXPERTS.search(after):
+    if old == new and len(new) == 3 and STACK.match(path):
         return [
-            Difference(Place(base, before, False, expert=e), Place(tuned, after, False, expert=e))
+            Difference(Place(base, before, turned, expert=e), Place(tuned, after, turned, expert=e))
             for e in range(new[0])
         ]
     if old == new:
         return [Difference(Place(base, before, turned), Place(tuned, after, turned))]
     if len(old) == len(new) == 2 and old[1] == new[1] and (EMBEDDING.match(last) or HEAD.match(last)):
         rows = min(old[0], new[0])
-        return [Difference(Place(base, before, turned, rows), Place(tuned, after, turned, rows))]
+        return [Difference(Place(base, before, turned, (0, rows)), Place(tuned, after, turned, (0, rows)))]
     return LeftOut(after, f"another shape than in the base: {by(new)} and {by(old)}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from .reading.files import member, read_json
 
 CONFIG = "config.json"
 HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
-GROUPS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "kv_n_heads")
+GROUPS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "kv_n_heads", "multi_query_group_num")
 MOST_HEADS = 1 << 16
 
 
@@ -26,11 +26,13 @@ class Heads:
         n: query heads.
         g: key-value heads; None: not said.
         model_type: what the base's config calls the architecture, "" without one.
+        runs: for modules whose rows are the same runs again and again, the runs' lengths, by the module's last name.
     """
 
     n: int
     g: int | None = None
     model_type: str = ""
+    runs: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 def parse_heads(text: str) -> Heads:
@@ -68,7 +70,20 @@ def heads_of_base(base: str | None) -> Heads | None:
     attention = document.get("attn_config")
     if g is None and isinstance(attention, dict):
         g = _first(attention, GROUPS)
-    return Heads(n, n if g is None else g, kind if isinstance(kind, str) else "")
+    return Heads(n, n if g is None else g, kind if isinstance(kind, str) else "", tuple(_runs(document)))
+
+
+def _runs(document: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The runs of rows of DeepSeek's kv_b_proj, head by head, and of Qwen3-Next's linear attention, by key heads."""
+    fields = ("qk_nope_head_dim", "v_head_dim", "linear_key_head_dim", "linear_value_head_dim")
+    key, value, linear_key, linear_value = (_first(document, (field,)) for field in fields)
+    keys, values = (_first(document, (f"linear_num_{kind}_heads",)) for kind in ("key", "value"))
+    if key and value:
+        yield "kv_b_proj", (key, value)
+    if linear_key and linear_value and keys and values:
+        per_key = values // keys
+        yield "in_proj_qkvz", (linear_key, linear_key, per_key * linear_value, per_key * linear_value)
+        yield "in_proj_ba", (per_key, per_key)
 
 
 def _first(document: Mapping[str, Any], fields: tuple[str, ...]) -> int | None:

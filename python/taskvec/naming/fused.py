@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 
 import torch
@@ -25,6 +26,7 @@ QKV = ("q_proj", "k_proj", "v_proj")
 GATE_UP = ("gate_proj", "up_proj")
 FLUX = ("to_q", "to_k", "to_v")
 NO_HEADS = "the number of heads is not known: give it with --heads n or n,g"
+NO_RUNS = "the sizes of its parts are not known: give the base, whose config.json has them, with --base"
 NO_LAYOUT = "the order of its rows is not known for this architecture"
 
 
@@ -84,8 +86,28 @@ def halves(rows: int, inputs: int, heads: Heads | None) -> Parts | None:
 
 
 def of_experts(rows: int, inputs: int, heads: Heads | None) -> Parts | None:
-    """gate · up; in gpt-oss they alternate, and the update is in × out: not split."""
-    return None if heads is not None and heads.model_type == "gpt_oss" else halves(rows, inputs, heads)
+    """gate · up; in gpt-oss they alternate."""
+    if heads is None or heads.model_type != "gpt_oss":
+        return halves(rows, inputs, heads)
+    return None if rows % 2 else [[(row, row + 1) for row in range(first, rows, 2)] for first in range(2)]
+
+
+def chatglm(rows: int, inputs: int, heads: Heads | None) -> Parts | None:
+    """q · k · v of groups (ChatGLM2, 3 and GLM-4); head after head where every head has its own key."""
+    return (by_group if rows == 3 * inputs else one_after_the_other)(rows, inputs, heads)
+
+
+def in_runs(rows: int, inputs: int, heads: Heads | None, name: str) -> Parts | None:
+    """The same runs again and again, of the lengths that the base's config gives."""
+    runs = dict(heads.runs).get(name, ()) if heads is not None else ()
+    whole = sum(runs)
+    if not whole or rows % whole:
+        return None
+    stops = list(accumulate(runs))
+    return [
+        [(start + stop - run, start + stop) for start in range(0, rows, whole)]
+        for run, stop in zip(runs, stops, strict=True)
+    ]
 
 
 def thirds(rows: int, inputs: int, heads: Heads | None) -> Parts | None:
@@ -98,16 +120,16 @@ def flux_single(rows: int, inputs: int, heads: Heads | None) -> Parts | None:
     return None if rows % 7 else _lengths(rows // 7, rows // 7, rows // 7, rows // 7 * 4)
 
 
-def unknown(rows: int, inputs: int, heads: Heads | None) -> Parts | None:
-    return None
-
-
 # the first that matches decides
 LAYOUTS = (
     Layout(r"(?:img_attn|txt_attn)[._]qkv", FLUX, thirds),
     Layout(r"single_blocks[._]\d+[._]linear1", (*FLUX, "proj_mlp"), flux_single),
-    # ChatGLM: nobody measured it
-    Layout(r"transformer\.(?:encoder\.)?layers\.\d+\.(?:self_)?attention\.query_key_value", QKV, unknown),
+    Layout(r"encoder\.layers\.\d+\.self_attention\.query_key_value", QKV, chatglm),
+    Layout(r"kv_b_proj", ("k_b_proj", "v_b_proj"), partial(in_runs, name="kv_b_proj")),
+    Layout(
+        r"in_proj_qkvz", ("in_proj_q", "in_proj_k", "in_proj_v", "in_proj_z"), partial(in_runs, name="in_proj_qkvz")
+    ),
+    Layout(r"in_proj_ba", ("in_proj_b", "in_proj_a"), partial(in_runs, name="in_proj_ba")),
     Layout(r"query_key_value|wqkv|linear_qkv", QKV, by_group),
     Layout(r"(?<!self_)attn\.qkv_proj", QKV, codegen),
     Layout(r"experts\.gate_up_proj\[\d+\]", GATE_UP, of_experts),
@@ -148,7 +170,8 @@ def part_names(path: str, parts: Sequence[str]) -> list[str]:
         return [f"{match[1] or ''}{match[2]}.{part}" for part in parts]
     separator = "." if "." in path else "_"
     pattern = (
-        r"(.*[._])?(?:linear1|query_key_value|wqkv|linear_qkv|gate_up_proj|c_attn|Wqkv|W_pack|qkv_proj|qkv|in_proj)"
+        r"(.*[._])?(?:linear1|query_key_value|wqkv|linear_qkv|gate_up_proj|c_attn|Wqkv|W_pack|qkv_proj|qkv|in_proj"
+        r"|kv_b_proj|in_proj_qkvz|in_proj_ba)"
     )
     match = re.fullmatch(pattern, path)
     before = (match[1] if match else None) or ("" if match else f"{path}{separator}")
@@ -166,7 +189,9 @@ def split(module: Module, heads: Heads | None) -> list[Module] | str | None:
         of_model = replace(layout, spans=by_group)
     spans = of_model.spans(rows, inputs, heads)
     if spans is None:
-        return NO_HEADS if layout.spans in (one_after_the_other, by_group) else NO_LAYOUT
+        if isinstance(layout.spans, partial):
+            return NO_RUNS
+        return NO_HEADS if layout.spans in (one_after_the_other, by_group, chatglm) else NO_LAYOUT
     parts = []
     for path, some in zip(part_names(module.path, layout.parts), spans, strict=True):
         shape = (sum(stop - start for start, stop in some), inputs)
