@@ -18,6 +18,7 @@ from taskvec_kernels import lowrank_svd
 
 from .adapters import Adapter, Dense, Module
 from .errors import TaskvecError
+from .formats.algebra.lora import grouped_convolution
 from .formats.recipe import Recipe
 from .naming.dotted import dotted
 from .paths import layer_and_kind
@@ -68,26 +69,29 @@ def convert(adapter: Adapter, out: str | Path, *, rank: int | None = None) -> Co
         raise TaskvecError("--rank is not usable", got=str(rank), expected="at least 1")
     folder = _empty(Path(out))
     names = _names(adapter)
+    pairs = _of_one_rank(names, {path: factor_pair(module, rank) for path, module in adapter.modules.items()})
     tensors: dict[str, Tensor] = {}
     ranks: dict[str, int] = {}
     experts: dict[str, dict[int, Pair]] = defaultdict(dict)
-    residuals = [0.0]
-    for path, module in adapter.modules.items():
-        pair = factor_pair(module, rank)
-        residuals.append(pair.residual)
-        if match := EXPERT.fullmatch(names[path]):
+    for path, pair in pairs.items():
+        name = names[path]
+        if match := EXPERT.fullmatch(name):
             experts[match[1]][int(match[2])] = pair
             continue
-        ranks[names[path]] = pair.a.shape[0]
-        for role, tensor in _tensors(module, pair):
-            tensors[f"{PREFIX}{names[path]}.{role}"] = tensor
+        owner, _, last = name.rpartition(".")
+        if owner in names.values():  # PEFT adapts it with its owner, which it wraps
+            name = f"{owner}.base_layer.{last}"
+        else:
+            ranks[name] = pair.a.shape[0]
+        for role, tensor in _tensors(adapter.modules[path], pair, adapter.path):
+            tensors[f"{PREFIX}{name}.{role}"] = tensor
     parameters = dict(_parameters(experts, adapter))
     for parameter, (place, b, a, r) in parameters.items():
         ranks[parameter] = r
         tensors |= {f"{PREFIX}{place}.lora_A.weight": a, f"{PREFIX}{place}.lora_B.weight": b}
     modules = [path for path in ranks if path not in parameters]
     _write(folder, tensors, config(adapter, ranks, modules, list(parameters)), provenance(adapter, rank))
-    return Converted(folder, len(adapter.modules), max(ranks.values()), max(residuals))
+    return Converted(folder, len(adapter.modules), max(ranks.values()), max(pair.residual for pair in pairs.values()))
 
 
 def factor_pair(module: Module, rank: int | None) -> Pair:
@@ -164,10 +168,31 @@ def _names(adapter: Adapter) -> dict[str, str]:
     return names if len(set(names.values())) == len(names) else {path: path for path in names}
 
 
-def _tensors(module: Module, pair: Pair) -> Iterator[tuple[str, Tensor]]:
+def _of_one_rank(names: Mapping[str, str], pairs: Mapping[str, Pair]) -> dict[str, Pair]:
+    """The pairs, of layers inside another that is adapted too (an attention's out_proj) at the rank of both."""
+    path_of = {name: path for path, name in names.items()}
+    found = dict(pairs)
+    for path, name in names.items():
+        owner = path_of.get(name.rpartition(".")[0])
+        if owner is not None:
+            r = max(found[one].a.shape[0] for one in (path, owner))
+            for one in (path, owner):
+                b, a, residual = found[one]
+                found[one] = Pair(_padded(b, r, 1), _padded(a, r, 0), residual)
+    return found
+
+
+def _tensors(module: Module, pair: Pair, where: Path) -> Iterator[tuple[str, Tensor]]:
     """PEFT's tensors of a layer by their names: of an embedding, a convolution, or a matrix."""
     b, a = pair.b.contiguous(), pair.a.contiguous()
     recipe = module.update if isinstance(module.update, Recipe) else None
+    if recipe is not None and recipe.combine is grouped_convolution:
+        if a.shape[0] < module.rank:
+            what = f"has a convolution with groups, {module.path}, which PEFT holds at the rank of its training alone"
+            raise TaskvecError(what, where=where, got=f"--rank {a.shape[0]}", fix=f"--rank {module.rank}, or none")
+        b, a = map(recipe.file.tensor, recipe.names)
+        yield from (("lora_A.weight", a.float()), ("lora_B.weight", (b.double() * recipe.scale).float()))
+        return
     if is_embedding(module, recipe):
         yield from (("lora_embedding_A", a), ("lora_embedding_B", b))
         return

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -98,11 +99,12 @@ def test_experts_that_are_not_all_there_are_refused(adapter, tmp_path: Path) -> 
 
 
 class Tiny(nn.Module):
-    """A linear layer, a convolution, an embedding, and three experts of two bare parameters."""
+    """A linear layer, convolutions, an embedding, an attention, and three experts of two bare parameters."""
 
     def __init__(self) -> None:
         super().__init__()
         self.q_proj, self.image, self.embed_tokens = nn.Linear(5, 6), nn.Conv2d(4, 6, 3), nn.Embedding(9, 5)
+        self.groups, self.attn = nn.Conv2d(4, 6, 3, groups=2), nn.MultiheadAttention(4, 2)
         self.experts = nn.Module()
         self.experts.gate_up_proj = nn.Parameter(torch.zeros(3, 12, 5))
         self.experts.down_proj = nn.Parameter(torch.zeros(3, 5, 6))
@@ -123,7 +125,18 @@ SIZES = {
         "base_model.model.embed_tokens.lora_embedding_B": (5, 2),
     },
     "dense": {"lora_unet_q_proj.diff": (6, 5)},
+    "groups": {
+        "base_model.model.groups.lora_A.weight": (2, 4, 3, 3),
+        "base_model.model.groups.lora_B.weight": (6, 1, 1, 1),
+    },
+    "attention": {
+        "base_model.model.attn.lora_A.weight": (2, 4),
+        "base_model.model.attn.lora_B.weight": (12, 2),
+        "base_model.model.attn.base_layer.out_proj.lora_A.weight": (3, 4),
+        "base_model.model.attn.base_layer.out_proj.lora_B.weight": (4, 3),
+    },
 }
+OF_PEFT = ("embedding", "groups", "attention")
 
 
 def read(folder: Path, kind: str) -> Adapter:
@@ -133,15 +146,25 @@ def read(folder: Path, kind: str) -> Adapter:
         names = ["experts.gate_up_proj", "experts.down_proj"]
         return load_adapter(write_adapter(folder, both, target_parameters=names))
     tensors = {name: torch.randn(size) for name, size in SIZES[kind].items()}
-    if kind == "embedding":
+    if kind in OF_PEFT:
         return load_adapter(write_adapter(folder, tensors))
     folder.mkdir()
     save_file(tensors, folder / "style.safetensors")
     return load_adapter(folder)
 
 
+def delta(layer: Any) -> Tensor:
+    """PEFT's own update of a layer; of a convolution with groups, where PEFT has none, from what it loaded."""
+    if getattr(layer.get_base_layer(), "groups", 1) == 1:
+        return layer.get_delta_weight("default").detach()
+    a, b = layer.lora_A["default"].weight.detach(), layer.lora_B["default"].weight.detach()
+    groups = layer.lora_B["default"].groups
+    one = torch.eye(len(a))[..., None, None]  # every direction of A by itself through B
+    return layer.scaling["default"] * nn.functional.conv2d(one, b, groups=groups)[..., 0, 0].mT @ a.flatten(1)
+
+
 @pytest.mark.peft
-@pytest.mark.parametrize("kind", ["loha", "convolution", "embedding", "dense", "experts"])
+@pytest.mark.parametrize("kind", ["loha", "convolution", "embedding", "dense", "experts", "groups", "attention"])
 def test_peft_loads_what_is_written(tmp_path: Path, kind: str) -> None:
     import peft
     from peft.tuners.lora.layer import LoraLayer
@@ -154,7 +177,7 @@ def test_peft_loads_what_is_written(tmp_path: Path, kind: str) -> None:
         model = peft.PeftModel.from_pretrained(Tiny(), tmp_path / "out")
     assert not any("missing" in str(one.message) for one in said)
     found = {
-        path.removeprefix("base_model.model."): layer.get_delta_weight("default").detach()
+        path.removeprefix("base_model.model."): delta(layer)
         for path, layer in model.named_modules()
         if isinstance(layer, LoraLayer)
     }
@@ -166,6 +189,14 @@ def test_peft_loads_what_is_written(tmp_path: Path, kind: str) -> None:
             for e in range(3)
         }
     expected = {path.removeprefix("lora_unet_"): tau(module) for path, module in adapter.modules.items()}
+    found = {path.replace(".base_layer", ""): value for path, value in found.items()}
     assert found.keys() == expected.keys()
     for path, true in expected.items():
         assert close(found[path].flatten(1).mT if kind == "embedding" else found[path].flatten(1), true), path
+
+
+def test_a_convolution_with_groups_is_not_cut(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    adapter = read(tmp_path / "in", "groups")
+    with pytest.raises(TaskvecError, match="a convolution with groups, groups, which PEFT holds at the rank"):
+        convert(adapter, tmp_path / "out", rank=1)

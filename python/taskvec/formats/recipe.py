@@ -47,9 +47,20 @@ class Recipe:
     weight: Weight | None = None
 
     def __call__(self) -> Update:
-        """The update, read from the file."""
+        """The update, read from the file.
+
+        Raises:
+            TaskvecError: the file has changed, or its numbers make no update.
+        """
         base = () if self.weight is None else (self.weight(),)
-        made = self.combine(*base, *(self.file.tensor(name) for name in self.names))
+        tensors = [self.file.tensor(name) for name in self.names]
+        try:
+            made = self.combine(*base, *tensors)
+        except (RuntimeError, ArithmeticError) as error:  # of linear algebra: a singular matrix
+            what = f"has numbers in {self.names[0]} of which no update can be made ({str(error).splitlines()[0]})"
+            raise TaskvecError(
+                what, where=self.file.path, fix="train it again, or use an earlier checkpoint"
+            ) from error
         if isinstance(made, Tensor):
             return Dense(None, made * self.scale)
         return LowRank(*made, self.scale)
