@@ -18,10 +18,11 @@ import xarray as xr
 import taskvec
 import taskvec.sweeps.unit
 from taskvec import TaskvecError, open_result
+from taskvec.cli import main
 from taskvec.ledger.lease import Lease
 from taskvec.ledger.records import LEDGER
 from taskvec.storage import Folder
-from taskvec.sweeps import plan, run
+from taskvec.sweeps import estimate, plan, run
 from taskvec.sweeps.run import SweepInterrupted
 
 SPEC = {f"h.{layer}.{kind}": size for layer in (0, 1) for kind, size in (("q", (12, 8, 2)), ("v", (6, 8, 3)))}
@@ -129,7 +130,7 @@ def test_kill_minus_9_then_the_same_bits(zoo_folder, tmp_path, keep: str) -> Non
     code = """
 import os, sys, taskvec
 from taskvec import storage
-from taskvec.sweeps import plan, run
+from taskvec.sweeps import estimate, plan, run
 plan.SIDES, plan.MOST_MODULES = ((1 << 62, 2, 2),), 2
 left = int(sys.argv[3])
 def dying(call):
@@ -149,8 +150,8 @@ taskvec.sweep(sys.argv[1], sys.argv[2], keep=sys.argv[4], metrics=["captured", "
         command = [sys.executable, "-c", code, str(zoo_folder), str(out), str(writes), keep]
         return subprocess.run(command, capture_output=True, timeout=120).returncode
 
-    assert run_code(whole, 0) == 0
-    for writes in (1, 20, 40):
+    sweep(zoo_folder, whole, keep=keep, metrics=["captured", "rec"])
+    for writes in (1, 20, 40) if keep == "all" else (30,):
         assert run_code(out, writes) == -signal.SIGKILL
         assert not chunks(out).get("zarr.json") or xr.open_zarr(out).attrs["complete"] == 0
     assert run_code(out, 0) == 0
@@ -333,3 +334,83 @@ def test_without_the_main_thread_signals_are_left_alone() -> None:
     with run.stop_signals():
         assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def command(capsys, *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def test_status_says_how_far_it_is(zoo_folder, tmp_path, monkeypatch, capsys) -> None:
+    out = tmp_path / "out.zarr"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, KeyboardInterrupt())
+        with pytest.raises(SweepInterrupted) as stop:
+            sweep(zoo_folder, out)
+    code, printed, _ = command(capsys, "status", out, "--json")
+    found = json.loads(printed)
+    assert code == 0 and (found["done"], found["units"]) == (stop.value.finished, stop.value.units)
+    assert (found["complete"], found["adapters"], found["modules"], found["writer"]) == (False, 3, 6, "")
+    with Lease(Folder(out), "swept"):
+        assert f"being computed by process {os.getpid()}" in command(capsys, "status", out)[1]
+    assert "once more, goes on" in command(capsys, "status", out)[1]
+    sweep(zoo_folder, out)
+    found = json.loads(command(capsys, "status", out, "--json")[1])
+    assert found["complete"] and found["done"] == found["units"]
+    assert found["pairs_done"] == found["pairs"] == 6 * 9
+    code, _, error = command(capsys, "status", tmp_path)
+    assert code == 2 and "is no result" in error
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_every_flipped_bit_is_found_and_repaired(zoo_folder, tmp_path, capsys, keep: str) -> None:
+    out = tmp_path / "out.zarr"
+    sweep(zoo_folder, out, keep=keep)
+    whole = chunks(out)
+    files = [name for name in whole if "/c/" in name]
+    generator = np.random.default_rng(0)
+    assert command(capsys, "verify", out)[0] == 0
+    for name in generator.choice(files, 12, replace=False).tolist():
+        data = bytearray(whole[name])
+        bit = int(generator.integers(8 * len(data)))
+        data[bit // 8] ^= 1 << bit % 8
+        (out / name).write_bytes(bytes(data))
+    removed = next(name for name in files if chunks(out)[name] == whole[name])
+    (out / removed).unlink()
+    code, printed, _ = command(capsys, "verify", out, "--json")
+    found = json.loads(printed)
+    assert code == 1 and len(found["damaged"]) == 13 and removed in {one["chunk"] for one in found["damaged"]}
+    assert command(capsys, "verify", out, "--repair")[0] == 0
+    assert command(capsys, "verify", out)[0] == 0
+    assert chunks(out) == whole
+
+
+def test_a_repair_needs_to_know_where_the_adapters_are(zoo, tmp_path, capsys) -> None:
+    out = tmp_path / "out.zarr"
+    sweep(zoo, out)
+    (out / "rec/c/0/0/0").unlink()
+    code, _, error = command(capsys, "verify", out, "--repair")
+    assert code == 2 and error.count("\n") == 1 and "does not say where its adapters are" in error
+
+
+def test_a_dry_run_says_sizes_and_time_and_writes_nothing(zoo_folder, tmp_path, capsys) -> None:
+    out = tmp_path / "out.zarr"
+    code, printed, _ = command(capsys, "sweep", zoo_folder, "-o", out, "--dry-run", "--json", "--keep", "reduced")
+    found = json.loads(printed)
+    assert code == 0 and found["keep"] == "reduced" and found["pairs"] == 6 * 9 and found["free"] > 0
+    sizes = {keep: taskvec.sweep(zoo_folder, keep=keep).nbytes for keep in KEEPS}
+    assert {keep: found["bytes"][keep] for keep in KEEPS} == pytest.approx(sizes, rel=0.1, abs=3000)
+    assert found["seconds"] == pytest.approx(found["pairs"] / found["pairs_per_second"])
+    code, printed, _ = command(capsys, "sweep", zoo_folder, "-o", out, "--dry-run")
+    assert code == 0 and "--keep all: at most" in printed and "(this one)" in printed
+    assert not out.exists()
+
+
+def test_a_result_that_does_not_fit_the_disk_is_refused_before_it_is_begun(zoo, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(estimate, "free_bytes", lambda out: 100)
+    with pytest.raises(TaskvecError, match=r"the result needs .* and 100 B are free; keep less"):
+        sweep(zoo, tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(estimate, "ALL_BYTES", 100)
+    assert taskvec.sweep(zoo, metrics=METRICS).attrs["keep"] == "reduced"

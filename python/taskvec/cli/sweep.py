@@ -10,6 +10,7 @@ import typer
 
 from ..errors import TaskvecError, printable
 from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, warn
+from .estimate import say_estimate
 from .ranking import check_shown, groups_of, print_result, ranking_options, shown_pairs
 from .reading import reading_options
 from .solver import Lambda, Seed, one_or_several, solver_options
@@ -47,6 +48,17 @@ def sweep(
         Literal["top", "all", "none"],
         typer.Option(help="Pairs that are also compared with other layers: those shown, all, or none."),
     ] = "top",
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="all: every module; reduced: sums over modules, by layer and by kind.",
+            show_default="all up to 4 GiB",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how large the result would be and how long it takes, and stop.")
+    ] = False,
     progress: Progress = "auto",
 ) -> None:
     """Every ordered pair of a zoo, to a folder that xarray.open_zarr reads; the ranking at the end.
@@ -65,19 +77,30 @@ def sweep(
         raise TaskvecError("the ranking needs captured and rec", got=f"--metrics {metrics}", fix=fix)
     check_shown(shown)
     from ..sweeps.baseline import add_baseline
-    from ..sweeps.options import DEFAULT, make_solver
-    from ..sweeps.run import SweepInterrupted, sweep
-    from ..zoo import disjoint_pairs, load_zoo
+    from ..sweeps.inputs import as_factors, one_store
+    from ..sweeps.options import DEFAULT, Options, make_solver
+    from ..sweeps.run import SweepInterrupted, given, sweep
+    from ..zoo import load_zoo
 
     solver = make_solver(lam=one_or_several(lam), seed=seed, **settings)
-    zoo = load_zoo(paths, recursive=recursive, skip_bad=skip_bad, progress=progress, **reading)
-    groups_of([adapter.name for adapter in zoo.adapters], shown)  # before the work, not after
-    warn(f"left out: {item.reason}" for item in zoo.skipped)
-    warn([*zoo.warnings, *disjoint_pairs(zoo.adapters)])
+    options = Options(tuple(chosen or DEFAULT), p, precision, backend, device, solver)
+    inputs = {"recursive": recursive, "skip_bad": skip_bad, **reading}
+    is_store = one_store(paths) is not None
+    zoo = as_factors(paths, device) if is_store else load_zoo(paths, progress=progress, **inputs)
+    skipped, warnings, factors = given(zoo, device)
+    groups_of([entry.name for entry in factors.entries], shown)  # before the work, not after
+    warn(f"left out: {item.reason}" for item in skipped)
+    warn(warnings)
+    if dry_run or progress != "off":
+        say_estimate(factors.entries, options, keep, out, dry_run=dry_run, as_json=shown["as_json"], progress=progress)
+    if dry_run:
+        return
     try:
         dataset = sweep(
             zoo,
             out,
+            keep=keep,
+            inputs={"paths": list(map(str, paths)), **inputs},
             solver=solver,
             metrics=chosen or DEFAULT,
             p=p,
@@ -93,7 +116,7 @@ def sweep(
     if baseline != "none":
         pairs = None if baseline == "all" else shown_pairs(dataset, shown)
         try:
-            dataset = add_baseline(dataset, zoo, pairs, out=out, progress=progress)
+            dataset = add_baseline(dataset, factors, pairs, out=out, progress=progress)
         except KeyboardInterrupt:
             print(f"taskvec: interrupted: {printable(str(out))} is whole but for other layers", file=sys.stderr)
             raise typer.Exit(130) from None

@@ -1,4 +1,4 @@
-"""``taskvec verify``: every checksum of a store."""
+"""``taskvec verify``: every checksum of a store or a result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import printable
+from ..errors import TaskvecError, printable
+from ..progress import Mode
 from .common import AsJson, Progress, print_json
 
 SCHEMA = {"name": "taskvec verify", "version": 1}
@@ -15,11 +16,52 @@ MOST_SHOWN = 5
 
 
 def verify(
-    place: Annotated[Path, typer.Argument(metavar="ZOO.zarr", help="A store of taskvec ingest.", show_default=False)],
+    place: Annotated[
+        Path,
+        typer.Argument(metavar="ZARR", help="A store of adapters, or a result.", show_default=False),
+    ],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Of a result: read its adapters again and compute what is damaged.")
+    ] = False,
     as_json: AsJson = False,
     progress: Progress = "auto",
 ) -> None:
-    """Reads all of a store and names what is not as it was written; exit status 1 if anything is."""
+    """Reads all of a store or a result and names what is not as it was written; exit status 1 if anything is."""
+    from ..store.opening import is_store
+
+    if is_store(place):
+        if repair:
+            fix = "ingest the adapters again with taskvec ingest"
+            raise TaskvecError("a store cannot be repaired from itself", where=place, fix=fix)
+        verify_store_at(place, as_json, progress)
+    else:
+        verify_result_at(place, repair, as_json, progress)
+
+
+def verify_result_at(place: Path, repair: bool, as_json: bool, progress: Mode) -> None:
+    from ..progress import progress_bar
+    from ..sweeps.repair import repair_result
+    from ..sweeps.status import chunk_count, damages
+
+    chunks = chunk_count(place)
+    with progress_bar(progress, "reading chunks", chunks) as advance:
+        found = list(damages(place, advance))
+    if found and repair:
+        repair_result(place, {one.unit for one in found}, progress)
+    if as_json:
+        damaged = [{"chunk": one.chunk, "block": one.unit} for one in found]
+        repaired = bool(found) and repair
+        print_json({"schema": SCHEMA, "result": str(place), "chunks": chunks, "damaged": damaged, "repaired": repaired})
+    else:
+        for one in found:
+            print(printable(f"{one.chunk} is not as it was written (block {one.unit})"))
+        state = f"{len(found)} damaged{', computed again' * repair}" if found else "all as written"
+        print(printable(f"{place}: {chunks} chunks, {state}"))
+    if found and not repair:
+        raise typer.Exit(1)
+
+
+def verify_store_at(place: Path, as_json: bool, progress: Mode) -> None:
     from ..progress import progress_bar
     from ..store.verification import batch_count, verify_store
 

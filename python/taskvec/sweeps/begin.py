@@ -31,9 +31,19 @@ from .output import (
 )
 from .plan import plan_sweep
 
+COORDINATES = "coordinates"  # their unit in the ledger
+
 
 def job_of(
-    out: str | Path, factors: Factors, options: Options, keep: Keep, *, several: bool, overwrite: bool, memory: int
+    out: str | Path,
+    factors: Factors,
+    options: Options,
+    keep: Keep,
+    *,
+    several: bool,
+    overwrite: bool,
+    memory: int,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Job:
     """The job of a sweep to ``out``: of what is there already, if that was computed in the same way.
 
@@ -61,7 +71,9 @@ def job_of(
         None if before is None else before.plan,
         all_modules=keep.how != "all",
     )
-    job = Job(out, ordered, plan, options, keep, several, memory, replaces or (before.replaces if before else ""))
+    job = Job(
+        out, ordered, plan, options, keep, several, memory, replaces or (before.replaces if before else ""), inputs
+    )
     if before is not None:
         check_options(before, job.context, told(options, keep, several), str(out))
     return job
@@ -98,7 +110,7 @@ def begin(job: Job, attributes: Mapping[str, Any]) -> None:
     names, identities = (tuple(getattr(entry, name) for entry in entries) for name in ("name", "identity"))
     storage.write(state_file(job.state), entries_text(entries))
     options = told(job.options, job.keep, job.several)
-    now = Stored(names, identities, job.plan, job.context, options, job.replaces)
+    now = Stored(names, identities, job.plan, job.context, options, job.replaces, job.inputs)
     storage.write(PLAN, now.text())
     lams = job.options.solver.lams if job.several else None
     arrays, parts = coordinate_arrays(coordinates_of(job.plan, job.keep, lams))
@@ -107,7 +119,7 @@ def begin(job: Job, attributes: Mapping[str, Any]) -> None:
         for name, values in arrays[part.array].cut(part):
             chunks[name] = job.write((name, values))[1]
     job.ledger.refresh()
-    job.ledger.append("coordinates", job.state, chunks, {"state": job.state})
+    job.ledger.append(COORDINATES, job.state, chunks, {"state": job.state})
     same = before is not None and (before.names, before.identities) == (names, identities)
     known = arrays | job.arrays
     others = extra_arrays(storage, known) if same else {}
@@ -138,8 +150,13 @@ def remove_partial(root: Path) -> None:
 def is_current(job: Job) -> bool:
     """Whether the metadata on the disk are those of this job."""
     before = stored(job.storage)
+    job.ledger.refresh()
+    coordinates = job.ledger.newest.get(COORDINATES)
     return (
         before is not None
+        and coordinates is not None
+        and coordinates.key == job.state
+        and not job.ledger.damaged(coordinates)
         and (before.names, before.identities)
         == tuple(zip(*((e.name, e.identity) for e in job.plan.entries), strict=True))
         and before.replaces == job.replaces

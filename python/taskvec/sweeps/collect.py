@@ -85,7 +85,7 @@ class EveryModule:
             for name, value in values.items():
                 for i, row in enumerate(rows):
                     by_lam = self.lams and name in BY_LAM
-                    into[name][(row, ..., *at)] = value[:, i] if by_lam else value[0, i]
+                    into[name][row][(..., *at)] = value[:, i] if by_lam else value[0, i]
 
     def parts(self) -> Iterator[Part]:
         starts = self.unit.sources.start, self.unit.targets.start

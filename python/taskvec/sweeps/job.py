@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,6 +58,7 @@ class Job:
     several: bool = False
     memory: int = MEMORY_BYTES
     replaces: str = ""  # an older result next to it, which goes when this one is complete
+    inputs: Mapping[str, Any] | None = None  # what the adapters were read from
 
     @cached_property
     def storage(self) -> Storage:
@@ -87,8 +88,7 @@ class Job:
 
     def key(self, unit: Unit) -> str:
         """Of everything that decides the values of a unit."""
-        sides = [[self.plan.entries[i].identity for i in side] for side in (unit.sources, unit.targets)]
-        return sha256(json.dumps([self.context, unit.group, *sides]).encode()).hexdigest()
+        return unit_key(self.context, [entry.identity for entry in self.plan.entries], unit)
 
     def is_done(self, unit: Unit, *, all_bytes: bool = False) -> bool:
         """Whether its record has the key that it would get now, and its chunks are on the disk."""
@@ -176,6 +176,12 @@ class Job:
         # another process opens the files itself
         cached = ("storage", "ledger", "arrays", "context", "state")
         return {name: value for name, value in self.__dict__.items() if name not in cached}
+
+
+def unit_key(context: str, identities: Sequence[str], unit: Unit) -> str:
+    """Of everything that decides the values of a unit: of how they are computed, and of its adapters."""
+    sides = [[identities[i] for i in side] for side in (unit.sources, unit.targets)]
+    return sha256(json.dumps([context, unit.group, *sides]).encode()).hexdigest()
 
 
 def state_file(state: str) -> str:

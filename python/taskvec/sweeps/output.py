@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from ..ledger.lease import Lease
 from ..ledger.records import OWN
 from ..storage import Folder, Storage, open_storage, remote_url
 from ..store.entry import Entry
-from .plan import Plan
+from .job import unit_key
+from .plan import Plan, Unit
 
 PLAN = f"{OWN}/plan.json"
 RESULT = "result"  # the attribute "taskvec" of a result
@@ -32,6 +33,7 @@ class Stored:
         identities: of the adapters.
         options: what the context says, for people.
         replaces: an older result, which goes when this one is complete; empty for none.
+        inputs: what ``load_zoo`` was given, to read them again; None: adapters from elsewhere.
     """
 
     names: tuple[str, ...]
@@ -40,15 +42,27 @@ class Stored:
     context: str
     options: Mapping[str, Any]
     replaces: str = ""
+    inputs: Mapping[str, Any] | None = None
+
+    def units(self) -> Iterator[tuple[Unit, str]]:
+        """Every unit, with the key of its record."""
+        plan = replace(self.plan, entries=tuple(map(named, self.names)))
+        for unit in plan.units():
+            yield unit, unit_key(self.context, self.identities, unit)
 
     def text(self) -> bytes:
         plan = self.plan
         about = {
             "context": self.context, "options": dict(self.options), "chunk": plan.chunk, "side": plan.side,
             "group": plan.group, "modules": plan.modules, "shapes": plan.shapes, "names": self.names,
-            "identities": self.identities, "replaces": self.replaces,
+            "identities": self.identities, "replaces": self.replaces, "inputs": self.inputs,
         }  # fmt: skip
-        return json.dumps(about).encode()
+        return json.dumps(about, default=str).encode()
+
+
+def named(name: str) -> Entry:
+    """An adapter of which nothing else is known."""
+    return Entry(name, "", "", "", "", None, {})
 
 
 def stored(storage: Storage) -> Stored | None:
@@ -67,7 +81,15 @@ def stored(storage: Storage) -> Stored | None:
         shapes = tuple((int(m), int(n)) for m, n in found["shapes"])
         plan = Plan((), tuple(found["modules"]), shapes, found["chunk"], found["side"], found["group"])
         names, identities = tuple(found["names"]), tuple(found["identities"])
-        return Stored(names, identities, plan, found["context"], found["options"], found["replaces"])
+        return Stored(
+            names,
+            identities,
+            plan,
+            found["context"],
+            found["options"],
+            found["replaces"],
+            found["inputs"],
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise damaged_plan(storage) from error
 

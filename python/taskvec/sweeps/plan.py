@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..results.projection import NotCompared
 from ..store.entry import FP32_BYTES, MEMORY_BYTES, Entry, form_bytes
@@ -123,6 +124,15 @@ class Plan:
     def pairs(self) -> int:
         """Ordered pairs of adapters and modules."""
         return len(self.modules) * len(self.entries) ** 2
+
+    @cached_property
+    def flops(self) -> int:
+        """Operations of all units: 2 r² (m + n) for each unordered pair that has a module in one shape."""
+        total = 0
+        for path in self.modules:
+            for (m, n), some in having(self.entries, path, range(len(self.entries))).items():
+                total += (sum(rank for _, rank in some) ** 2 + sum(rank**2 for _, rank in some)) * (m + n)
+        return total
 
 
 def plan_sweep(

@@ -118,10 +118,10 @@ class Direction:
             for group in in_order(self.plan.modules):
                 used, whole = self._shared([path for path in self.plan.modules if group_of(path) == group])
                 for name, values in found.items():
-                    one = self.parts_of[name].pop(group, Sum(used.shape))
+                    one = self.parts_of[name][group]  # none of its modules: zeros
                     values.append(share(one, whole) if name.startswith("captured") else one.mean(used))
             for name, values in found.items():
-                yield name, np.stack(np.broadcast_arrays(*values), axis=-3)
+                yield name, np.stack(values, axis=-3)
 
     def _shared(self, modules: Sequence[str]) -> tuple[NDArray[np.int64], Doubles]:
         """Of each pair: how many of the modules both have in one shape, and Σ‖τ‖² of the target in them."""

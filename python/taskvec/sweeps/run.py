@@ -6,7 +6,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -26,19 +26,20 @@ from ..ledger.checked import open_dataset
 from ..ledger.lease import HeldError, Lease
 from ..ledger.records import Record
 from ..progress import Advance, Mode, progress_bar
-from ..storage import Folder
+from ..storage import Folder, open_storage, remote_url
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
 from ..store.kept import Kept
 from ..version import __version__
-from ..zoo import Skipped, Zoo, as_zoo, check, disjoint_pairs
+from ..zoo import Skipped, Zoo, as_zoo, check, disjoint_pairs, notes
 from .begin import begin, finish, is_complete, is_current, job_of
-from .inputs import Given, as_factors
+from .estimate import check_room, default_keep, result_bytes
+from .inputs import Given, as_factors, one_store
 from .job import Job
 from .keep import Keep
 from .layout import arrays, coordinates_of, start_of, unit_bytes
 from .options import DEFAULT, Options, choose_solver
-from .output import make_folder
+from .output import make_folder, stored
 from .plan import Unit, plan_sweep
 from .unit import compute_unit
 
@@ -80,11 +81,12 @@ def sweep(
     precision: str = "highest",
     backend: str | None = None,
     device: str = "cpu",
-    keep: str | Keep = "all",
+    keep: str | Keep | None = None,
     overwrite: bool = False,
     progress: Mode = "off",
     memory: int = MEMORY_BYTES,
     engine: Engine | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Project every adapter on the directions of every other, and of itself.
 
@@ -102,12 +104,14 @@ def sweep(
         precision: "highest" (fp32), "high" or "medium", for the products of ``taskvec_kernels.pairwise``.
         backend: of ``pairwise``; None picks.
         device: "cpu", "cuda" or "cuda:1": where adapters are factorised and compared.
-        keep: "all": every metric of every pair and module; "reduced": what the modules of a pair come to.
+        keep: "all": every metric of every pair and module; "reduced": what the modules of a pair come to. None: all,
+            as long as that is at most 4 GiB, or what the result at ``out`` has.
         overwrite: compute everything anew, in place of a result at ``out`` that is complete or another one; that is
             called OUT.replaced.zarr until the new one is complete.
         progress: "auto", "off" or "json", on stderr.
         memory: bytes for the factors and results at work.
         engine: computes the units in another way than one after the other.
+        inputs: arguments of ``load_zoo`` that read these adapters again, for ``taskvec verify --repair``.
 
     Returns:
         Dimensions ``module, source, target``; a float32 variable for each metric of a pair, and ``entropy``, ``norm``,
@@ -129,25 +133,42 @@ def sweep(
     """
     chosen = choose_solver(lam, solver)
     options = Options(tuple(metrics), p, precision, backend, device, chosen)
-    kept = Keep.of(keep) if isinstance(keep, str) else keep
     skipped, warnings, factors = given(zoo, device)
     check(factors.entries)
     factors = Kept(factors, memory)
+    kept = chosen_keep(keep, factors, options, chosen.several, None if overwrite else out)
     if out is None:
         return in_memory(factors, options, kept, chosen, skipped, warnings, progress, memory)
-    job = job_of(out, factors, options, kept, several=chosen.several, overwrite=overwrite, memory=memory)
+    told = inputs if inputs is not None or not isinstance(zoo, str | Path) else {"paths": [str(zoo)]}
+    job = job_of(out, factors, options, kept, several=chosen.several, overwrite=overwrite, memory=memory, inputs=told)
     about = attributes(job.plan.entries, options, kept, chosen, skipped, warnings)
-    if not (is_complete(job) and not job.pending()):
+    if not is_complete(job) or job.pending():
+        there = sum(size for record in job.ledger.newest.values() for size, _ in record.chunks.values())
+        check_room(result_bytes(job.plan, options, kept, chosen.several), there, out)
         to_disk(job, about, progress, engine or one_after_the_other)
     return open_dataset(out)
 
 
+def chosen_keep(
+    keep: str | Keep | None, factors: Factors, options: Options, several: bool, out: str | Path | None
+) -> Keep:
+    """What is asked for, else what a result has that is there, else by the size of a new one."""
+    if keep is not None:
+        return Keep.of(keep) if isinstance(keep, str) else keep
+    before = None if out is None or (remote_url(out) is None and not Path(out).is_dir()) else stored(open_storage(out))
+    if before is not None:
+        return Keep.of(str(before.options["keep"]), str(before.options["keep_by"]))
+    return default_keep(plan_sweep(factors.entries, 1), options, several)
+
+
 def given(zoo: Given | Factors, device: str) -> tuple[tuple[Skipped, ...], tuple[str, ...], Factors]:
     """The factors, and what was said of files when they were read."""
-    if isinstance(zoo, Zoo | str | Path | Sequence):
+    if isinstance(zoo, Zoo | str | Path | Sequence) and one_store(zoo) is None:
         loaded = as_zoo(zoo)
         return loaded.skipped, (*loaded.warnings, *disjoint_pairs(loaded.adapters)), as_factors(loaded, device)
-    return (), tuple(disjoint_pairs(zoo.entries)), zoo
+    factors = as_factors(zoo, device)
+    skipped = tuple(Skipped(Path(path), reason) for path, reason in getattr(factors, "skipped", ()))
+    return skipped, (*notes(factors.entries), *disjoint_pairs(factors.entries)), factors
 
 
 def in_memory(

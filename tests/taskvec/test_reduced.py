@@ -1,0 +1,77 @@
+"""What a reduced sweep keeps is what the modules of a whole one come to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from taskvec import sweep
+from taskvec.chance.means import GeometricMean, NanMean, PooledShare
+from taskvec.chance.significance import RecZ
+from taskvec.paths import layer_of
+from taskvec.sweeps import plan
+from taskvec.sweeps.layout import MEAN_OF
+
+SHARES = ("captured", "captured_out", "captured_in")
+
+
+def means(block: np.ndarray) -> np.ndarray:
+    mean = NanMean(block.shape[1:])
+    mean.add(block)
+    return mean.value
+
+
+def pooled(block: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    share = PooledShare(block.shape[1:])
+    share.add(block, squares)
+    return share.value
+
+
+def expected(whole: xr.Dataset) -> dict[str, np.ndarray]:
+    """From every module of one λ, all at once."""
+    values = {name: one.values for name, one in whole.data_vars.items() if one.dims == ("module", "source", "target")}
+    there = ~np.isnan(values["rec"])
+    squares = np.where(there, np.square(whole["norm"].values, dtype=np.float64)[:, None], 0.0)
+    found = {name: means(value) for name, value in values.items() if name not in (*MEAN_OF, "rec_chance_sd")}
+    found |= {f"mean_{name}": means(values[name]) for name in MEAN_OF}
+    found |= {name: pooled(values[name], squares) for name in SHARES}
+    excess, z = GeometricMean(there.shape[1:]), RecZ(there.shape[1:])
+    excess.add(values["excess"])
+    z.add(values["rec"], values["rec_chance"], values["rec_chance_sd"])
+    found |= {"excess": excess.value, "rec_z_raw": z.value, "used": there.sum(0)}
+    groups = {
+        "layer": [layer_of(path) for path in whole["module"].values],
+        "kind": whole["kind"].values.tolist(),
+    }
+    for by, of in groups.items():
+        rows = [[i for i, one in enumerate(of) if one == group] for group in dict.fromkeys(of)]
+        found[f"captured_of_{by}"] = np.stack([pooled(values["captured"][some], squares[some]) for some in rows])
+        found[f"rec_of_{by}"] = np.stack([means(values["rec"][some]) for some in rows])
+    return found
+
+
+@pytest.mark.parametrize("side", [1, 64])
+@pytest.mark.parametrize("lams", [0.0, [0.0, 0.05]])
+def test_sums_over_modules_are_those_of_every_module(uneven, monkeypatch, side: int, lams) -> None:
+    monkeypatch.setattr(plan, "SIDES", ((1 << 62, side, side),))
+    whole, reduced = sweep(uneven, lam=lams), sweep(uneven, lam=lams, keep="reduced")
+    assert reduced.attrs["keep"] == "reduced"
+    assert reduced["model_layer"].values.tolist() == ["h.0", "h.1", "other"]
+    for name in ("entropy", "norm", "participation", "spectrum"):
+        xr.testing.assert_equal(reduced[name].drop_vars("target", errors="ignore"), whole[name])
+    several = isinstance(lams, list)
+    for i in range(2 if several else 1):
+        wanted = expected(whole.isel(lam=i) if several else whole)
+        got = reduced.isel(lam=i) if several else reduced
+        assert set(wanted) | {"entropy", "norm", "participation", "spectrum"} == set(reduced.data_vars)
+        for name, value in wanted.items():
+            assert got[name].dims[-2:] == ("source", "target")
+            np.testing.assert_allclose(got[name].values, value, rtol=2e-6, atol=1e-7, err_msg=name)
+
+
+def test_λ_is_the_first_dimension_of_what_depends_on_it(uneven) -> None:
+    reduced = sweep(uneven, lam=[0.0, 0.1], keep="reduced")
+    assert reduced["rec"].dims == reduced["rec_z_raw"].dims == ("lam", "source", "target")
+    assert reduced["rec_of_layer"].dims == ("lam", "model_layer", "source", "target")
+    assert reduced["captured"].dims == ("source", "target") and reduced["captured_of_kind"].dims[0] == "model_kind"
