@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from uuid import uuid4
 from .errors import TaskvecError
 
 TAIL = 4  # bytes of the checksum at the end of a chunk
+AT_ONCE = 1024  # parts that the system takes in one call
 UNFINISHED = ".partial"  # ends the names of files that are being written
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib leaves one slash of s3://
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}  # that fsspec needs
@@ -46,8 +47,11 @@ class Storage(Protocol):
     def names(self, folder: str = "") -> Iterator[str]:
         """Every file below a folder, those that are being written left out; in order."""
 
-    def write(self, name: str, data: Bytes) -> None:
-        """A file with these bytes, on the disk itself when this returns; until then, what was there before."""
+    def write(self, name: str, data: Bytes | Sequence[Bytes]) -> None:
+        """A file with these bytes, or these parts one after the other, on the disk itself when this returns.
+
+        Until then it is what was there before.
+        """
 
     def create(self, name: str, data: Bytes) -> bool:
         """A file that is not there yet, False if it is: of several writers one is told True."""
@@ -112,7 +116,7 @@ class Folder:
             if path.is_file() and not path.name.endswith(UNFINISHED):
                 yield path.relative_to(self.root).as_posix()
 
-    def write(self, name: str, data: Bytes) -> None:
+    def write(self, name: str, data: Bytes | Sequence[Bytes]) -> None:
         part = self._partial(name, data)
         try:
             part.replace(self.root / name)
@@ -149,7 +153,7 @@ class Folder:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.root / folder)
 
-    def _partial(self, name: str, data: Bytes) -> Path:
+    def _partial(self, name: str, data: Bytes | Sequence[Bytes]) -> Path:
         """The bytes on the disk, next to where they belong."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,8 +225,9 @@ class Objects:
             return
         yield from sorted(path[len(self._root) + 1 :] for path in found)
 
-    def write(self, name: str, data: Bytes) -> None:
-        self._files.pipe_file(f"{self._root}/{name}", bytes(data))
+    def write(self, name: str, data: Bytes | Sequence[Bytes]) -> None:
+        whole = bytes(data) if isinstance(data, Bytes) else b"".join(data)
+        self._files.pipe_file(f"{self._root}/{name}", whole)
 
     def create(self, name: str, data: Bytes) -> bool:
         try:
@@ -247,7 +252,13 @@ class Objects:
         return Objects, (self._url,)
 
 
-def _write(file: int, data: Bytes) -> None:
-    left = memoryview(data).cast("B")
-    while left:
-        left = left[os.write(file, left) :]
+def _write(file: int, data: Bytes | Sequence[Bytes]) -> None:
+    parts = [memoryview(part).cast("B") for part in ([data] if isinstance(data, Bytes) else data)]
+    first = 0
+    while first < len(parts):
+        done = os.writev(file, parts[first : first + AT_ONCE])
+        while first < len(parts) and done >= len(parts[first]):
+            done -= len(parts[first])
+            first += 1
+        if done:
+            parts[first] = parts[first][done:]

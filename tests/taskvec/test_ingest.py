@@ -211,7 +211,8 @@ def dies(self, name, data):
     left[0] -= 1
     if left[0] == 0:
         os.makedirs((self.root / name).parent, exist_ok=True)
-        (self.root / f"{name}.partial").write_bytes(data[: len(data) // 2])
+        whole = data if isinstance(data, bytes) else b"".join(data)
+        (self.root / f"{name}.partial").write_bytes(whole[: len(whole) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     write(self, name, data)
 Folder.write = dies

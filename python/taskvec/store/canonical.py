@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from .dense import leading
 from .entry import FP32_BYTES
 from .factors import Form
 
-STACK_BYTES = 64 * 2**20  # of factors that are stacked for one call
+STACK_BYTES = 16 * 2**20  # of factors that are stacked for one call
 
 
 def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: int, device: str = "cpu") -> Form:
@@ -43,7 +44,7 @@ def forms_of(
     """``canonical_forms`` of L × N modules, of which some may be missing: zeros; S in fp64."""
     wanted = [module for row in modules for module in row]  # [L · N]
     m, n = shape
-    Ut, Vh = (torch.zeros(len(wanted), rank, size, device=device) for size in shape)
+    Ut, Vh = (zeros((len(wanted), rank, size), device) for size in shape)
     S = torch.zeros(len(wanted), rank, dtype=torch.float64, device=device)
     norms = torch.full((len(wanted),), torch.nan, dtype=torch.float64, device=device)
     for rows, b, a, scale, norm in ahead(stacks(wanted)):
@@ -54,6 +55,11 @@ def forms_of(
     L, N = len(modules), len(modules[0])
     svd = LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
     return Form(svd, norms.view(L, N))
+
+
+def zeros(size: tuple[int, ...], device: str) -> Tensor:
+    """fp32; on the CPU numpy's, which asks for huge pages: a quarter of the time of a batch went into small ones."""
+    return torch.from_numpy(np.zeros(size, np.float32)).to(device)
 
 
 def stacks(modules: Sequence[Module | None]) -> Iterator[tuple[Tensor, ...]]:

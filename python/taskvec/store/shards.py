@@ -90,8 +90,8 @@ class Shard:
         storage.write(f"{self.name}/zarr.json", json.dumps(self.metadata).encode())
         storage.write(self.file, self.encode(values, present))
 
-    def encode(self, values: Values, present: NDArray[np.bool_] | None = None) -> bytes:
-        """The bytes of the shard."""
+    def encode(self, values: Values, present: NDArray[np.bool_] | None = None) -> list[bytes | memoryview]:
+        """The parts of the shard, one after the other; those of chunks are views of the values."""
         values = np.ascontiguousarray(values, self.dtype.newbyteorder("<"))
         L, N = self.shape[:2]
         index = np.full((L, self.chunks, 2), ABSENT, "<u8")
@@ -110,7 +110,7 @@ class Shard:
                 index[row, chunk] = end, length
                 end += length
         table = index.reshape(-1).view(np.uint8)
-        return b"".join([*parts, table.data, checksum(table)])
+        return [*parts, table.data, checksum(table)]
 
     def read_index(self, storage: Storage) -> NDArray[np.uint64]:
         """Offset and length of every inner chunk, (L, chunks, 2).
