@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Generic, TypeVar, Unpack
@@ -22,6 +23,7 @@ from .store.entry import Entry, entry_of
 from .store.factor_store import FactorStore
 from .store.factoring import Factored, Sketch, factor, factor_bytes
 from .store.opening import Dtype, Root
+from .store.sketches import SIZE, sketched_arrays
 from .store.writer import Writer, opened
 from .zoo import Skipped, Zoo
 
@@ -76,7 +78,7 @@ def ingest(
         out: a folder or URL, of a store or for a new one.
         dtype: of U and V in a new store; None: "float32". "float16" takes half the room, and each adapter's error is
             measured and kept.
-        sketch: numbers a direction of the sketches in a new store, 0 for none.
+        sketch: numbers a direction of the sketches in a new store, 0 for none; None: ``sketches.SIZE``.
         memory: bytes for all that is at work; factors of a batch are a part of it, at least one adapter.
         prune: remove adapters whose files are no longer in the folders given.
         recursive: as ``load_zoo`` takes it.
@@ -98,7 +100,7 @@ def ingest(
         (given.adapters, given.warnings, []) if isinstance(given, Zoo) else ((), (), _folders(given))
     )
     found, warnings = ((), ()) if isinstance(given, Zoo) else find(_listed(given), recursive, options)
-    with opened(storage, Root(dtype=dtype or "float32", sketch=sketch or 0)) as writer:
+    with opened(storage, Root(dtype=dtype or "float32", sketch=SIZE if sketch is None else sketch)) as writer:
         for name, asked, has in (("dtype", dtype, writer.root.dtype), ("sketch", sketch, writer.root.sketch)):
             if asked not in (None, has):
                 fix = "leave the option out, or choose another output path"
@@ -295,8 +297,8 @@ class Pile(Generic[T]):
 
 
 def sketcher(root: Root) -> Sketch | None:
-    """What makes the sketches of a store."""
-    return None
+    """What makes the sketches of a store; None where it has none."""
+    return partial(sketched_arrays, size=root.sketch, seed=root.sketch_seed) if root.sketch else None
 
 
 def is_below(path: str, folder: str) -> bool:

@@ -20,7 +20,7 @@ from .manifest import ShapeClass, class_name
 from .opening import Root
 
 # U, V in canonical form to the arrays of their sketches
-Sketch = Callable[[Sequence[str], LowRankSVD], Mapping[str, Tensor]]
+Sketch = Callable[[Sequence[str], LowRankSVD[Tensor]], Mapping[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def factor(adapters: Sequence[Adapter], entries: Sequence[Entry], root: Root, sk
             for i, error in zip(places, rounding_errors(form.svd, values["U"], values["V"]).tolist(), strict=True):
                 made.errors[i] = max(made.errors[i], error)
         if sketch is not None:
-            values |= {key: array.numpy() for key, array in sketch(modules, form.svd).items()}
+            values |= sketch(modules, form.svd)
         made.arrays.append(Arrays(of, present, values))
     return made
 
