@@ -13,6 +13,7 @@ from ..errors import TaskvecError, printable
 from . import (
     bench,
     convert,
+    diff,
     env,
     groups,
     ingest,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show.show,
     "query": query.query,
     "groups": groups.groups,
+    "diff": diff.diff,
     "test": test.test,
     "report": report.report,
     "lambda-path": lambda_path.lambda_path,

@@ -13,6 +13,7 @@ from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, war
 from .estimate import say_estimate
 from .ranking import check_shown, groups_of, print_result, ranking_options, shown_pairs
 from .reading import reading_options
+from .rules import RULED, check_rules, parsed, rule_options
 from .solver import Lambda, Seed, one_or_several, solver_options
 
 TABLES = {".csv", ".tsv", ".parquet", ".json", ".xlsx", ".html", ".txt", ".nc", ".h5"}  # no names of a result
@@ -20,6 +21,7 @@ TABLES = {".csv", ".tsv", ".parquet", ".json", ".xlsx", ".html", ".txt", ".nc", 
 
 @reading_options
 @solver_options
+@rule_options
 @ranking_options
 def sweep(
     paths: Paths,
@@ -29,6 +31,7 @@ def sweep(
     settings: dict[str, Any],
     reading: dict[str, Any],
     shown: dict[str, Any],
+    rules: dict[str, Any],
     lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
     seed: Seed = 0,
     overwrite: Annotated[
@@ -76,6 +79,7 @@ def sweep(
         fix = f"--metrics {','.join([*chosen, *missing])}"
         raise TaskvecError("the ranking needs captured and rec", got=f"--metrics {metrics}", fix=fix)
     check_shown(shown)
+    found = parsed(rules, RULED)
     from ..sweeps.baseline import add_baseline
     from ..sweeps.inputs import as_factors, one_store
     from ..sweeps.options import DEFAULT, Options, make_solver
@@ -123,3 +127,4 @@ def sweep(
     print_result(dataset, out, shown)
     if not shown["as_json"]:
         print(f"written to {printable(str(out))}")
+    check_rules(found, dataset, out, shown, rules)
