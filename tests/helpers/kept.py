@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 
-from taskvec.queries.direction import layer_of
+from taskvec.paths import layer_of
 
 SHARES = ("captured", "captured_out", "captured_in")
 PAIR = ("source", "target")

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
+import taskvec
+from kept import listed, reduced
 from made_results import made_result, stored
 from taskvec.cli import main
 from taskvec.errors import TaskvecError
@@ -177,3 +180,89 @@ def test_the_command(tmp_path, capsys) -> None:
     assert main(["report", str(path), "-o", str(out)]) == 2
     assert "exists" in capsys.readouterr().err
     assert main(["report", str(path), "-o", str(out), "--overwrite"]) == 0
+
+
+def test_what_a_result_does_not_keep_is_said(tmp_path) -> None:
+    whole = made_result(6)
+    for name, dataset in (("reduced", reduced(whole)), ("listed", listed(whole, [(0, 5), (1, 2)]))):
+        page = Page(report(stored(tmp_path / f"{name}.zarr", dataset), tmp_path / f"{name}.html"))
+        document = page.document
+        assert document["matrix"]["slices"] == []
+        assert document["pair_metrics"] == []
+        assert any("--keep all" in line for line in document["no_tables"])
+        assert len(document["pairs"]) == (30 if name == "reduced" else 4)
+        captured = page.array("matrix.captured")
+        assert np.isnan(captured).sum() == (6 if name == "reduced" else 32)
+        assert captured[0, 5] == pytest.approx(matrices(whole).values["captured"][0, 5])
+
+
+def test_labels_answers_and_tables_as_files(tmp_path) -> None:
+    dataset = made_result(6, tasks=3, lams=(0.0, 0.1))
+    names = dataset["source"].values.tolist()
+    labels, answers = tmp_path / "labels.csv", tmp_path / "answers.jsonl"
+    rows = (f"{name},t{i % 3},{i},{['base', 'chat'][i // 3]},{i}.5" for i, name in enumerate(names))
+    labels.write_text("adapter,task,seed,model,score\n" + "\n".join(rows))
+    answers.write_text(json.dumps(dict.fromkeys(("prompt", "base", "answer"), "<i>x</i>") | {"adapter": names[0]}))
+    path = stored(tmp_path / "made.zarr", dataset)
+    data = tmp_path / "data"
+    page = Page(report(path, tmp_path / "r.html", labels=labels, answers=answers, data=data))
+    document = page.document
+    assert document["labels"]["task"] == ["t0", "t1", "t2"] * 2
+    assert document["answers"][0]["answer"] == "<i>x</i>"
+    titles = [table["title"] for table in document["tables"]]
+    assert [title.split(":")[0] for title in titles] == ["Table 3", "Table 4", "Table 5", "Table 6", "Table 7"]
+    four = pd.read_csv(data / "table_4.csv")
+    assert {"projection", "rec.base", "rec.base_low", "rec.chat_high", "l1.chat"} <= set(four.columns)
+    row = four.set_index("projection").loc["t0 → t1"]
+    values = dataset["rec"].values[:, 0]  # [L, N, N] of the first λ
+    assert row["rec.base"] == pytest.approx(values[:, 0, 1].mean(), rel=1e-5)
+    assert row["rec.base_low"] < row["rec.base"] < row["rec.base_high"]
+    pd.testing.assert_frame_equal(pd.read_parquet(data / "table_4.parquet"), four, check_dtype=False)
+    six = pd.read_csv(data / "table_6.csv")
+    of = six[six["projection"] == f"{names[0]} → {names[3]}"]
+    np.testing.assert_allclose(of["rec"], dataset["rec"].values[:, :, 0, 3].mean(0), rtol=1e-5)
+    tests = pd.read_csv(data / "table_5.csv")
+    assert (tests["q"] >= tests["p"]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"adapter": "nobody", "prompt": "", "base": "", "answer": ""}', "no adapter has this name"),
+        ('{"adapter": "x"}', "line 1 is no answer"),
+        ("[", "line 1 is no JSON"),
+    ],
+)
+def test_answers_that_cannot_be_read(tmp_path, text, words) -> None:
+    path, answers = stored(tmp_path / "made.zarr", made_result(3)), tmp_path / "answers.jsonl"
+    answers.write_text(text)
+    with pytest.raises(TaskvecError, match=words):
+        report(path, tmp_path / "r.html", answers=answers)
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_folders_of_tables_are_not_overwritten(tmp_path) -> None:
+    path, data = stored(tmp_path / "made.zarr", made_result(3)), tmp_path / "data"
+    data.mkdir()
+    (data / "mine.csv").write_text("a")
+    with pytest.raises(TaskvecError, match="is not empty"):
+        report(path, tmp_path / "r.html", data=data)
+
+
+def test_s2_is_computed_from_the_adapters(zoo_folder, tmp_path, capsys) -> None:
+    result, out = tmp_path / "out.zarr", tmp_path / "report.html"
+    assert main(["sweep", str(zoo_folder), "-o", str(result)]) == 0
+    assert main(["report", str(result), "-o", str(out), "--adapters", str(zoo_folder)]) == 0
+    page, dataset = Page(out), taskvec.open_result(result)
+    first = page.document["pairs"][1]
+    names = dataset["source"].values.tolist()
+    adapters = {adapter.name: adapter for adapter in taskvec.load_zoo([zoo_folder]).adapters}
+    expected = taskvec.project(adapters[names[first["source"]]], adapters[names[first["target"]]])
+    found = page.array("pairs.projected")[1]
+    modules = dataset["module"].values.tolist()
+    for one in expected.modules:
+        np.testing.assert_allclose(found[modules.index(one.module)][: len(one.s2)], one.s2, atol=1e-5)
+    capsys.readouterr()
+    other = tmp_path / "other.html"
+    assert main(["report", str(result), "-o", str(other), "--adapters", str(zoo_folder / "none")]) == 2
+    assert not other.exists()

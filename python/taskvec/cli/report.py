@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import printable
+from .projections import projections_of
+from .reading import reading_options
 
 Result = Annotated[Path, typer.Argument(metavar="RESULT.zarr", help="A result of taskvec sweep.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="REPORT.html", help="The file to write.", show_default=False)]
@@ -31,17 +33,41 @@ Data = Annotated[
 ]
 
 
+Adapters = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--adapters",
+        metavar="PATH",
+        help="A path that the sweep was given, as often as it was given some: S2 of the strongest pairs is computed.",
+        show_default=False,
+    ),
+]
+
+
+@reading_options
 def report(
     result: Result,
     out: Out,
+    reading: dict[str, Any],
     labels: LabelsFile = None,
     answers: AnswersFile = None,
     data: Data = None,
+    adapters: Adapters = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file, and files in DIR.")] = False,
 ) -> None:
     """A result as one HTML file that opens offline: verdicts, matrix, pairs, tables, graph, map, adapters, methods."""
     from ..reports.html.report import report
 
     command = shlex.join(["taskvec", *sys.argv[1:]]) if sys.argv[1:2] == ["report"] else None
-    report(result, out, labels=labels, answers=answers, data=data, overwrite=overwrite, command=command)
+    options: dict[str, Any] = {"labels": labels, "answers": answers, "data": data, "overwrite": overwrite}
+    projections = projections_of(adapters, first_lambda(result), reading) if adapters else None
+    report(result, out, projections=projections, command=command, **options)
     print(f"written to {printable(str(out))}")
+
+
+def first_lambda(result: Path) -> float:
+    """Of several the one that the report is about."""
+    from ..queries.stored import open_result
+
+    lam = open_result(result).attrs["lambda"]
+    return float(lam if isinstance(lam, float | int) else lam[0])

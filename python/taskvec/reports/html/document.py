@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,7 @@ from ...queries.flags import adapter_flags, meaning
 from ...queries.kept import kept
 from ...queries.mapping import classical_map
 from ...queries.slices import slices
+from ...results.projection import Projection
 from .methods import methods
 from .packing import FINE, Pack
 from .paper import missing
@@ -25,6 +26,9 @@ from .sentences import sentence, warnings
 from .tables import adapter_sheet
 
 SCHEMA = "taskvec.report/1"
+MOST_PROJECTED = 50  # pairs whose S₂ is computed again
+# of pairs of names, their projections in both directions
+Projections = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Projection]]
 BY_CLUSTER = 1000  # adapters beyond which the matrix is drawn by cluster
 CLUSTERS = 200
 FINEST = 1200  # adapters up to which captured keeps 16 bits
@@ -150,6 +154,20 @@ def plane(read: Read, pack: Pack) -> dict[str, Any]:
     found = classical_map(read.matrices.values["cosine"])
     pack.add("map.points", found.points, "f32")
     return {"method": found.method, "explained": found.explained}
+
+
+def projected(read: Read, pack: Pack, projections: Projections) -> None:
+    """S₂ of the first pairs, [P, L, k], NaN beyond the rank and for modules that are not shared."""
+    some = 2 * MOST_PROJECTED
+    ends = list(zip(read.rows["source"][:some], read.rows["target"][:some], strict=True))
+    found = projections(ends[::2])
+    modules = {path: at for at, path in enumerate(read.dataset["module"].values.tolist())}
+    values = np.full((len(ends), len(modules), read.dataset.sizes["component"]), np.nan, np.float32)
+    for p, pair in enumerate(ends):
+        for one in found[pair].modules:
+            if one.module in modules:
+                values[p, modules[one.module], : len(one.s2)] = one.s2
+    pack.add("pairs.projected", values)
 
 
 def built(read: Read, pack: Pack, answers: Sequence[Answer], commands: Sequence[str]) -> dict[str, Any]:

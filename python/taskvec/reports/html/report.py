@@ -9,7 +9,7 @@ from ...errors import TaskvecError, printable
 from ...queries.answers import read_answers
 from ...queries.labels import Labels, read_labels
 from ...queries.stored import open_result
-from .document import built
+from .document import Projections, built, projected
 from .methods import sweep_command
 from .packing import Pack
 from .page import page
@@ -34,6 +34,7 @@ def report(
     labels: str | Path | None = None,
     answers: str | Path | None = None,
     data: str | Path | None = None,
+    projections: Projections | None = None,
     overwrite: bool = False,
     command: str | None = None,
 ) -> Path:
@@ -46,6 +47,8 @@ def report(
             colour the map; adapters of one task are its runs, for verdicts and the paper's tables.
         answers: JSON lines with adapter, prompt, base and answer, shown side by side.
         data: a folder for every table as CSV and Parquet; needs pyarrow.
+        projections: gives the projections of pairs of adapters, by their names, both directions; from them is S₂, which
+            a result does not keep.
         overwrite: replace a file of that name, and write into a folder that is not empty.
         command: how the report was asked for, to be shown among its methods.
 
@@ -69,6 +72,8 @@ def report(
     recorded = [] if answers is None else read_answers(Path(answers), names)
     read, pack = Read.of(dataset, known), Pack()
     commands = [sweep_command(dataset.attrs, Path(result).name), command or f"taskvec report {result} -o {out}"]
+    if projections is not None:
+        projected(read, pack, projections)
     document = built(read, pack, recorded, commands)
     title = f"Which task is included in which: {printable(Path(result).name)}"
     out.write_text(page(title, document, pack.text()), encoding="utf-8")

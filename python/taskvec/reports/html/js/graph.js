@@ -1,30 +1,36 @@
 // The inclusion graph: an edge from what holds to what is held, laid out by dagre so that containers stand above.
 const MOST_EDGES = 250;
 
-// Edges that pass, the strongest first: i holds `captured` of j
-function edgesOf(captured, q) {
+// Pairs of which one direction passes: how many, and the strongest `most` as edges; `both`: so does the other way
+function passing(captured, q, most) {
   const N = DOC.adapters.length;
   const { data } = array("matrix.captured");
-  const withQ = DOC.matrix.known.includes("q") && q < 1;
-  const found = [];
+  const logs = q < 1 && DOC.matrix.known.includes("q") ? array("matrix.log_q").data : null;
+  const least = -Math.log10(q);
+  // of i → j; 0 when it does not pass
+  const share = (i, j) => {
+    const cell = i * N + j;
+    return data[cell] >= captured && (!logs || logs[cell] >= least) ? data[cell] : 0;
+  };
+  const values = new Float32Array((N * (N - 1)) / 2);
+  let count = 0;
   for (let i = 0; i < N; i++) {
-    for (let j = 0; j < N; j++) {
-      const value = data[i * N + j];
-      if (value >= captured && i !== j && (!withQ || qOf(i, j) <= q)) found.push({ from: i, to: j, captured: value });
+    for (let j = i + 1; j < N; j++) {
+      const value = Math.max(share(i, j), share(j, i));
+      if (value > 0) values[count++] = value;
     }
   }
-  return found.sort((a, b) => b.captured - a.captured);
-}
-
-// Of two edges between the same adapters the stronger stays; `both`: the other one passes too
-function oneWay(edges) {
-  const found = new Map();
-  for (const edge of edges) {
-    const back = found.get(`${edge.to},${edge.from}`);
-    if (back) back.both = true;
-    else found.set(`${edge.from},${edge.to}`, { ...edge, both: false });
+  const cutoff = count > most ? values.subarray(0, count).sort()[count - most] : 0;
+  const edges = [];
+  for (let i = 0; i < N && count > 0; i++) {
+    for (let j = i + 1; j < N; j++) {
+      const [there, back] = [share(i, j), share(j, i)];
+      const [from, to] = there >= back ? [i, j] : [j, i];
+      const value = Math.max(there, back);
+      if (value > 0 && value >= cutoff) edges.push({ from, to, captured: value, both: there > 0 && back > 0 });
+    }
   }
-  return [...found.values()];
+  return { count, edges: edges.sort((one, two) => two.captured - one.captured).slice(0, most) };
 }
 
 // Without those that a longer way of stronger edges says already; edges come the strongest first
@@ -91,15 +97,14 @@ function graphSection(root) {
     ),
   );
   function draw() {
-    const all = oneWay(edgesOf(Math.max(view.captured, 1e-6), view.q));
-    const kept = all.slice(0, MOST_EDGES);
+    const { count, edges: kept } = passing(Math.max(view.captured, 1e-6), view.q, MOST_EDGES);
     const edges = view.fold ? fold(kept) : kept;
     const nodes = [...new Set(edges.flatMap((edge) => [edge.from, edge.to]))];
     figure.replaceChildren(nodes.length ? drawGraph(nodes, edges) : note("No pair passes."));
     state.textContent =
       `${counted(nodes.length, "adapter")}, ${counted(edges.length, "edge")}` +
       (kept.length > edges.length ? `, ${kept.length - edges.length} folded` : "") +
-      (all.length > kept.length ? `; the weakest ${all.length - kept.length} of ${all.length} are left out` : "") +
+      (count > kept.length ? `; the weakest ${counted(count - kept.length, "pair")} left out` : "") +
       ".";
   }
   root.append(
@@ -118,9 +123,8 @@ function graphSection(root) {
 
 // So that some forty edges stand at first
 function firstThreshold() {
-  const edges = oneWay(edgesOf(1e-6, 1));
-  const at = edges[Math.min(edges.length, Math.max(5, Math.min(40, DOC.adapters.length))) - 1];
-  return at ? Math.floor(at.captured * 200) / 200 : 0;
+  const { edges } = passing(1e-6, 1, Math.max(5, Math.min(40, DOC.adapters.length)));
+  return edges.length ? Math.floor(edges[edges.length - 1].captured * 200) / 200 : 0;
 }
 
 function drawGraph(nodes, edges) {

@@ -25,12 +25,14 @@ function pooled(metric, i, j) {
 
 // Mean over the pairs of two units
 function between(metric, rows, columns) {
-  const order = orderOf();
+  if (metric === "asymmetry") return between("captured", rows, columns) - between("captured", columns, rows);
+  const [order, N] = [orderOf(), DOC.adapters.length];
+  const { data } = array(`matrix.${metric}`);
   let [sum, count] = [0, 0];
   for (let a = rows[0]; a < rows[1]; a++) {
     for (let b = columns[0]; b < columns[1]; b++) {
-      const value = pooled(metric, order[a], order[b]);
-      if (!Number.isNaN(value)) {
+      const value = data[order[a] * N + order[b]];
+      if (value === value) {
         sum += value;
         count++;
       }
@@ -40,10 +42,23 @@ function between(metric, rows, columns) {
 }
 
 function wholePlane(metric, rowUnits, columnUnits) {
-  const values = new Float32Array(rowUnits.length * columnUnits.length);
+  const columns = columnUnits.length;
+  const values = new Float32Array(rowUnits.length * columns);
+  if ([...rowUnits, ...columnUnits].every(([from, to]) => to - from === 1)) {
+    const [order, N, asymmetry] = [orderOf(), DOC.adapters.length, metric === "asymmetry"];
+    const { data } = array(`matrix.${asymmetry ? "captured" : metric}`);
+    rowUnits.forEach(([a], row) => {
+      const i = order[a];
+      for (let column = 0; column < columns; column++) {
+        const j = order[columnUnits[column][0]];
+        values[row * columns + column] = asymmetry ? data[i * N + j] - data[j * N + i] : data[i * N + j];
+      }
+    });
+    return values;
+  }
   rowUnits.forEach((row, a) =>
     columnUnits.forEach((column, b) => {
-      values[a * columnUnits.length + b] = between(metric, row, column);
+      values[a * columns + b] = between(metric, row, column);
     }),
   );
   return values;
@@ -116,7 +131,7 @@ function matrixSection(root) {
     const captured = view.captured > 0 ? (view.metric === "captured" ? values : make("captured")) : null;
     const columns = columnUnits.length;
     const order = orderOf();
-    for (let cell = 0; cell < values.length; cell++) {
+    for (let cell = 0; cell < values.length && (captured || view.q < 1); cell++) {
       const [row, column] = [rowUnits[Math.floor(cell / columns)], columnUnits[cell % columns]];
       if (captured && captured[cell] < view.captured) below[cell] = 1;
       if (view.q < 1 && row[1] - row[0] === 1 && column[1] - column[0] === 1) {

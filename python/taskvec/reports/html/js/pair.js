@@ -201,7 +201,9 @@ function spectra(i, j, row, view, redraw) {
         points: Array.from(values, (value, d) => [d + 1, value]),
       })),
     }),
-    projected ? null : note("S₂ is not part of a result: taskvec report --adapters PATH computes it."),
+    projected
+      ? null
+      : note("S₂ is not part of a result: taskvec report --adapters PATH computes it for the strongest pairs."),
   );
 }
 
@@ -220,8 +222,8 @@ function projectedSpectrum(row, m) {
     data,
     shape: [, L, K],
   } = array("pairs.projected");
-  const values = data.subarray((row * L + m) * K, (row * L + m + 1) * K);
-  return Number.isNaN(values[0]) ? null : values.filter((value) => !Number.isNaN(value));
+  const values = data.subarray((row * L + m) * K, (row * L + m + 1) * K); // empty beyond the pairs that have it
+  return known(values[0]) ? values.filter((value) => !Number.isNaN(value)) : null;
 }
 
 const MODULE_COLUMNS = [
