@@ -164,6 +164,13 @@ def changed(data: bytes, how: str, at: float, byte: int, piece: bytes) -> bytes:
     return data[:i] + piece + data[i + len(piece) :]
 
 
+def write_files(folder: Path, files: Files) -> None:
+    for name, data in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+
 def readings(folder: Path) -> Iterator[Callable[[], Zoo | Adapter]]:
     """Every way of reading what is there."""
     yield lambda: load_adapter(folder)
@@ -204,12 +211,10 @@ def test_files_that_were_changed(kind: str) -> None:
     @given(st.sampled_from(sorted(files)), st.lists(CHANGE, min_size=1, max_size=3))
     def check(name: str, changes: list[tuple[str, float, int, bytes]]) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            for other, data in files.items():
-                for change in changes if other == name else ():
-                    data = changed(data, *change)
-                file = Path(folder, other)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(data)
+            given = dict(files)
+            for change in changes:
+                given[name] = changed(given[name], *change)
+            write_files(Path(folder), given)
             read_all(Path(folder))
 
     check()
@@ -236,6 +241,17 @@ ANYTHING = st.recursive(
     ),
     max_leaves=3,
 )
+BASE_OF_ALL = {
+    "h.0.q.weight": torch.arange(16.0).reshape(4, 4),
+    "h.0.q.bias": torch.ones(4),
+    "h.1.q.weight": torch.arange(12.0).reshape(2, 6),
+    "a.to_q.weight": torch.ones(4, 4),
+    "x.weight": torch.ones(4, 2),
+    "l.0.q_proj.weight": torch.arange(16.0).reshape(4, 4),
+    "y.weight": torch.arange(64.0).reshape(4, 4, 2, 2),
+    "h.0.conv.weight": torch.ones(4, 2, 2, 2),
+}
+WITH_BASE = under(BASE, {"model.safetensors": save(BASE_OF_ALL)})
 MODULES = ("h.0.q", "h.1.q", "h.0.mlp.experts", "h.0.mlp.experts.base_layer", "")
 
 
@@ -255,8 +271,8 @@ def test_tensors_of_any_shape_in_the_names_of_peft(method: str) -> None:
     def check(tensors: dict[tuple[str, str, str], Tensor], config: dict[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             flat = {f"{PREFIX}{path}.{role}{end}": value for (path, role, end), value in tensors.items()}
-            for name, data in peft(save(flat), **{"peft_type": method} | config).items():
-                Path(folder, name).write_bytes(data)
+            files = peft(save(flat), **{"peft_type": method} | config)
+            write_files(Path(folder), files | (WITH_BASE if known.on_base or method == "LORA" else {}))
             read_all(Path(folder))
 
     check()
@@ -300,7 +316,25 @@ VOCABULARY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "adapters": (("bert.encoder.layer.0.q.loras.t", "x.loras.s"), ("lora_A", "lora_B", "gate", "scaling")),
     "w_a": (("w_a_000", "w_b_000", "unet:0:up", "unet:0:down"), ("", "weight")),
     "loralib": (("h.0.q", "h.0.conv"), ("lora_A", "lora_B")),
+    "lora-vit": (("w_a_000", "w_a_001", "w_b_000", "w_b_001", "fc_768in_10out"), ("", "weight")),
+    "cloneofsimo": (("unet:0:up", "unet:0:down", "text_encoder:0:up", "text_encoder:0:down", "<s1>"), ("",)),
+    "nemo": (
+        ("decoder.layers.0.self_attention.linear_qkv.adapter", "x.adapter"),
+        ("linear_in.weight", "linear_out.weight", "adapter_q.linear_in.weight", "adapter_q.linear_out.weight"),
+    ),
 }
+
+
+NEED_BASE = ("lycoris", "kohya", "diffusers", "mlx", "torchtune", "adapters", "loralib")
+
+
+@fuzz
+@given(st.lists(tensor(), min_size=1, max_size=6))
+def test_lists_of_tensors_of_any_shape(tensors: list[Tensor]) -> None:
+    """What cloneofsimo's tool saves: up, down, up, down, …"""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "lora.pt").write_bytes(saved(tensors))
+        read_all(Path(folder))
 
 
 @pytest.mark.parametrize("kind", VOCABULARY)
@@ -321,9 +355,8 @@ def test_tensors_of_any_shape_in_the_names_of_other_formats(kind: str) -> None:
         flat = {".".join(filter(None, name)): value for name, value in tensors.items()}
         write = {".pt": saved, ".npz": zipped}.get(Path(file).suffix, save)
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, file).write_bytes(write(flat))
-            if config is not None:
-                Path(folder, "adapter_config.json").write_text(json.dumps(config))
+            configs = {} if config is None else {"adapter_config.json": json.dumps(config).encode()}
+            write_files(Path(folder), {file: write(flat)} | configs | (WITH_BASE if kind in NEED_BASE else {}))
             read_all(Path(folder))
 
     check()
