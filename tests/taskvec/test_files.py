@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from make_adapters import PREFIX, pair, pairs, safetensors_bytes, write_adapter, write_config
 from make_gguf import gguf
 from taskvec import TaskvecError, load_adapter, load_zoo
 from taskvec.formats.reading.files import digest
-from taskvec.formats.reading.tensors import _is_finite
+from taskvec.formats.reading.tensors import _is_finite, open_tensors
+from taskvec.formats.recipe import Recipe
 
 WEIGHTS, JSON = "adapter_model.safetensors", "adapter_config.json"
 
@@ -201,3 +203,18 @@ def test_digest_depends_on_weights_and_config(tmp_path: Path) -> None:
     weights = load_adapter(write_adapter(tmp_path / "d", pairs(seed=1))).digest
     assert same[0] == same[1] and len({same[0], config, weights}) == 3
     assert len(same[0]) == 64
+
+
+def test_numbers_that_make_no_update_are_one_line(tmp_path: Path) -> None:
+    """A rotation whose matrix has no inverse, as changed bytes of an OFT give."""
+    save_file({"q.weight": torch.zeros(2, 2)}, tmp_path / "a.safetensors")
+    recipe = Recipe(open_tensors(tmp_path / "a.safetensors"), ("q.weight",), torch.linalg.inv)
+    with pytest.raises(TaskvecError, match="has numbers in q.weight of which no update can be made") as error:
+        recipe()
+    assert "\n" not in str(error.value)
+
+
+def test_factors_of_three_dimensions_are_looked_at_as_matrices(tmp_path: Path) -> None:
+    save_file({"unet:0:up": torch.ones(1, 1, 2), "unet:0:down": torch.ones(2, 1)}, tmp_path / "a.safetensors")
+    (module,) = load_adapter(tmp_path / "a.safetensors").modules.values()
+    assert module.shape == (1, 1)

@@ -58,7 +58,7 @@ def is_untouched(recipes: Sequence[Recipe]) -> bool:
 
 def _balance_and_coherence(recipe: Recipe) -> tuple[float, float]:
     """‖BᵀB − AAᵀ‖ / ‖AAᵀ‖, and the root mean square of the cosines of two columns of B."""
-    b, a = map(recipe.file.tensor, recipe.names)
+    b, a = linear(*map(recipe.file.tensor, recipe.names))
     of_b, of_a = ([x * x for x in torch.linalg.vector_norm(x.float(), dim=d).tolist()] for x, d in ((b, 0), (a, 1)))
     # the diagonals, with room for fp32: where they differ so much, so do the products
     if b.shape[1] != len(a) or math.dist(of_b, of_a) >= 1.001 * BALANCE * sum(of_a):
