@@ -55,7 +55,8 @@ def add_baseline(
           (pair[, lam], shift): over the modules that can be shifted, shift 0 being the pair itself;
         - ``captured_cut`` (pair, module): with both cut to the smaller rank, where ranks differ.
 
-        Without any pair it is what was given.
+        Without any pair it is what was given. Of a dense target the leading directions are shifted, not all of τ:
+        shift 0 is then that of those directions too (docs/METHOD.md).
 
     Raises:
         TaskvecError: the adapters are not those of the result, or a name is none of theirs.
