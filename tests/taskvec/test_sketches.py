@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from taskvec.store.sketches import captured_estimate, random_matrix, sketched, sketched_arrays
+from taskvec.ingestion import ingest
+from taskvec.store.factor_store import FactorStore
+from taskvec.store.sketches import SIZE as STORED
+from taskvec.store.sketches import Sketches, captured_estimate, random_matrix, sketched, sketched_arrays
+from taskvec.zoo import Zoo
 from taskvec_kernels import LowRankSVD, pairwise
 
 DRAWS, SIZE = 3000, 12
@@ -114,10 +118,10 @@ def test_a_sketch_depends_on_its_adapter_alone() -> None:
     generator = torch.Generator().manual_seed(4)
     svd = LowRankSVD(*(torch.randn(2, 3, *size, generator=generator) for size in ((30, 4), (4,), (4, 20))))
     whole = sketched_arrays(["a", "b"], svd, size=8)
-    assert whole["sketch_U"].shape == (2, 3, 4, 8) and whole["sketch_V"].dtype == np.float32
+    assert whole["sketch_U"].shape == (2, 3, 4, 8) and whole["sketch_V"].dtype == torch.float32
     alone = sketched_arrays(["b"], LowRankSVD(*(t[1:, 2:] for t in svd)), size=8)
     for name, value in alone.items():
-        np.testing.assert_allclose(value, whole[name][1:, 2:], atol=1e-5)
+        np.testing.assert_allclose(value, whole[name][1:, 2:].numpy(), atol=1e-5)
     again = sketched_arrays(["a", "b"], svd, size=8)
     assert all((again[name] == whole[name]).all() for name in whole)
     other = sketched_arrays(["a", "b"], svd, size=8, seed=1)
@@ -130,3 +134,19 @@ def test_random_matrices_are_standard_normal_and_differ() -> None:
     assert float((G**4).mean()) == pytest.approx(3, abs=0.2)
     others = [random_matrix(*args) for args in (("h.1.q", "U", 64, 500, 0), ("h.0.q", "V", 64, 500, 0))]
     assert all(abs(float((G * other).mean()) * 8) < 0.03 for other in others)
+
+
+def test_a_store_has_the_sketches_of_its_factors(adapter, tmp_path) -> None:
+    spec = {f"h.{layer}.q": (30, 20, 4) for layer in range(2)}
+    zoo = [adapter(f"a{i}", spec, seed=i) for i in range(3)]
+    ingest(Zoo(tuple(zoo)), tmp_path / "zoo.zarr")
+    store = FactorStore.open(tmp_path / "zoo.zarr")
+    stored = store.sketches()
+    assert stored is not None and stored.size == STORED
+    asked = (tuple(spec), (2, 0), 6)
+    found, expected = stored.read(*asked), Sketches(store, STORED).read(*asked)
+    assert found.svd.U.shape == (2, 2, STORED, 6)
+    for one, other in zip(found.svd, expected.svd, strict=True):
+        torch.testing.assert_close(one, other)
+    ingest(Zoo(tuple(zoo)), tmp_path / "none.zarr", sketch=0)
+    assert FactorStore.open(tmp_path / "none.zarr").sketches() is None

@@ -15,6 +15,7 @@ from .lowrank import lowrank_case
 from .pairs import pairwise_case
 from .peers import peer_case
 from .projections import project_case, project_dense_case, spectra_case
+from .ranking import ranking_case
 from .real import real_cases
 from .sparse import ADAM_VARIANT, algorithm1_case, fused_case, sparsify_case
 
@@ -92,6 +93,11 @@ def loading_cases() -> Iterator[Case]:
     yield load_case(small, 10_000, 8)
 
 
+def ranking_cases() -> Iterator[Case]:
+    for adapters in (250, 1_000, 4_000):
+        yield ranking_case(adapters, quick=adapters == 1_000)
+
+
 def gpu_cases() -> Iterator[Case]:
     """In the order of what is promised of them: the time on a GPU may end before they do."""
     for adapters, m, r, modules in ((2048, 4096, 16, 1), (2048, 768, 8, 1), (64, 4096, 16, 224)):
@@ -111,7 +117,16 @@ def declared() -> Iterator[Case]:
     for threads in (None, 1):
         yield from limit_cases("cpu", threads)
     yield from limit_cases("cuda")
-    for make in (pairwise_cases, lowrank_cases, projection_cases, sparse_cases, peer_cases, loading_cases, gpu_cases):
+    for make in (
+        pairwise_cases,
+        lowrank_cases,
+        projection_cases,
+        sparse_cases,
+        peer_cases,
+        loading_cases,
+        ranking_cases,
+        gpu_cases,
+    ):
         yield from make()
     yield from real_cases()
 

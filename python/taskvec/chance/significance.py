@@ -15,8 +15,8 @@ from scipy.special import digamma, ndtr
 from .means import Floats
 
 NEGATIVE = 50  # pairs with a negative z that σ₀ needs
-IN_MEMORY = 2**24  # numbers that are sorted in memory; more are in a file without a name
-CHUNK = 2**20  # numbers at work
+IN_MEMORY = 2**22  # numbers that are sorted in memory; more are in a file without a name
+CHUNK = 2**18  # numbers at work
 ROUNDING = 1e-9  # relative: two sums of one z over modules, in another order
 Correction = Literal["bh", "by"]
 
@@ -145,7 +145,7 @@ def q_values(
 def sorted_values(parts: Iterable[Floats], most: int) -> NDArray[np.float64]:
     """Every value of ``parts`` that is not NaN, ascending; ``most``: how many there can be.
 
-    Beyond 2²⁴ they lie in a file without a name, which the system pages in and out.
+    Beyond 2²² they lie in a file without a name, which the system pages in and out.
     """
     values, n = scratch(most), 0
     for part in parts:

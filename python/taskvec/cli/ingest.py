@@ -44,7 +44,7 @@ def ingest(
     memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory for all that is at work.")] = "1GiB",
     sketch: Annotated[
         int | None,
-        typer.Option(min=0, help="Numbers a direction of sketches in a new store; 0: none.", show_default="32"),
+        typer.Option(min=0, help="Size of the sketches in a new store; 0: none.", show_default="48"),
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove adapters whose files are gone.")] = False,
     recursive: Recursive = False,

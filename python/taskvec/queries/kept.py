@@ -19,7 +19,7 @@ SHARES = ("captured", "captured_out", "captured_in")
 OF_Z = ("rec", "rec_chance", "rec_chance_sd")
 NO_METRICS = ("used", "rec_z_raw", "listed_source", "listed_target")
 MEAN = "mean_"  # the plain mean of a metric that is pooled or geometric under its own name
-SIDE = 1024  # adapters of a tile of pairs
+SIDE = 512  # adapters of a tile of pairs
 BLOCK_BYTES = 16 * 2**20  # of one variable that are read at once
 
 Floats = NDArray[np.floating]

@@ -169,9 +169,12 @@ class StoredSketches:
     def entries(self) -> tuple[Entry, ...]:
         return self.store.entries
 
+    @property
+    def size(self) -> int:
+        return self.store.root.sketch
+
     def read(self, modules: tuple[str, ...], adapters: tuple[int, ...], rank: int) -> Form:
-        size = self.store.root.sketch
-        U, Vh = self.store.arrays(("sketch_U", "sketch_V"), (size, size), modules, adapters, rank)
+        U, Vh = self.store.arrays(("sketch_U", "sketch_V"), (self.size, self.size), modules, adapters, rank)
         return self.store._form(U, Vh, modules, adapters, rank)
 
     def whole(self, module: str, adapter: int) -> Tensor | None:

@@ -24,7 +24,7 @@ from taskvec_kernels.seeding import normal
 from .entry import Entry
 from .factors import Factors, Form
 
-SIZE = 32  # s of a store's sketches
+SIZE = 48  # s of a store's sketches: docs/SCALE.md
 MATRICES = 64  # random matrices that are kept
 
 Floats = NDArray[np.floating]
@@ -57,10 +57,10 @@ def sketched(svd: LowRankSVD[Tensor], modules: Sequence[str], size: int = SIZE, 
 
 def sketched_arrays(
     modules: Sequence[str], svd: LowRankSVD[Tensor], *, size: int = SIZE, seed: int = 0
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[str, Tensor]:
     """What a store keeps of ``sketched``, by direction: sketch_U (L, N, k, s) and sketch_V (L, N, k, s)."""
     sketch = sketched(svd, modules, size, seed)
-    return {"sketch_U": sketch.U.mT.cpu().numpy(), "sketch_V": sketch.Vh.cpu().numpy()}
+    return {"sketch_U": sketch.U.mT.cpu(), "sketch_V": sketch.Vh.cpu()}
 
 
 @lru_cache(MATRICES)
