@@ -18,6 +18,7 @@ from taskvec_bench.cases.lowrank import lowrank_case
 from taskvec_bench.cases.pairs import pairwise_case
 from taskvec_bench.cases.peers import FEW, PEERS, peer_case
 from taskvec_bench.cases.projections import project_case, project_dense_case, spectra_case
+from taskvec_bench.cases.ranking import ranking_case
 from taskvec_bench.cases.sparse import ADAM_VARIANT, algorithm1_case, fused_case, sparsify_case
 
 
@@ -43,6 +44,7 @@ KINDS = [
     sparsify_case(ADAM_VARIANT, 50, 4),
     algorithm1_case(TINY, 3, 4),
     load_case(TINY, 3, 4),
+    ranking_case(30),
     peer_case(TINY, ADAPTERS, 4),
 ]
 
@@ -75,7 +77,7 @@ def test_every_case_of_the_registry_is_of_these_kinds_and_has_ours() -> None:
     declared = [case for case in CASES.values() if case.function != LIMIT]
     assert {(case.function, case.variant) for case in declared} <= kinds
     assert all(any(name.startswith("ours/") for name in case.providers) for case in declared)
-    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 186
+    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 189
     assert all(way.truth for case in declared for way in case.providers.values() if way.computes)
 
 

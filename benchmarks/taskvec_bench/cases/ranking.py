@@ -72,9 +72,7 @@ def ours(root: Root) -> Rows:
     from taskvec.queries.selection import Selection, select
 
     rows = select(opened(root), Selection(top=TOP)).rows
-    return {
-        name: torch.from_numpy(rows[name].to_numpy(np.float64)) for name in ("captured", "captured_back", "q", "l1")
-    }
+    return {name: torch.from_numpy(rows[name].to_numpy(np.float64, copy=True)) for name in SHOWN}
 
 
 def by_hand(root: Root) -> Rows:

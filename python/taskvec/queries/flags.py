@@ -96,7 +96,7 @@ def identical(cosine: Floats, norms: tuple[Floats, Floats]) -> bool:
 
 def shared_start(overlap_u: Floats, overlap_v: Floats) -> bool:
     """Whether one side of the directions agrees and the other does not: A, drawn with one seed, hardly moves."""
-    if np.isnan(overlap_u).all():
+    if np.isnan(overlap_u).all() or np.isnan(overlap_v).all():
         return False
     u, v = (float(known(overlap).mean()) for overlap in (overlap_u, overlap_v))
     return max(u, v) > SHARED_START and min(u, v) < max(u, v) / 2

@@ -57,10 +57,10 @@ def sketched(svd: LowRankSVD[Tensor], modules: Sequence[str], size: int = SIZE, 
 
 def sketched_arrays(
     modules: Sequence[str], svd: LowRankSVD[Tensor], *, size: int = SIZE, seed: int = 0
-) -> dict[str, Tensor]:
+) -> dict[str, NDArray[np.float32]]:
     """What a store keeps of ``sketched``, by direction: sketch_U (L, N, k, s) and sketch_V (L, N, k, s)."""
     sketch = sketched(svd, modules, size, seed)
-    return {"sketch_U": sketch.U.mT.cpu(), "sketch_V": sketch.Vh.cpu()}
+    return {"sketch_U": sketch.U.mT.cpu().numpy(), "sketch_V": sketch.Vh.cpu().numpy()}
 
 
 @lru_cache(MATRICES)

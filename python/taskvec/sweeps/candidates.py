@@ -1,0 +1,187 @@
+"""Pairs that may hold a share of each other, found by comparing sketches instead of adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taskvec_kernels import Solver
+
+from ..ledger.arrays import Part
+from ..progress import Advance
+from ..store.entry import MEMORY_BYTES
+from ..store.factors import Factors
+from ..store.sketches import captured_estimate
+from .collect import Index, OfSources, ways
+from .compute import BlockResult, Floats, compute
+from .options import Options
+from .plan import Block, Plan, Unit, blocks_of
+
+SHARES = ("captured", "captured_out", "captured_in")
+# shares of the floor: where pairs are put apart by what their sketches say, from the surest to the rest
+EDGES = (np.inf, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.2, 0.1, -np.inf)
+KEPT = 7  # of these: pairs below it are none but for those that are sampled
+SAMPLE = 128  # pairs of each that are compared exactly
+MISSES = 0.005  # of the pairs that hold the floor, by the sample, one step before the one that is taken
+
+Pairs = NDArray[np.intp]  # (n, 2), source < target
+Doubles = NDArray[np.float64]
+
+
+@dataclass
+class Candidates:
+    """What sketches say of the pairs of a zoo, in strata of the larger of their two shares.
+
+    Attributes:
+        pairs: (n, 2) of the first KEPT strata.
+        stratum: (n,) of each.
+        sampled: of each stratum (m, 2), at random.
+        sizes: pairs of each stratum.
+        of_sources: entropy, norm, participation and spectrum of the adapters.
+    """
+
+    pairs: Pairs
+    stratum: NDArray[np.int8]
+    sampled: list[Pairs]
+    sizes: NDArray[np.int64]
+    of_sources: list[Part]
+
+    def enough(self, rates: Doubles) -> int:
+        """How many strata, the surest first, have all but MISSES of the pairs that hold the floor, and one more.
+
+        ``rates``: of the sampled of each stratum, the share that holds it.
+        """
+        held = self.sizes * rates
+        below = held.sum() - np.cumsum(held)
+        return min(int(np.argmax(below <= MISSES * held.sum())) + 2, KEPT)
+
+
+class Estimated:
+    """Captured of the pairs of a unit in both directions, pooled over modules, by sketches of size s."""
+
+    def __init__(self, unit: Unit, size: int) -> None:
+        self.unit, self.size = unit, size
+        shape = len(unit.sources), len(unit.targets)
+        self.there = np.zeros((2, *shape))  # held, and all
+        self.back = self.there if unit.diagonal else np.zeros((2, *shape[::-1]))
+
+    def add(self, block: Block, result: BlockResult) -> None:
+        x, y = (result.sources, result.source_norms), (result.targets, result.target_norms)
+        found = ways(self.unit, block, result, self.there, self.back)
+        for (values, into, at), (source, target) in zip(found, ((x, y), (y, x)), strict=False):
+            self._add(into, at, values, source[0], *target)
+
+    def _add(
+        self, into: Doubles, at: tuple[Index, Index], values: Mapping[str, Floats], source: Floats, target: Floats,
+        norm: Doubles,
+    ) -> None:  # fmt: skip
+        """L modules: S of the sources (L, n, k) and of the targets (L, m, k), ‖τ‖ of the targets (L, m)."""
+        square = np.square(norm)
+        of_target = np.square(target, dtype=np.float64).sum(-1)
+        kept = np.divide(of_target, square, out=np.ones_like(square), where=square > 0)
+        ranks = (source > 0).sum(-1)
+        where = (0, *at), (1, *at)
+        for row in range(len(norm)):
+            shares = [values[name][0, row] for name in SHARES]
+            share = captured_estimate(shares[0], shares[1], shares[2], ranks[row][:, None], self.size, kept[row])
+            into[where[0]] += np.nan_to_num(share * square[row])
+            into[where[1]] += square[row]
+
+    def best(self) -> tuple[Pairs, Doubles]:
+        """Pairs with a module in common, (n, 2), and the larger of their two shares, (n,)."""
+        there, back = (
+            np.divide(held, whole, out=np.full_like(held, np.nan), where=whole > 0)
+            for held, whole in (self.there, self.back)
+        )
+        best = np.fmax(there, back.T)
+        known = ~np.isnan(best)
+        if self.unit.diagonal:
+            known = np.triu(known, 1)
+        source, target = np.nonzero(known)
+        pairs = np.stack([source + self.unit.sources.start, target + self.unit.targets.start], axis=1)
+        return pairs, best[source, target]
+
+
+def candidates(
+    plan: Plan,
+    sketches: Factors,
+    size: int,
+    floor: float,
+    options: Options,
+    *,
+    memory: int = MEMORY_BYTES,
+    advance: Advance = lambda steps: None,
+) -> Candidates:
+    """The pairs of which one holds ``floor`` of the other, but for what sketches miss.
+
+    Args:
+        plan: whose units have every module.
+        sketches: of the adapters of the plan.
+        size: s of the sketches.
+        floor: captured.
+        options: precision, backend and device of the products.
+        memory: bytes for the sketches and results of a block.
+        advance: told of ordered pairs of adapters and modules.
+
+    Cost:
+        4 r² s flop an unordered pair and module.
+    """
+    asked = replace(options, metrics=SHARES, p=None, spectra=False, solver=Solver())
+    found, known = Strata(floor), of_all(plan)
+    for unit in plan.units():
+        estimated = Estimated(unit, size)
+        for block in sketch_blocks(plan, unit, size, memory):
+            result = compute(block, sketches, asked)
+            estimated.add(block, result)
+            if unit.diagonal:
+                known.add(block, result)
+            advance(block.pairs)
+        found.add(unit, *estimated.best())
+    return Candidates(*found.values(), list(known.parts()))
+
+
+def of_all(plan: Plan) -> OfSources:
+    """What belongs to an adapter and module, of all adapters, from whatever blocks they are in."""
+    every = range(len(plan.entries))
+    return OfSources(plan, Unit(0, range(len(plan.modules)), every, every, 0, 0))
+
+
+def sketch_blocks(plan: Plan, unit: Unit, size: int, memory: int) -> Iterator[Block]:
+    """The blocks of a unit; a sketch is smaller than the adapter that a block is made for."""
+    smallest = min((sum(shape) for shape in plan.shapes), default=2 * size)
+    room = memory * max(1, smallest // (2 * size))
+    modules = plan.modules[unit.modules.start : unit.modules.stop]
+    return blocks_of(plan.entries, modules, unit.sources, unit.targets, results=len(SHARES), memory=room)
+
+
+class Strata:
+    """Running strata: all pairs of the first, a sample of each."""
+
+    def __init__(self, floor: float) -> None:
+        self.edges = np.array(EDGES[1:-1]) * floor
+        self.sizes = np.zeros(len(EDGES) - 1, np.int64)
+        self._pairs: list[NDArray[np.int32]] = [np.empty((0, 2), np.int32)]
+        self._strata: list[NDArray[np.int8]] = [np.empty(0, np.int8)]
+        self._sampled: list[tuple[Doubles, Pairs]] = [(np.empty(0), np.empty((0, 2), np.intp))] * len(self.sizes)
+
+    def add(self, unit: Unit, pairs: Pairs, estimate: Doubles) -> None:
+        stratum = np.searchsorted(-self.edges, -estimate, side="left").astype(np.int8)
+        kept = stratum < KEPT
+        self._pairs.append(pairs[kept].astype(np.int32))
+        self._strata.append(stratum[kept])
+        self.sizes += np.bincount(stratum, minlength=len(self.sizes))
+        draws = np.random.default_rng([unit.row, unit.column]).random(len(pairs))
+        for k, (draw, sampled) in enumerate(self._sampled):
+            some = stratum == k
+            draw, sampled = np.append(draw, draws[some]), np.append(sampled, pairs[some], axis=0)
+            first = np.argsort(draw, kind="stable")[
+                :SAMPLE
+            ]  # the smallest draws are a sample of all, whatever the units
+            self._sampled[k] = draw[first], sampled[first]
+
+    def values(self) -> tuple[Pairs, NDArray[np.int8], list[Pairs], NDArray[np.int64]]:
+        pairs, strata = np.concatenate(self._pairs).astype(np.intp), np.concatenate(self._strata)
+        return pairs, strata, [sampled for _, sampled in self._sampled], self.sizes
