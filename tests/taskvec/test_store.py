@@ -254,3 +254,15 @@ def test_an_entry_says_what_changes_the_factors(adapter) -> None:
     scaled = replace(one, modules={path: replace(module, scale=2.0) for path, module in one.modules.items()})
     assert entry_of(one).identity == entry_of(replace(one, name="b", path=Path("elsewhere"))).identity
     assert len({entry_of(item).identity for item in (one, scaled, replace(one, digest="other"))}) == 3
+
+
+def test_many_adapters_are_factorised_next_to_the_result(zoo_folder, tmp_path: Path, monkeypatch) -> None:
+    """Once, also when the sweep goes on; the result is bit for bit that of a sweep which needs no store."""
+    plain = sweep(load_zoo(zoo_folder), tmp_path / "plain.zarr").load()
+    monkeypatch.setattr("taskvec.sweeps.beside.HELD_BYTES", 0)
+    made = []
+    monkeypatch.setattr(AdapterFactors, "read", lambda self, *asked: made.append(asked))
+    for _ in range(2):
+        result = sweep(load_zoo(zoo_folder), tmp_path / "out.zarr").load()
+        assert result.equals(plain) and not made
+    assert len(FactorStore.open(tmp_path / "out.zarr/.taskvec/factors.zarr").entries) == 3

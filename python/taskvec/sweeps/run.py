@@ -33,6 +33,7 @@ from ..store.kept import Kept
 from ..version import __version__
 from ..zoo import Skipped, Zoo, as_zoo, check, disjoint_pairs, notes
 from .begin import begin, finish, is_complete, is_current, job_of
+from .beside import Beside, beside
 from .estimate import check_room, default_keep, result_bytes
 from .inputs import Given, as_factors, one_store
 from .job import Job
@@ -135,7 +136,8 @@ def sweep(
     options = Options(tuple(metrics), p, precision, backend, device, chosen)
     skipped, warnings, factors = given(zoo, device)
     check(factors.entries)
-    factors = Kept(factors, memory)
+    near = beside(factors, out)
+    factors = Kept(near, memory)
     kept = chosen_keep(keep, factors, options, chosen.several, None if overwrite else out)
     if out is None:
         return in_memory(factors, options, kept, chosen, skipped, warnings, progress, memory)
@@ -145,6 +147,8 @@ def sweep(
     if not is_complete(job) or job.pending():
         there = sum(size for record in job.ledger.newest.values() for size, _ in record.chunks.values())
         check_room(result_bytes(job.plan, options, kept, chosen.several), there, out)
+        if isinstance(near, Beside):
+            near.make(progress)
         to_disk(job, about, progress, engine or one_after_the_other)
     return open_dataset(out)
 
