@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from taskvec import sweep
+from taskvec import TaskvecError, sweep
 from taskvec.chance.means import GeometricMean, NanMean, PooledShare
 from taskvec.chance.significance import RecZ
 from taskvec.paths import layer_of
+from taskvec.queries.ranking import ranking
 from taskvec.sweeps import plan
+from taskvec.sweeps.keep import Keep
 from taskvec.sweeps.layout import MEAN_OF
 
 SHARES = ("captured", "captured_out", "captured_in")
@@ -75,3 +77,38 @@ def test_λ_is_the_first_dimension_of_what_depends_on_it(uneven) -> None:
     assert reduced["rec"].dims == reduced["rec_z_raw"].dims == ("lam", "source", "target")
     assert reduced["rec_of_layer"].dims == ("lam", "model_layer", "source", "target")
     assert reduced["captured"].dims == ("source", "target") and reduced["captured_of_kind"].dims[0] == "model_kind"
+
+
+@pytest.mark.parametrize("by", ["captured", "rec"])
+@pytest.mark.parametrize("side", [2, 64])
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_best_pairs_are_those_of_a_reduced_sweep(adapter, tmp_path, monkeypatch, by, side: int, stored) -> None:
+    monkeypatch.setattr(plan, "SIDES", ((1 << 62, side, side),))
+    zoo = [adapter(f"a{i}", {"h.0.q": (12, 8, 2), "h.1.q": (12, 8, 3)}, seed=i) for i in range(7)]
+    K, reduced = 2, sweep(zoo, keep="reduced")
+    top = sweep(zoo, tmp_path / "out.zarr" if stored else None, keep=Keep("top", K, by)).load()
+    value = np.where(np.eye(7, dtype=bool), -np.inf, reduced[by].values)
+    wanted = {(i, j) for i in range(7) for j in np.argsort(-value[i], kind="stable")[:K]}
+    wanted |= {(i, j) for j in range(7) for i in np.argsort(-value[:, j], kind="stable")[:K]}
+    wanted |= {(j, i) for i, j in wanted}
+    source, target = top["listed_source"].values, top["listed_target"].values
+    assert list(zip(source.tolist(), target.tolist(), strict=True)) == sorted(wanted)
+    for name, one in reduced.data_vars.items():
+        values = one.values[..., source, target] if "target" in one.dims else one.values
+        np.testing.assert_array_equal(top[name].values, values, err_msg=name)
+    z = reduced["rec_z_raw"].values[~np.eye(7, dtype=bool)]
+    assert (top.attrs["pairs"], top.attrs["negative_z"]) == (42, (z < 0).sum())
+    assert top.attrs["negative_z_squares"] == pytest.approx(np.square(z[z < 0], dtype=np.float64).sum())
+    assert top["z_counts"].sum() == 42 and top["z_counts"].dims == ("z_bin",)
+    assert int(top["z_counts"].sel(z_bin=slice(None, 0)).sum()) == pytest.approx((z < 0).sum(), abs=1)
+    assert len(ranking(top)) == len(wanted)
+
+
+def test_one_list_is_of_one_λ(uneven) -> None:
+    with pytest.raises(TaskvecError, match="of one λ"):
+        sweep(uneven, lam=[0.0, 0.1], keep="top=2")
+    with pytest.raises(TaskvecError, match="not computed, got cosine"):
+        sweep(uneven, metrics=["rec"], keep=Keep("top", 2, "cosine"))
+    for wrong in ("top", "top=0", "some", "top=-1"):
+        with pytest.raises(TaskvecError, match="top=K"):
+            sweep(uneven, keep=wrong)

@@ -414,3 +414,22 @@ def test_a_result_that_does_not_fit_the_disk_is_refused_before_it_is_begun(zoo, 
     monkeypatch.undo()
     monkeypatch.setattr(estimate, "ALL_BYTES", 100)
     assert taskvec.sweep(zoo, metrics=METRICS).attrs["keep"] == "reduced"
+
+
+def test_the_best_pairs_go_on_and_are_repaired(zoo_folder, tmp_path, monkeypatch, capsys) -> None:
+    whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
+    sweep(zoo_folder, whole, keep="top=1")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, KeyboardInterrupt())
+        with pytest.raises(SweepInterrupted):
+            sweep(zoo_folder, out, keep="top=1")
+    sweep(zoo_folder, out, keep="top=1")
+    assert chunks(out) == chunks(whole)
+    for name in ("captured/c/0", ".taskvec/top/0/0-1"):
+        (out / name).unlink()
+    assert command(capsys, "verify", out)[0] == 1
+    assert command(capsys, "verify", out, "--repair")[0] == 0
+    assert command(capsys, "verify", out)[0] == 0
+    assert chunks(out) == chunks(whole)
+    code, printed, _ = command(capsys, "show", out)
+    assert code == 0 and "near" in printed

@@ -55,10 +55,13 @@ def sweep(
         str | None,
         typer.Option(
             metavar="WHAT",
-            help="all: every module; reduced: sums over modules, by layer and by kind.",
+            help="all: every module; reduced: sums over modules; top=K: of those the best of each adapter.",
             show_default="all up to 4 GiB",
         ),
     ] = None,
+    keep_by: Annotated[
+        str, typer.Option(metavar="NAME", help="Of --keep top=K: captured, rec, rec_z_raw, excess or cosine.")
+    ] = "captured",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how large the result would be and how long it takes, and stop.")
     ] = False,
@@ -82,6 +85,7 @@ def sweep(
     found = parsed(rules, RULED)
     from ..sweeps.baseline import add_baseline
     from ..sweeps.inputs import as_factors, one_store
+    from ..sweeps.keep import Keep
     from ..sweeps.options import DEFAULT, Options, make_solver
     from ..sweeps.run import SweepInterrupted, given, sweep
     from ..zoo import load_zoo
@@ -103,7 +107,7 @@ def sweep(
         dataset = sweep(
             zoo,
             out,
-            keep=keep,
+            keep=None if keep is None else Keep.of(keep, keep_by),
             inputs={"paths": list(map(str, paths)), **inputs},
             solver=solver,
             metrics=chosen or DEFAULT,

@@ -12,9 +12,10 @@ from ..ledger.arrays import METADATA, read_attributes, write_group
 from ..ledger.lease import STALE
 from ..storage import UNFINISHED, Folder, open_storage, remote_url
 from ..store.factors import Factors
+from .extend import add_variables
 from .job import Job, Ordered, entries_text, state_file
 from .keep import Keep
-from .layout import coordinate_arrays, coordinates_of, unit_bytes
+from .layout import coordinate_arrays, coordinates_of, listed_variables, unit_bytes
 from .options import Options
 from .output import (
     PLAN,
@@ -30,8 +31,9 @@ from .output import (
     stored,
 )
 from .plan import plan_sweep
+from .top import counts, merge
 
-COORDINATES = "coordinates"  # their unit in the ledger
+COORDINATES, LISTED = "coordinates", "listed"  # units of the ledger
 
 
 def job_of(
@@ -127,7 +129,11 @@ def begin(job: Job, attributes: Mapping[str, Any]) -> None:
 
 
 def finish(job: Job, attributes: Mapping[str, Any]) -> None:
-    """Say that a result is complete, and remove the older one that it replaces."""
+    """Say that a result is complete, and remove the older one that it replaces; of the best pairs, list them first."""
+    if job.keep.how == "top":
+        values, counted = merge(job.lists, len(job.plan.entries), job.keep)
+        add_variables(job.out, listed_variables(values, counted), LISTED, job.state)
+        attributes = {**attributes, **counts(counted)}
     lams = job.options.solver.lams if job.several else None
     arrays = coordinate_arrays(coordinates_of(job.plan, job.keep, lams))[0] | job.arrays
     others = extra_arrays(job.storage, arrays)
@@ -165,4 +171,10 @@ def is_current(job: Job) -> bool:
 
 
 def is_complete(job: Job) -> bool:
-    return is_current(job) and read_attributes(job.storage)["complete"] == 1
+    """Whether nothing is to be done but what ``Job.pending`` says."""
+    if not is_current(job) or read_attributes(job.storage)["complete"] != 1:
+        return False
+    if job.keep.how != "top":
+        return True
+    listed = job.ledger.newest.get(LISTED)
+    return listed is not None and listed.key == job.state and not job.ledger.damaged(listed)

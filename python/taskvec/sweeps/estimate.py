@@ -16,10 +16,10 @@ from taskvec_kernels import LowRankSVD
 
 from ..errors import TaskvecError
 from ..storage import remote_url
-from ..store.entry import form_bytes
+from ..store.entry import FP32_BYTES, form_bytes
 from .compute import both_ways
 from .keep import Keep
-from .layout import arrays
+from .layout import arrays, kinds_of, layers_of, reduced
 from .options import Options
 from .plan import Plan
 
@@ -58,7 +58,13 @@ def result_bytes(plan: Plan, options: Options, keep: Keep, several: bool) -> int
     """Of every variable, before compression."""
     lams = options.solver.lams if several else None
     found = arrays(plan, options.metrics, keep, lams).values()
-    return sum(math.prod(array.shape) * array.dtype.itemsize for array in found)
+    size = sum(math.prod(array.shape) * array.dtype.itemsize for array in found)
+    if keep.how == "top":
+        # each source's and each target's, in both directions; and those that the units had found
+        pairs = min(len(plan.entries) ** 2, 4 * keep.top * len(plan.entries))
+        groups = len(layers_of(plan.modules)) + len(kinds_of(plan.modules))
+        size += 2 * pairs * FP32_BYTES * (len(reduced(options.metrics)) + 2 * groups)
+    return size
 
 
 def default_keep(plan: Plan, options: Options, several: bool) -> Keep:

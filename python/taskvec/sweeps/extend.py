@@ -14,28 +14,29 @@ from ..ledger.records import Ledger
 from ..storage import TAIL, open_storage
 
 UNIT = "added"  # of the ledger
+LONGEST = 2**18  # of a side of a chunk
 
 
-def add_variables(out: str | Path, dataset: xr.Dataset) -> None:
-    """Add the variables of a dataset to a result, or replace those of their names; small ones, of one chunk each.
+def add_variables(out: str | Path, dataset: xr.Dataset, unit: str = UNIT, key: str = "") -> None:
+    """Add the variables and coordinates of a dataset to a result, or replace those of their names.
 
-    Who has the result open sees it without them.
+    Who has the result open sees it without them. ``unit`` and ``key`` are those of their record in the ledger.
     """
     storage = open_storage(out)
     ledger = Ledger(storage)
     ledger.refresh()
     arrays, chunks = {}, {}
-    for name, one in dataset.data_vars.items():
+    for name, one in dataset.variables.items():
         values = one.values
         fill = np.nan if values.dtype.kind == "f" else 0
-        chunk = tuple(max(1, size) for size in values.shape)
+        chunk = tuple(max(1, min(size, LONGEST)) for size in values.shape)
         array = Array(str(name), tuple(map(str, one.dims)), values.shape, chunk, values.dtype, fill, one.attrs)
         arrays[str(name)] = array
         for file, part in array.cut(Part(str(name), (0,) * values.ndim, values)):
             data = encode(part)
             storage.write(file, data)
             chunks[file] = len(data), data[-TAIL:].hex()
-    ledger.append(UNIT, "", chunks, {})
+    ledger.append(unit, key, chunks, {})
     root = json.loads(storage.read(METADATA))
     write_group(
         storage,

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ledger.arrays import Array, Part
-from ..ledger.chunks import encode
+from ..ledger.chunks import checksum, encode
 from ..ledger.records import OWN, Ledger, Record
 from ..progress import Advance
 from ..storage import TAIL, Storage, open_storage
@@ -29,6 +29,7 @@ from .keep import Keep
 from .layout import arrays
 from .options import Options
 from .plan import Plan, Unit
+from .top import pack, unpack
 from .unit import Known, compute_unit
 
 EPOCH = 1  # of what a unit computes: with another one the values of older units are not used
@@ -130,11 +131,16 @@ class Job:
         advance(unit.pairs - sum(computed))  # those without a module, and those that were known
         return parts, time.monotonic() - started
 
-    def commit(self, unit: Unit, parts: Iterable[Part], seconds: float) -> Record:
+    def commit(self, unit: Unit, parts: Sequence[Part], seconds: float) -> Record:
         """The chunks, then one line in the ledger of this process."""
         with ThreadPoolExecutor(WRITERS) as pool:
-            cut = (chunk for part in parts for chunk in self.arrays[part.array].cut(part))
+            arrays = [part for part in parts if part.array in self.arrays]
+            cut = (chunk for part in arrays for chunk in self.arrays[part.array].cut(part))
             chunks = dict(pool.map(self.write, cut))
+        if listed := {part.array: part.values for part in parts if part.array not in self.arrays}:
+            data = pack(listed)
+            self.storage.write(list_file(unit), data := data + checksum(data))
+            chunks[list_file(unit)] = len(data), data[-TAIL:].hex()
         about = {
             "state": self.state, "context": self.context, "pairs": unit.pairs, "seconds": round(seconds, 3),
             "host": socket.gethostname(), "pid": os.getpid(), "device": self.options.device, "version": __version__,
@@ -161,16 +167,21 @@ class Job:
         def same(adapters: range) -> Any:
             return np.array([i < len(old) and old[i] == self.plan.entries[i].identity for i in adapters], bool)
 
-        lost = again or bool(self.ledger.damaged(record, all_bytes=True))
+        lost = again or self.keep.how == "top" or bool(self.ledger.damaged(record, all_bytes=True))
         return Known(same(unit.sources), same(unit.targets), lost)
 
     def _with_known(self, unit: Unit, part: Part, known: Known | None) -> Part:
-        array = self.arrays[part.array]
-        if known is None or known.lost or "target" not in array.dims:
+        array = self.arrays.get(part.array)
+        if known is None or known.lost or array is None or "target" not in array.dims:
             return part
         back = not unit.diagonal and part.start[-2:] == (unit.targets.start, unit.sources.start)
         old = array.read(self.storage, part.start, part.values.shape)
         return Part(part.array, part.start, np.where(known.pairs(back), old, part.values))
+
+    def lists(self) -> Iterator[dict[str, NDArray[Any]]]:
+        """What was kept of the pairs of each unit, in their order, where the best pairs are kept."""
+        for unit in self.plan.units():
+            yield unpack(self.storage.read(list_file(unit))[:-TAIL])
 
     def __getstate__(self) -> dict[str, Any]:
         # another process opens the files itself
@@ -182,6 +193,11 @@ def unit_key(context: str, identities: Sequence[str], unit: Unit) -> str:
     """Of everything that decides the values of a unit: of how they are computed, and of its adapters."""
     sides = [[identities[i] for i in side] for side in (unit.sources, unit.targets)]
     return sha256(json.dumps([context, unit.group, *sides]).encode()).hexdigest()
+
+
+def list_file(unit: Unit) -> str:
+    """Holds the best pairs of a unit."""
+    return f"{OWN}/top/{unit.name}"
 
 
 def state_file(state: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from taskvec_kernels import metrics
 
@@ -17,6 +18,9 @@ from ..zoo import group_names, module_paths
 from .keep import Keep
 from .options import Options
 from .plan import Plan
+
+Z_EDGES = np.linspace(-32.0, 32.0, 4095)
+Z_BIN = np.append(Z_EDGES, np.inf)  # the upper end of each bin: no pair counts for less than it is
 
 FP64_BYTES = 8
 CHUNK_BYTES = 2**18  # of several modules together
@@ -48,6 +52,9 @@ MEAN_OF = ("captured", "captured_out", "captured_in", "excess")  # what is not a
 MEANINGS |= {
     "rec_z_raw": "sum of REC - chance over modules in its standard deviations",
     "used": "modules that REC counts",
+    "listed_source": "position of the source of a pair",
+    "listed_target": "position of its target",
+    "z_counts": "ordered pairs by their rec_z_raw, all that were computed",
     "captured_of_layer": "captured, pooled over the modules of a layer",
     "captured_of_kind": "captured, pooled over the modules of a kind",
     "rec_of_layer": "mean REC over the modules of a layer",
@@ -65,6 +72,8 @@ def dimensions(names: Sequence[str], keep: Keep, by_lam: bool = False) -> dict[s
 
 def pair_dimensions(names: Sequence[str], keep: Keep, by_lam: bool) -> dict[str, tuple[str, ...]]:
     """Of what belongs to a pair."""
+    if keep.how == "top":
+        return {}
     if keep.how == "all":
         return {name: ("module", *lam_of(name, by_lam), "source", "target") for name in names}
     return {name: (*lam_of(base_of(name), by_lam), *others, "source", "target") for name, others in reduced(names)}
@@ -108,7 +117,7 @@ def arrays(plan: Plan, names: Sequence[str], keep: Keep, lams: Sequence[float] |
     of_pair = {"module": min(several, max(1, CHUNK_BYTES // (FP32_BYTES * plan.chunk**2)))}
     of_pair |= {"source": plan.chunk, "target": plan.chunk}
     of_source = {"module": several, "source": plan.side, "component": rounded(plan.components, 16)}
-    found = {}
+    found: dict[str, Array] = {}
     for name, dims in dimensions(names, keep, lams is not None).items():
         cut = of_pair if "target" in dims else of_source
         shape, chunks = tuple(sizes[dim] for dim in dims), tuple(cut.get(dim, 1) for dim in dims)
@@ -128,6 +137,22 @@ def unit_bytes(entries: Sequence[Entry], options: Options, keep: Keep) -> int:
     modules = module_paths(entries)
     parts = len(layers_of(modules)) + len(kinds_of(modules))
     return 2 * (FP64_BYTES + FP32_BYTES) * (results + 6 + parts * (1 + lams))
+
+
+def listed_variables(
+    values: Mapping[str, NDArray[np.generic]], counted: Mapping[str, NDArray[np.generic]]
+) -> xr.Dataset:
+    """A list of pairs, and z_S of all pairs in bins, as variables."""
+    found = {}
+    for name, value in values.items():
+        before = (
+            ("model_layer",) if name.endswith("_of_layer") else ("model_kind",) if name.endswith("_of_kind") else ()
+        )
+        found[name] = (*before, "listed"), value, {"long_name": MEANINGS[name]}
+    if "z_counts" in counted:
+        found["z_counts"] = ("z_bin",), counted["z_counts"], {"long_name": MEANINGS["z_counts"]}
+    coords = {"z_bin": ("z_bin", Z_BIN, {"long_name": "upper end of a bin of z_S"})} if "z_counts" in counted else {}
+    return xr.Dataset(found, coords)
 
 
 def coordinate_arrays(coords: xr.Dataset) -> tuple[dict[str, Array], list[Part]]:

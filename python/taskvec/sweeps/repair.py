@@ -18,6 +18,7 @@ from ..zoo import Zoo, load_zoo
 from .baseline import options_of
 from .extend import UNIT
 from .inputs import as_factors
+from .keep import Keep
 from .run import sweep
 from .status import forget, opened
 
@@ -43,7 +44,7 @@ def repair_result(path: str | Path, units: set[str], progress: Mode = "off") -> 
         precision=options.precision,
         backend=options.backend,
         device=options.device,
-        keep=attributes["keep"],
+        keep=Keep.of(str(plan.options["keep"]), str(plan.options["keep_by"])),
         progress=progress,
         inputs=plan.inputs,
     )

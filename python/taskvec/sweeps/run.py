@@ -38,10 +38,11 @@ from .estimate import check_room, default_keep, result_bytes
 from .inputs import Given, as_factors, one_store
 from .job import Job
 from .keep import Keep
-from .layout import arrays, coordinates_of, start_of, unit_bytes
+from .layout import arrays, coordinates_of, listed_variables, start_of, unit_bytes
 from .options import DEFAULT, Options, choose_solver
 from .output import make_folder, stored
 from .plan import Unit, plan_sweep
+from .top import counts, merge
 from .unit import compute_unit
 
 POLL = 0.5  # seconds between looks at a result that another process finishes
@@ -105,8 +106,10 @@ def sweep(
         precision: "highest" (fp32), "high" or "medium", for the products of ``taskvec_kernels.pairwise``.
         backend: of ``pairwise``; None picks.
         device: "cpu", "cuda" or "cuda:1": where adapters are factorised and compared.
-        keep: "all": every metric of every pair and module; "reduced": what the modules of a pair come to. None: all,
-            as long as that is at most 4 GiB, or what the result at ``out`` has.
+        keep: "all": every metric of every pair and module; "reduced": what the modules of a pair come to; "top=K": of
+            that the K best pairs of every source and of every target, and their other directions, along ``listed``;
+            by captured, or by what a ``Keep`` says. None: all, as long as that is at most 4 GiB, or what the result
+            at ``out`` has.
         overwrite: compute everything anew, in place of a result at ``out`` that is complete or another one; that is
             called OUT.replaced.zarr until the new one is complete.
         progress: "auto", "off" or "json", on stderr.
@@ -139,6 +142,8 @@ def sweep(
     near = beside(factors, out)
     factors = Kept(near, memory)
     kept = chosen_keep(keep, factors, options, chosen.several, None if overwrite else out)
+    if kept.how == "top":
+        check_top(kept, options)
     if out is None:
         return in_memory(factors, options, kept, chosen, skipped, warnings, progress, memory)
     told = inputs if inputs is not None or not isinstance(zoo, str | Path) else {"paths": [str(zoo)]}
@@ -151,6 +156,16 @@ def sweep(
             near.make(progress)
         to_disk(job, about, progress, engine or one_after_the_other)
     return open_dataset(out)
+
+
+def check_top(keep: Keep, options: Options) -> None:
+    """TaskvecError for an order that the metrics do not give, or several λ's, which would each have a list."""
+    if len(options.solver.lams) > 1:
+        raise TaskvecError("the best pairs are those of one λ", fix="give one λ, or keep all or reduced")
+    if keep.by.removesuffix("_z_raw") not in options.metrics:
+        raise TaskvecError(
+            "the best pairs are by a metric that is not computed", got=keep.by, fix="add it to the metrics"
+        )
 
 
 def chosen_keep(
@@ -191,12 +206,18 @@ def in_memory(
     plan = plan_sweep(entries, unit_bytes(entries, options, keep), all_modules=keep.how != "all")
     described = arrays(plan, options.metrics, keep, lams)
     values = {name: np.full(array.shape, array.fill, array.dtype) for name, array in described.items()}
+    lists: list[dict[str, Any]] = []
     with progress_bar(progress, "comparing pairs", plan.pairs) as advance:
         for unit in plan.units():
             made = compute_unit(
                 unit, plan, factors, options, keep, several=solver.several, memory=memory, advance=advance
             )
+            if keep.how == "top":
+                lists.append({})
             for part in made:
+                if part.array not in values:
+                    lists[-1][part.array] = part.values
+                    continue
                 where = zip(part.start, part.values.shape, strict=True)
                 values[part.array][tuple(slice(start, start + size) for start, size in where)] = part.values
     coords = coordinates_of(plan, keep, lams)
@@ -205,6 +226,10 @@ def in_memory(
         name: (array.dims, values[name], {"long_name": array.attributes["long_name"]})
         for name, array in described.items()
     }
+    if keep.how == "top":
+        merged, counted = merge(lambda: lists, len(entries), keep)
+        coords = coords.merge(listed_variables(merged, counted))
+        about |= counts(counted)
     return coords.assign(variables).assign_attrs(about)
 
 

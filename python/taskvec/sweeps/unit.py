@@ -18,6 +18,7 @@ from .keep import Keep
 from .options import Options
 from .plan import Block, Plan, Unit, blocks_of
 from .reduce import Reduced
+from .top import Top
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def compute_unit(
         advance: told of ordered pairs of adapters and modules.
 
     Returns:
-        Parts of the variables of ``layout.arrays``.
+        Parts of the variables of ``layout.arrays``; of the best pairs those of a list.
     """
     lams = len(options.solver.lams)
     pairs: Collector
@@ -71,6 +72,8 @@ def compute_unit(
         pairs = EveryModule(plan, unit, options.metrics, lams if several else None)
     else:
         pairs = Reduced(plan, unit, options.metrics, lams, several)
+        if keep.how == "top":
+            pairs = Top(unit, pairs, keep)
     collectors = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
     for block in unit_blocks(unit, plan, len(options.metrics) * lams, known, memory):
         result = compute(block, factors, options)
