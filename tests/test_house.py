@@ -49,7 +49,7 @@ OTHERS = {
     "matplotlib": {"reports", "plot"},
     "numcodecs": {"ledger"},
     "numpy": {"chance", "formats", "ledger", "store", "sweeps", "queries", "reports", "plot"},
-    "pandas": {"queries", "reports"},
+    "pandas": {"queries", "reports", "results"},
     "rich": {"progress", "reports", "cli"},
     "safetensors": {"conversion", "formats"},
     "scipy": {"chance", "queries"},

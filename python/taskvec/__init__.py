@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .conversion import convert
     from .errors import TaskvecError
     from .ingestion import ingest
+    from .queries.ranking import ranking
     from .queries.stored import open_result
     from .reports.html.report import report
     from .sources import load_adapter
@@ -45,6 +46,7 @@ __all__ = [
     "load_zoo",
     "open_result",
     "project",
+    "ranking",
     "report",
     "sweep",
 ]
@@ -64,6 +66,7 @@ _HOME = {
     "load_zoo": "taskvec.zoo",
     "open_result": "taskvec.queries.stored",
     "project": "taskvec.sweeps.pair",
+    "ranking": "taskvec.queries.ranking",
     "report": "taskvec.reports.html.report",
     "sweep": "taskvec.sweeps.run",
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from .errors import printable
 from .paths import layer_and_kind
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class LeftOut:
     parameters: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adapter:
     """One fine-tuned model: its task vector, module by module."""
 
@@ -94,6 +95,9 @@ class Adapter:
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
     parameters: int = 0  # numbers in the weights file, of what was left out too; 0: not known
+
+    def __repr__(self) -> str:
+        return printable(f"<taskvec.Adapter {self.name}: {self.format}, {len(self.modules)} modules>")
 
 
 class Shaped(Protocol):

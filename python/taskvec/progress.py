@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Literal
 
 Mode = Literal["auto", "off", "json"]
@@ -18,22 +19,28 @@ SECONDS_BETWEEN_LINES = 0.5
 def progress_bar(mode: Mode | None, label: str, total: int) -> Iterator[Advance]:
     """Show how far a loop of ``total`` steps is; the value is called with the number of steps done since the last call.
 
-    ``auto`` draws a bar if stderr is a terminal and is silent otherwise; ``json`` writes lines of
-    {"progress": label, "done", "total", "seconds_left"}, the first and the last step always; ``off`` or None is silent.
+    ``auto`` draws a bar on a terminal and in a notebook that has ipywidgets, and is silent otherwise; ``json`` writes
+    lines of {"progress": label, "done", "total", "seconds_left"}, the first and the last step always; ``off`` or None
+    is silent.
     """
     if mode == "json":
         yield _JsonLines(label, total)
-    elif mode == "auto" and sys.stderr.isatty():
+    elif mode == "auto" and (sys.stderr.isatty() or in_notebook()):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         label_column = TextColumn("{task.description}", markup=False)
         columns = (label_column, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with Progress(*columns, console=Console(stderr=not in_notebook()), transient=True) as bar:
             task = bar.add_task(label, total=total)
             yield lambda steps: bar.advance(task, steps)
     else:
         yield lambda steps: None
+
+
+def in_notebook() -> bool:
+    """Whether this runs in Jupyter, and can draw there."""
+    return "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
 
 
 class _JsonLines:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import TypeVar, Unpack
+from typing import TypeVar, Unpack, overload
 
 from .adapters import Adapter, Described
-from .errors import TaskvecError
+from .errors import TaskvecError, printable
 from .formats import Reading, ReadOptions
 from .formats.heads import Heads
 from .left_out import left_out
@@ -19,6 +20,7 @@ from .progress import Mode, progress_bar
 from .sources import find, load_adapter, read_each
 
 Site = tuple[str, tuple[int, int]]  # a module's path and shape
+MOST_ROWS = 20  # of a zoo in a notebook
 Compared = TypeVar("Compared", bound=Described)
 
 
@@ -30,13 +32,62 @@ class Skipped:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Zoo:
-    """Adapters with distinct names."""
+    """Adapters with distinct names: a sequence of them that is indexed by position, slice or name."""
 
     adapters: tuple[Adapter, ...]
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.adapters)
+
+    def __iter__(self) -> Iterator[Adapter]:
+        return iter(self.adapters)
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in (adapter.name, adapter) for adapter in self.adapters)
+
+    @overload
+    def __getitem__(self, which: int | str) -> Adapter: ...
+    @overload
+    def __getitem__(self, which: slice) -> Zoo: ...
+    def __getitem__(self, which: int | str | slice) -> Adapter | Zoo:
+        """KeyError for a name that no adapter has, IndexError for a position that is not there."""
+        if isinstance(which, slice):
+            return Zoo(self.adapters[which])
+        if isinstance(which, int):
+            return self.adapters[which]
+        found = [adapter for adapter in self.adapters if adapter.name == which]
+        if not found:
+            raise KeyError(f"no adapter {which!r}; there are {_some([adapter.name for adapter in self.adapters])}")
+        return found[0]
+
+    def __repr__(self) -> str:
+        names = _some([adapter.name for adapter in self.adapters])
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return printable(f"<taskvec.Zoo: {len(self.adapters)} adapters{skipped} ({names})>")
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks."""
+        titles = ("adapter", "format", "base model", "modules", "rank")
+        shown = self.adapters[:MOST_ROWS]
+        rows = [
+            (one.name, one.format, one.base_model or "", str(len(one.modules)), " ".join(map(str, _ranks(one))))
+            for one in shown
+        ]
+        more = len(self.adapters) - len(shown)
+        return "".join(
+            (
+                f"<p>{len(self.adapters)} adapters, {len(self.skipped)} skipped</p><table><thead>",
+                _html_row("th", titles),
+                "</thead><tbody>",
+                *(_html_row("td", row) for row in rows),
+                _html_row("td", (f"and {more} more",)) if more else "",
+                "</tbody></table>",
+            )
+        )
 
 
 def load_zoo(
@@ -241,3 +292,11 @@ def _shapes(group: Sequence[Described]) -> list[str]:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _ranks(adapter: Adapter) -> list[int]:
+    return sorted({module.rank for module in adapter.modules.values()})
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(printable(cell))}</{tag}>' for cell in cells)}</tr>"

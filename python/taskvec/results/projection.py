@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..errors import printable
+from ..paths import layer_and_kind
+
 if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+
     from ..chance.layers import OtherLayers
 
 
@@ -36,7 +42,7 @@ class NotCompared:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Projection:
     """τ₁→τ₂: every module, and what they say together.
 
@@ -67,3 +73,19 @@ class Projection:
     rec_z_raw: float
     other_layers: Mapping[str, OtherLayers]
     skipped: tuple[NotCompared, ...]
+
+    def __repr__(self) -> str:
+        words = f"{self.source} → {self.target}, {len(self.modules)} modules, λ = {self.lam:g}"
+        captured, rec = self.pooled.get("captured", math.nan), self.mean.get("rec", math.nan)
+        return printable(f"<taskvec.Projection: {words}: captured {captured:.4f}, REC {rec:.3f}>")
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row a module: its path, layer (-1 outside the layers) and kind, ‖τ₂‖ as ``norm``, and every metric."""
+        import pandas as pd
+
+        rows = []
+        for module in self.modules:
+            layer, kind = layer_and_kind(module.module)
+            place = {"module": module.module, "layer": -1 if layer is None else layer, "kind": kind}
+            rows.append({**place, "norm": module.norm, **module.values})
+        return pd.DataFrame(rows)
