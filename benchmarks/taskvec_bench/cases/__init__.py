@@ -91,6 +91,7 @@ def loading_cases() -> Iterator[Case]:
     small = Model("small-q_proj", 64, 64, 12)
     yield load_case(small, 1_000, 8, quick=True)
     yield load_case(small, 10_000, 8)
+    yield load_case(Model("square-1024", 1024, 1024, 16), 1_000, 8)
 
 
 def ranking_cases() -> Iterator[Case]:

@@ -47,7 +47,7 @@ def sort_tensors(names: Iterable[str], method: Method, where: Path) -> Sorted:
         raise
 
 
-@lru_cache(maxsize=8)  # the files of a zoo often have the same names
+@lru_cache(maxsize=32)  # the files of a zoo often have the same names
 def _sorted(names: tuple[str, ...], method: Method) -> Sorted:
     modules: dict[str, ModuleTensors] = {}
     shared: dict[str, str] = {}

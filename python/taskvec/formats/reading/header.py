@@ -20,7 +20,7 @@ from .held import FileState, held
 
 MAX_HEADER_BYTES = 16 << 20  # 100,000 tensors
 MAX_DIMENSIONS = 8
-SHARED_BYTES = 1 << 20  # of a header that is kept for the files that have the same one
+SHARED_BYTES = 1 << 17  # of a header that is kept for the files that have the same one
 BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
@@ -138,7 +138,7 @@ def _parsed(header: bytes, data_size: int) -> Layout:
     return Layout(entries)
 
 
-_shared = lru_cache(maxsize=8)(_parsed)
+_shared = lru_cache(maxsize=64)(_parsed)
 
 
 def _entry(name: str, value: Any) -> Entry:
