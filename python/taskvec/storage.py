@@ -21,6 +21,7 @@ from .errors import TaskvecError
 TAIL = 4  # bytes of the checksum at the end of a chunk
 AT_ONCE = 1024  # parts that the system takes in one call
 UNFINISHED = ".partial"  # ends the names of files that are being written
+TRIES = 3  # to give a file its name
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib leaves one slash of s3://
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}  # that fsspec needs
 
@@ -67,6 +68,9 @@ class Storage(Protocol):
 
     def remove_folder(self, folder: str) -> None:
         """Delete every file below a folder, if it is there."""
+
+    def tidy(self) -> None:
+        """Delete what writers that were killed have left half-way; one that is at work writes its file again."""
 
 
 def open_storage(place: str | Path) -> Storage:
@@ -117,12 +121,15 @@ class Folder:
                 yield path.relative_to(self.root).as_posix()
 
     def write(self, name: str, data: Bytes | Sequence[Bytes]) -> None:
-        part = self._partial(name, data)
-        try:
-            part.replace(self.root / name)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        for left in reversed(range(TRIES)):
+            part = self._partial(name, data)
+            try:
+                part.replace(self.root / name)
+                return
+            except BaseException as error:
+                part.unlink(missing_ok=True)
+                if not (left and isinstance(error, FileNotFoundError)):  # another process tidies up
+                    raise
 
     def create(self, name: str, data: Bytes) -> bool:
         part = self._partial(name, data)
@@ -152,6 +159,12 @@ class Folder:
     def remove_folder(self, folder: str) -> None:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.root / folder)
+
+    def tidy(self) -> None:
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                if name.endswith(UNFINISHED):
+                    Path(folder, name).unlink(missing_ok=True)
 
     def _partial(self, name: str, data: Bytes | Sequence[Bytes]) -> Path:
         """The bytes on the disk, next to where they belong."""
@@ -247,6 +260,9 @@ class Objects:
     def remove_folder(self, folder: str) -> None:
         with suppress(FileNotFoundError):
             self._files.rm(f"{self._root}/{folder}", recursive=True)
+
+    def tidy(self) -> None:
+        pass  # an object is whole or not there
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Objects, (self._url,)

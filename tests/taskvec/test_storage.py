@@ -112,3 +112,21 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
 def test_what_is_not_whole_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / f".a.0123{UNFINISHED}").write_bytes(b"half")
     assert list(Folder(tmp_path).names()) == []
+    Folder(tmp_path).tidy()
+    assert not os.listdir(tmp_path)
+
+
+def test_who_writes_while_another_tidies_writes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, real, tidied = Folder(tmp_path), Path.replace, []
+
+    def replace(part: Path, name: Path) -> Path:
+        if len(tidied) < 2:
+            tidied.append(part.name)
+            storage.tidy()
+        return real(part, name)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    storage.write("a/b", b"whole")
+    assert len(tidied) == 2
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert storage.read("a/b") == b"whole"

@@ -17,10 +17,10 @@ import pytest
 from cluster import Cluster, cluster, until
 from made_job import EPOCH, SECONDS, MadeJob, Unit, computed
 from taskvec.errors import TaskvecError
+from taskvec.sweeps.shard import Shard
 from taskvec.version import __version__
 from taskvec.workers import flight
 from taskvec.workers.dask import Dask
-from taskvec.workers.shard import Shard
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow

@@ -15,6 +15,7 @@ from .ranking import check_shown, groups_of, print_result, ranking_options, show
 from .reading import reading_options
 from .rules import RULED, check_rules, parsed, rule_options
 from .solver import Lambda, Seed, one_or_several, solver_options
+from .workers import engine_of, worker_options
 
 TABLES = {".csv", ".tsv", ".parquet", ".json", ".xlsx", ".html", ".txt", ".nc", ".h5"}  # no names of a result
 
@@ -23,6 +24,7 @@ TABLES = {".csv", ".tsv", ".parquet", ".json", ".xlsx", ".html", ".txt", ".nc", 
 @solver_options
 @rule_options
 @ranking_options
+@worker_options
 def sweep(
     paths: Paths,
     out: Annotated[
@@ -32,6 +34,7 @@ def sweep(
     reading: dict[str, Any],
     shown: dict[str, Any],
     rules: dict[str, Any],
+    share: dict[str, Any],
     lam: Lambda = [0.0],  # noqa: B006  (typer copies it)
     seed: Seed = 0,
     overwrite: Annotated[
@@ -83,6 +86,7 @@ def sweep(
         raise TaskvecError("the ranking needs captured and rec", got=f"--metrics {metrics}", fix=fix)
     check_shown(shown)
     found = parsed(rules, RULED)
+    engine = engine_of(share)
     from ..sweeps.baseline import add_baseline
     from ..sweeps.inputs import as_factors, one_store
     from ..sweeps.keep import Keep
@@ -117,10 +121,15 @@ def sweep(
             device=device,
             overwrite=overwrite,
             progress=progress,
+            engine=engine,
+            shard=share.get("shard"),
         )
     except SweepInterrupted as interrupt:
         print(f"taskvec: interrupted: {printable(str(interrupt))}", file=sys.stderr)
         raise typer.Exit(128 + interrupt.signal) from None
+    if not dataset.attrs["complete"]:
+        print(f"part {share['shard']} is in {printable(str(out))}; the last part to end completes it")
+        return
     if baseline != "none":
         pairs = None if baseline == "all" else shown_pairs(dataset, shown)
         try:

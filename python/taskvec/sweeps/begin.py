@@ -130,6 +130,7 @@ def begin(job: Job, attributes: Mapping[str, Any]) -> None:
 
 def finish(job: Job, attributes: Mapping[str, Any]) -> None:
     """Say that a result is complete, and remove the older one that it replaces; of the best pairs, list them first."""
+    job.storage.tidy()
     if job.keep.how == "top":
         values, counted = merge(job.lists, len(job.plan.entries), job.keep)
         add_variables(job.out, listed_variables(values, counted), LISTED, job.state)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -42,6 +42,7 @@ from .layout import arrays, coordinates_of, listed_variables, start_of, unit_byt
 from .options import DEFAULT, Options, choose_solver
 from .output import make_folder, stored
 from .plan import Unit, plan_sweep
+from .shard import Shard
 from .top import counts, merge
 from .unit import compute_unit
 
@@ -89,6 +90,7 @@ def sweep(
     memory: int = MEMORY_BYTES,
     engine: Engine | None = None,
     inputs: Mapping[str, Any] | None = None,
+    shard: str | None = None,
 ) -> xr.Dataset:
     """Project every adapter on the directions of every other, and of itself.
 
@@ -114,7 +116,9 @@ def sweep(
             called OUT.replaced.zarr until the new one is complete.
         progress: "auto", "off" or "json", on stderr.
         memory: bytes for the factors and results at work.
-        engine: computes the units in another way than one after the other.
+        engine: computes the units in another way than one after the other: ``taskvec.workers.dask.Dask``.
+        shard: "k/n": compute the k-th of n parts alone. Of processes that share a result in this way, the last one to
+            end completes it.
         inputs: arguments of ``load_zoo`` that read these adapters again, for ``taskvec verify --repair``.
 
     Returns:
@@ -139,6 +143,8 @@ def sweep(
     options = Options(tuple(metrics), p, precision, backend, device, chosen)
     skipped, warnings, factors = given(zoo, device)
     check(factors.entries)
+    if out is None and (engine or shard):
+        raise TaskvecError("a sweep that others take part in needs a place for its result", fix="give out=OUT.zarr")
     near = beside(factors, out)
     factors = Kept(near, memory)
     kept = chosen_keep(keep, factors, options, chosen.several, None if overwrite else out)
@@ -154,7 +160,8 @@ def sweep(
         check_room(result_bytes(job.plan, options, kept, chosen.several), there, out)
         if isinstance(near, Beside):
             near.make(progress)
-        to_disk(job, about, progress, engine or one_after_the_other)
+        way = engine or one_after_the_other
+        to_disk(job, about, progress, way) if shard is None else to_shard(job, about, progress, way, Shard.parse(shard))
     return open_dataset(out)
 
 
@@ -263,6 +270,38 @@ def join(job: Job, about: dict[str, Any], progress: Mode, engine: Engine) -> Non
                 finish(job, about)
         except HeldError:
             time.sleep(POLL)
+
+
+def to_shard(job: Job, about: dict[str, Any], progress: Mode, engine: Engine, shard: Shard) -> None:
+    """Compute what is not on the disk of one part; nobody holds the lease meanwhile. Complete what others completed."""
+    if isinstance(job.storage, Folder):
+        make_folder(job.storage.root)
+    while not is_current(job):
+        with leased(job):
+            if not is_current(job):
+                begin(job, about)
+    mine = {unit.name for unit in shard.part(list(job.plan.units()))}
+    if units := [unit for unit in job.pending() if unit.name in mine]:
+        work(job, units, progress, engine)
+    while not job.pending() and not is_complete(job):
+        with leased(job):
+            finish(job, about)
+
+
+@contextmanager
+def leased(job: Job) -> Iterator[None]:
+    """With the lease, as soon as another process of the same sweep has given it back."""
+    terms = f"{job.context} {job.state}"
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(Lease(job.storage, "swept", terms))
+                break
+            except HeldError as held:
+                if held.terms != terms:
+                    raise
+            time.sleep(POLL)
+        yield
 
 
 def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:

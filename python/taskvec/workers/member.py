@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import socket
+import threading
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,8 @@ import taskvec_kernels as tk
 from ..errors import TaskvecError
 from ..storage import open_storage
 
-JOBS: dict[str, Any] = {}  # of this process, by the token of who asked
+JOBS: dict[str, bytes] = {}  # of this process, by the token of who asked
+OPEN = threading.local()  # the jobs that a thread has opened: units of one process may be computed at once
 
 
 class Terms(NamedTuple):
@@ -58,7 +60,7 @@ def join(terms: Terms, job: bytes) -> Facts:
             raise TaskvecError("sees other adapters or runs other code under the same version")
     except (TaskvecError, OSError) as error:
         return facts._replace(refused=str(error))
-    JOBS[terms.token] = work
+    JOBS[terms.token] = job
     return facts
 
 
@@ -75,7 +77,9 @@ def check_place(terms: Terms) -> None:
 def run(token: str, unit: Any, threads: int) -> Any:
     """The record of one unit; a unit that the ledger has is not computed again."""
     torch.set_num_threads(threads)
-    return JOBS[token].run(unit)
+    if getattr(OPEN, "token", None) != token:
+        OPEN.token, OPEN.job = token, pickle.loads(JOBS[token])
+    return OPEN.job.run(unit)
 
 
 def leave(token: str) -> None:

@@ -1,0 +1,119 @@
+"""One result made by many processes, or in an object store: the same bits as by one process on a disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import faults
+import taskvec
+from faults import files, finish, ingest, start, sweep
+from s3 import s3_server
+from taskvec.errors import TaskvecError
+from taskvec.storage import open_storage
+from taskvec.workers.dask import Dask
+from taskvec_bench.zoos import square, write_folders
+
+ARRAY = Path(__file__).parents[2] / "examples/cluster/slurm_array.sh"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("zoo")
+    write_folders(root, square(20, 32, 2, 4))
+    return root
+
+
+@pytest.fixture(scope="module")
+def alone(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of the result of one process."""
+    out = tmp_path_factory.mktemp("alone") / "out.zarr"
+    finish(sweep, folders, out, "reduced")
+    return files(out)
+
+
+@pytest.fixture(autouse=True)
+def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taskvec.sweeps.plan, "SIDES", faults.SIDES)
+
+
+def test_two_sweeps_to_one_result_are_one(folders: Path, alone: dict[str, bytes], tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    both = [start(sweep, folders, out, "reduced") for _ in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert files(out) == alone
+
+
+def test_shards_at_the_same_time_make_one_result(folders: Path, alone: dict[str, bytes], tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    parts = [start(sweep, folders, out, "reduced", shard=f"{k}/3") for k in (1, 2, 3)]
+    for process in parts:
+        process.join()
+    assert [process.exitcode for process in parts] == [0, 0, 0]
+    assert files(out) == alone
+
+
+def test_the_last_shard_completes_the_result(folders: Path, tmp_path: Path) -> None:
+    """By the script for SLURM's arrays; a part that is asked for again has nothing to do."""
+    out = tmp_path / "out.zarr"
+    (tmp_path / "taskvec").write_text(f'#!/bin/sh\nexec {sys.executable} -m taskvec "$@"\n')
+    (tmp_path / "taskvec").chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join(sys.path)}
+    finish(sweep, folders, tmp_path / "alone.zarr")
+    finish(sweep, folders, out, shard="1/2")
+    finish(sweep, folders, out, shard="1/2")
+    assert not taskvec.open_result(out).attrs["complete"]
+    command = [ARRAY, folders, out, "--baseline", "none"]
+    task = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "2"}
+    subprocess.run(command, env=os.environ | path | task, check=True, stdout=subprocess.DEVNULL)
+    assert files(out) == files(tmp_path / "alone.zarr")
+
+
+def test_dask_workers_make_the_same_result(folders: Path, alone: dict[str, bytes], tmp_path: Path) -> None:
+    """From a store, which the workers open by its name."""
+    pytest.importorskip("distributed")
+    store, out = tmp_path / "store.zarr", tmp_path / "out.zarr"
+    finish(ingest, folders, store)
+    finish(sweep, store, tmp_path / "alone.zarr", "reduced")
+    taskvec.sweep(store, out, keep="reduced", engine=Dask(workers=2))
+    assert files(out) == files(tmp_path / "alone.zarr")
+    hosts = list((out / ".taskvec/ledger").iterdir())
+    assert len(hosts) == 3  # the coordinates are the client's
+
+
+def test_stores_and_results_in_an_object_store(
+    folders: Path, alone: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("moto")
+    pytest.importorskip("s3fs")
+    with s3_server("bucket") as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        taskvec.ingest(folders, "s3://bucket/zoo.zarr")
+        dataset = taskvec.sweep("s3://bucket/zoo.zarr", "s3://bucket/out.zarr", keep="reduced")
+        assert dataset.attrs["complete"] == 1
+        storage = open_storage("s3://bucket/out.zarr")
+        found = {name: storage.read(name) for name in storage.names() if not name.startswith(".taskvec")}
+        ingested, local = tmp_path / "zoo.zarr", tmp_path / "out.zarr"
+        taskvec.ingest(folders, ingested)
+        taskvec.sweep(ingested, local, keep="reduced")
+        assert found == files(local)
+
+
+def test_options_that_exclude_each_other(folders: Path, tmp_path: Path) -> None:
+    from taskvec.cli.workers import engine_of
+
+    with pytest.raises(TaskvecError, match="--workers and --shard; give one of them"):
+        engine_of({"workers": 2, "shard": "1/2"})
+    with pytest.raises(TaskvecError, match="--shard 3/8"):
+        engine_of({"shard": "5/2"})
+    assert engine_of({}) is engine_of({"shard": "1/2"}) is None
+    with pytest.raises(TaskvecError, match="give out="):
+        taskvec.sweep(folders, shard="1/2")
