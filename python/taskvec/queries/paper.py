@@ -19,6 +19,8 @@ from .kept import kept
 from .labels import Labels
 
 MEANS = ("entropy", "entropy_projected", "s1_sum", "l2", "l1", "rec")
+MOST_TASKS = 12  # of tables 3 and 4
+RUNS = 4
 MOST_TESTS = 40  # comparisons of table 5
 FEW = 12  # adapters up to which every comparison may be tested
 ALONG_LAMBDA = 20  # pairs of table 6
@@ -70,6 +72,20 @@ def layer_mean(values: Floats, layers: NDArray[np.intp]) -> tuple[float, float, 
     means = np.bincount(layers[known], values[known])[counts > 0] / counts[counts > 0]
     interval = mean_interval(means, 2)
     return mean, mean + interval.low - interval.mean, mean + interval.high - interval.mean
+
+
+def task_pairs(names: Sequence[str], groups: Mapping[str, str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Positions of pairs of different tasks: of each of the MOST_TASKS largest the first RUNS adapters."""
+    runs: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        if name in groups:
+            runs.setdefault(groups[name], []).append(i)
+    largest = sorted(runs.values(), key=len, reverse=True)[:MOST_TASKS]
+    ends = [
+        (i, j) for one in largest for other in largest if one is not other for i in one[:RUNS] for j in other[:RUNS]
+    ]
+    source, target = np.array(ends, np.intp).reshape(-1, 2).T
+    return source, target
 
 
 def task_means(means: pd.DataFrame, labels: Labels) -> pd.DataFrame:

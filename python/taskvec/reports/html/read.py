@@ -18,7 +18,7 @@ from ...queries.details import Details, details
 from ...queries.kept import kept
 from ...queries.labels import Labels
 from ...queries.matrices import Matrices, matrices
-from ...queries.paper import ALONG_LAMBDA, along_lambda, pair_means, rank_scores, tests
+from ...queries.paper import ALONG_LAMBDA, along_lambda, pair_means, rank_scores, task_pairs, tests
 from ...queries.selection import Selection, select
 from ...queries.summaries import summaries
 from .paper import lambda_sheets, mean_sheets, score_sheets, test_sheets
@@ -86,7 +86,8 @@ class Read:
     @cached_property
     def paper(self) -> list[Sheet]:
         """The paper's tables, as far as the result has them."""
-        means = pair_means(self.dataset, self.source, self.target)
+        ends = task_pairs(self.names, self.labels.groups) if self.labels.groups else (self.source, self.target)
+        means = pair_means(self.dataset, *ends)
         tested = pd.DataFrame()
         if kept(self.dataset).every_module and {"l1"} <= set(self.dataset.data_vars):
             tested = tests(self.dataset, self.matrices.values["captured"], self.labels.groups)

@@ -57,6 +57,14 @@ function slider(label, { min, max, step, value, words, id }, changed) {
   return h("div", { class: "field" }, h("label", { for: control.id }, label), control, shown);
 }
 
+// Of a share, with more room for small ones: the slider goes by its root
+const shareSlider = (label, value, id, changed) =>
+  slider(
+    label,
+    { min: 0, max: 1, step: 0.01, value: Math.sqrt(value), words: (root) => percent(root * root), id },
+    (root) => changed(root * root),
+  );
+
 function checkbox(label, checked, changed, id) {
   const control = h("input", { type: "checkbox", checked, id, onchange: () => changed(control.checked) });
   return h("div", { class: "field check" }, control, h("label", { for: id }, label));

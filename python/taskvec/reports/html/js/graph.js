@@ -64,14 +64,10 @@ function graphSection(root) {
   const controls = h(
     "div",
     { class: "controls" },
-    slider(
-      "Captured of at least",
-      { min: 0, max: 1, step: 0.005, value: start, words: percent, id: "graph-captured" },
-      (one) => {
-        view.captured = one;
-        redo();
-      },
-    ),
+    shareSlider("Captured of at least", start, "graph-captured", (one) => {
+      view.captured = one;
+      redo();
+    }),
   );
   if (DOC.matrix.known.includes("q")) {
     controls.append(
@@ -124,47 +120,95 @@ function graphSection(root) {
 // So that some forty edges stand at first
 function firstThreshold() {
   const { edges } = passing(1e-6, 1, Math.max(5, Math.min(40, DOC.adapters.length)));
-  return edges.length ? Math.floor(edges[edges.length - 1].captured * 200) / 200 : 0;
+  return edges.length ? (Math.floor(Math.sqrt(edges[edges.length - 1].captured) * 100) / 100) ** 2 : 0;
 }
 
-function drawGraph(nodes, edges) {
+// One graph a component, side by side in as many rows as they need
+const GRAPH_WIDTH = 1000;
+
+function components(nodes, edges) {
+  const near = new Map(nodes.map((i) => [i, []]));
+  edges.forEach((edge) => {
+    near.get(edge.from).push(edge.to);
+    near.get(edge.to).push(edge.from);
+  });
+  const seen = new Set();
+  return nodes.flatMap((start) => {
+    if (seen.has(start)) return [];
+    const part = [start];
+    seen.add(start);
+    for (const i of part) {
+      near.get(i).forEach((j) => {
+        if (!seen.has(j)) part.push(j);
+        seen.add(j);
+      });
+    }
+    return [part];
+  });
+}
+
+function laidOut(nodes, edges) {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: "TB", nodesep: 14, ranksep: 56, marginx: 12, marginy: 12 });
   graph.setDefaultEdgeLabel(() => ({}));
-  const label = (i) => clip(nameOf(i), 22);
-  nodes.forEach((i) => graph.setNode(String(i), { width: 7.2 * label(i).length + 18, height: 26 }));
+  nodes.forEach((i) => graph.setNode(String(i), { width: 7.2 * shortName(i).length + 18, height: 26 }));
   edges.forEach((edge) => graph.setEdge(String(edge.from), String(edge.to), { edge }));
   dagre.layout(graph);
-  const { width, height } = graph.graph();
+  return graph;
+}
+
+const shortName = (i) => clip(nameOf(i), 22);
+
+function drawGraph(nodes, edges) {
+  const parts = components(nodes, edges).sort((one, two) => two.length - one.length);
+  const most = d3.max(edges, (edge) => edge.captured) || 1;
+  const head = newId("head");
+  let [x, y, row, width] = [0, 0, 0, 0];
+  const groups = parts.map((part) => {
+    const inside = new Set(part);
+    const graph = laidOut(
+      part,
+      edges.filter((edge) => inside.has(edge.from)),
+    );
+    const size = graph.graph();
+    if (x > 0 && x + size.width > GRAPH_WIDTH) [x, y, row] = [0, y + row, 0];
+    const at = `translate(${x.toFixed(1)},${y.toFixed(1)})`;
+    x += size.width;
+    row = Math.max(row, size.height);
+    width = Math.max(width, x);
+    return s("g", { transform: at }, drawPart(graph, part, most, head));
+  });
+  const height = y + row;
+  const arrow = s(
+    "marker",
+    {
+      id: head,
+      viewBox: "0 0 10 10",
+      refX: 9,
+      refY: 5,
+      markerWidth: 9,
+      markerHeight: 9,
+      markerUnits: "userSpaceOnUse",
+      orient: "auto-start-reverse",
+    },
+    s("path", { d: "M0,0L10,5L0,10z", class: "head" }),
+  );
+  return s(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Inclusion graph" },
+    s("defs", {}, arrow),
+    groups,
+  );
+}
+
+function drawPart(graph, nodes, most, head) {
   const line = d3
     .line(
       (p) => p.x,
       (p) => p.y,
     )
     .curve(d3.curveBasis);
-  const most = d3.max(edges, (edge) => edge.captured) || 1;
-  const head = newId("head");
-  return s(
-    "svg",
-    { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Inclusion graph" },
-    s(
-      "defs",
-      {},
-      s(
-        "marker",
-        {
-          id: head,
-          viewBox: "0 0 10 10",
-          refX: 9,
-          refY: 5,
-          markerWidth: 9,
-          markerHeight: 9,
-          markerUnits: "userSpaceOnUse",
-          orient: "auto-start-reverse",
-        },
-        s("path", { d: "M0,0L10,5L0,10z", class: "head" }),
-      ),
-    ),
+  return [
     s(
       "g",
       { class: "edges" },
@@ -205,10 +249,10 @@ function drawGraph(nodes, edges) {
             },
           },
           s("rect", { width: w, height: tall, rx: 5 }),
-          s("text", { x: w / 2, y: 17, "text-anchor": "middle" }, label(i)),
+          s("text", { x: w / 2, y: 17, "text-anchor": "middle" }, shortName(i)),
           s("title", {}, nameOf(i)),
         );
       }),
     ),
-  );
+  ];
 }

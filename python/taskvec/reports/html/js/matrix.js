@@ -252,14 +252,10 @@ function matrixSection(root) {
     };
   } else controls.append(note("Kinds and layers were not kept: sweep with --keep all."));
   controls.append(
-    slider(
-      "Hatched below captured",
-      { min: 0, max: 1, step: 0.01, value: 0, words: percent, id: "matrix-captured" },
-      (one) => {
-        view.captured = one;
-        redo();
-      },
-    ),
+    shareSlider("Hatched below captured", 0, "matrix-captured", (one) => {
+      view.captured = one;
+      redo();
+    }),
   );
   if (DOC.matrix.known.includes("q")) {
     controls.append(
