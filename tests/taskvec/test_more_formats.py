@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -159,3 +161,20 @@ def test_a_format_that_is_broken_is_named(tmp_path: Path, plugin, target: str, w
     plugin(target)
     with pytest.raises(TaskvecError, match=words):
         load_zoo(tmp_path / "a.safetensors")
+
+
+def test_what_nemo_packs_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/model_weights.ckpt").write_bytes(b"x" * 100)
+    with tarfile.open(tmp_path / "task.nemo", "w") as archive:
+        archive.add(tmp_path / "in/model_weights.ckpt", "model_weights.ckpt")
+    shutil.rmtree(tmp_path / "in")
+    for path in (tmp_path / "task.nemo", tmp_path):
+        with pytest.raises(TaskvecError, match=r"task.nemo.*is a tar archive, as NeMo's \.nemo files are"):
+            load_adapter(path)
+    shards = tmp_path / "weights"
+    shards.mkdir()
+    for name in (".metadata", "__0_0.distcp", "__1_0.distcp"):
+        (shards / name).write_bytes(b"")
+    with pytest.raises(TaskvecError, match=r"__0_0.distcp passed over: a shard of torch's distributed checkpoints"):
+        load_adapter(shards)

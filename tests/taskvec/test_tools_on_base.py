@@ -255,5 +255,14 @@ def test_a_scale_that_is_in_no_file(tmp_path: Path) -> None:
         torch.testing.assert_close(tau(module), scale * (a @ b).mT)
     with pytest.raises(TaskvecError, match=r"scale is in no file.*--alpha or --scale"):
         load_adapter(tmp_path / "adapters.safetensors")
+    for given, scales in (("8,q=6", (3, 4)), ("q=6,v=2", (3, 1)), ("8", (4, 4)), ("0.q=4,8,q=6", (3, 4))):
+        save_file({**tensors, "v.lora_a": a.clone(), "v.lora_b": b.clone()}, tmp_path / "adapters.safetensors")
+        made = load_adapter(tmp_path / "adapters.safetensors", alpha=given).modules
+        assert (made["q"].scale, made["v"].scale) == scales
+    with pytest.raises(TaskvecError, match=r"none is given for v.*--alpha"):
+        load_adapter(tmp_path / "adapters.safetensors", alpha="q=6")
+    for wrong in ("", "x", "nan", "1,2", "q=", "=2", "q=1,q=2"):
+        with pytest.raises(TaskvecError, match="alpha is"):
+            load_adapter(tmp_path / "adapters.safetensors", alpha=wrong)
     with pytest.raises(TaskvecError, match="both given"):
         load_adapter(tmp_path / "adapters.safetensors", alpha=1.0, scale=1.0)

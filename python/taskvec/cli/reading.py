@@ -23,8 +23,13 @@ OPTIONS: dict[str, Any] = {
             show_default=False,
         ),
     ],
-    "alpha": Annotated[float | None, Option(help="alpha of adapters whose files lack it.", show_default=False)],
-    "scale": Annotated[float | None, Option(help="Scale of B·A, in place of --alpha.", show_default=False)],
+    "alpha": Annotated[
+        str | None,
+        Option(metavar="A[,MODULE=A]", help="alpha of adapters whose files lack it.", show_default=False),
+    ],
+    "scale": Annotated[
+        str | None, Option(metavar="S[,MODULE=S]", help="Scale of B·A, in place of --alpha.", show_default=False)
+    ],
     "heads": Annotated[
         str | None,
         Option(metavar="n[,g]", help="Query and key-value heads of the base model.", show_default="its config.json"),

@@ -51,6 +51,10 @@ SINGLE: tuple[Claiming, ...] = (
     KOHYA, DIFFUSERS, XLABS, GGUF, TORCHTUNE, MLX, ADAPTERHUB, CLONEOFSIMO, LORA_VIT, NEMO, LORALIB,
 )  # fmt: skip
 BESIDE = "it lies beside a PEFT adapter, which is read"
+DISTRIBUTED = (
+    "a shard of torch's distributed checkpoints, as NeMo and Megatron write them: export it to PEFT with "
+    "Megatron-Bridge, or to one file with torch.distributed.checkpoint.format_utils"
+)
 NONE = "no adapter that can be told from its tensors' names"
 CHECKPOINT = re.compile(r"\d+_(adapters\.safetensors)$")  # mlx-lm's, beside the last one
 
@@ -96,12 +100,13 @@ def _in_file(path: Path) -> list[Location]:
 def _in_folder(folder: Path) -> tuple[list[Location], list[PassedOver]]:
     with os.scandir(folder) as scan:
         entries = sorted(scan, key=lambda entry: entry.name)
+    shards = [Path(entry.path) for entry in entries if entry.name.endswith(".distcp")][:1]
     files = [Path(entry.path) for entry in entries if entry.name.endswith(SUFFIXES) and not entry.name.startswith(".")]
     if any(os.path.lexists(folder / name) for name in WHOLE):
         return PEFT.discover(folder), [PassedOver(file, BESIDE) for file in files if _may_be_another(file)]
     beside_peft = bool(files) and _beside_peft(folder)
     found: list[tuple[Path, Claiming]] = []
-    passed_over = []
+    passed_over = [PassedOver(file, DISTRIBUTED) for file in shards]
     for file in files:
         try:
             format = _format_of(tensor_names(member(folder, file.name) or file), beside_peft)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from ..adapters import Adapter
 from ..errors import TaskvecError
 from ..hub import local
 from .checkpoint import Checkpoint, open_checkpoint
+from .given import parse_given
 from .heads import Heads, heads_of_base, parse_heads
 
 Dora = Literal["refuse", "low-rank"]
@@ -34,8 +34,8 @@ class Reading(TypedDict, total=False):
 
     dora: Dora
     base: str | Path | None
-    alpha: float | None
-    scale: float | None
+    alpha: float | str | None
+    scale: float | str | None
     heads: Heads | str | None
     split_fused: bool
     rank: int | None
@@ -52,8 +52,9 @@ class ReadOptions:
         base: the base model: a folder, a weights file, the index of its shards, or an id of the Hugging Face Hub. It
             is read a weight at a time, for updates that are a function of it; full checkpoints become their difference
             from it.
-        alpha: of an adapter whose files do not say it.
-        scale: what B·A is multiplied with, of an adapter whose files do not say it; in place of alpha.
+        alpha: of an adapter whose files do not say it; "8,fc=16" gives modules whose names end so another.
+        scale: what B·A is multiplied with, of an adapter whose files do not say it; in place of alpha,
+            for all modules or by name as alpha.
         heads: of the base model, "n" or "n,g", which files in Meta's rotary order and fused projections need; None:
             from the base model's config.json, where it is on this machine.
         split_fused: split every fused projection into its parts; without, those only that are compared with parts.
@@ -67,8 +68,8 @@ class ReadOptions:
 
     dora: Dora = "refuse"
     base: str | Path | None = None
-    alpha: float | None = None
-    scale: float | None = None
+    alpha: float | str | None = None
+    scale: float | str | None = None
     heads: Heads | str | None = None
     split_fused: bool = False
     rank: int | None = None
@@ -84,17 +85,19 @@ class ReadOptions:
         if self.rank is not None and self.exact:
             raise TaskvecError("rank and exact are both given", fix="give one of them")
         for name, value in (("alpha", self.alpha), ("scale", self.scale)):
-            if value is not None and not math.isfinite(value):
-                raise TaskvecError(f"{name} is no number", got=str(value))
+            if value is not None:
+                parse_given(name, value)
         self.attention  # noqa: B018  (heads that make no sense are said at once)
         if self.base is not None:
             self.weights  # noqa: B018  (a base that cannot be read is said at once)
 
-    def given_scale(self, rank: int) -> GivenScale | None:
-        """The scale of an adapter of this rank that a person gives, None if they give none."""
+    def given_scale(self, rank: int, path: str) -> GivenScale | None:
+        """The scale of a module of this rank that a person gives, None if they give none."""
         if self.scale is not None:
-            return GivenScale(self.scale, None, "--scale")
-        return None if self.alpha is None else GivenScale(self.alpha / max(rank, 1), self.alpha, "--alpha/r")
+            scale = parse_given("scale", self.scale).of(path)
+            return None if scale is None else GivenScale(scale, None, "--scale")
+        alpha = None if self.alpha is None else parse_given("alpha", self.alpha).of(path)
+        return None if alpha is None else GivenScale(alpha / max(rank, 1), alpha, "--alpha/r")
 
     def kept(self, m: int, n: int) -> int:
         """How many directions of a dense m × n update of the base are used where it is a source."""

@@ -43,7 +43,7 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     for block, names in blocks.items():
         used = needed(file, names, "w_b of q", "w_a of q", "w_b of v", "w_a of v")
         rank = next(iter(file.shapes[used[1]]), 0)
-        given = given_scale(options, rank, file.path, "SAM/ViT (w_a, w_b)")
+        given = given_scale(options, rank, f"blocks.{block}.attn.qkv", file.path, "SAM/ViT (w_a, w_b)")
         scale, source = given.value, given.source
         if given.alpha is not None:
             scale, source = float(given.alpha // max(rank, 1)), "--alpha//r, as the client divides"

@@ -48,7 +48,7 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     for path, names in modules.items():
         pair = needed(file, names, "lora_B", "lora_A")
         combine, rank, notes = _form(file, path, pair, options)
-        scale = given_scale(options, rank, file.path, "loralib")
+        scale = given_scale(options, rank, path, file.path, "loralib")
         recipe = Recipe(file, pair, combine, scale.value, "A (r, n) and B (m, r)")
         pieces.append(Piece(path, recipe, scale.source, scale.alpha, notes))
     return Content(pieces, left_out)

@@ -35,7 +35,7 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     config = member(file.path.parent, CONFIG)
     document = {} if config is None else read_json(config)
     scale, source = (1.0, "") if config is None else (_scale(document, config), "scale")
-    if config is None and options.given_scale(1) is None:
+    if config is None and options.alpha is None and options.scale is None:
         raise TaskvecError(UNKNOWN_SCALE, where=file.path, fix=FIX)
     modules: dict[str, dict[str, str]] = defaultdict(dict)
     for name in sorted(file.shapes):
@@ -51,7 +51,7 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
         pair = needed(file, names, "lora_b", "lora_a")
         experts = expert_count(file, pair)
         if config is None:
-            scale, source = _given(options, file, pair)
+            scale, source = _given(options, file, path, pair)
         for e in range(experts or 1):
             combine = transposed if experts is None else partial(one_expert, e=e)
             recipe = Recipe(file, pair, combine, scale, "a (n, r) and b (r, m), or a (E, r, n) and b (E, m, r)")
@@ -83,10 +83,12 @@ def _scale(document: dict[str, Any], config: Path) -> float:
     raise TaskvecError("lora_parameters.scale is not usable", where=config, got=got, expected="a number", fix=FIX)
 
 
-def _given(options: ReadOptions, file: TensorFile, pair: tuple[str, ...]) -> tuple[float, str]:
+def _given(options: ReadOptions, file: TensorFile, path: str, pair: tuple[str, ...]) -> tuple[float, str]:
     """The scale that a person gives, of files of mlx-examples, which have no config."""
-    given = options.given_scale((0, *file.shapes[pair[1]])[-1])
-    return (1.0, "") if given is None else (given.value, given.source)
+    given = options.given_scale((0, *file.shapes[pair[1]])[-1], path)
+    if given is None:
+        raise TaskvecError(f"{UNKNOWN_SCALE}, and none is given for {path}", where=file.path, fix=FIX)
+    return given.value, given.source
 
 
 def expert_count(file: TensorFile, pair: tuple[str, ...]) -> int | None:

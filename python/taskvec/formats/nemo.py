@@ -37,7 +37,7 @@ def content(file: TensorFile, options: ReadOptions) -> Content:
     pieces = []
     for path, names in modules.items():
         pair = needed(file, names, "linear_out", "linear_in")
-        scale = given_scale(options, next(iter(file.shapes[pair[1]]), 0), file.path, "NeMo")
+        scale = given_scale(options, next(iter(file.shapes[pair[1]]), 0), path, file.path, "NeMo")
         recipe = Recipe(file, pair, linear, scale.value, "linear_in (r, n) and linear_out (m, r)")
         pieces.append(Piece(path, recipe, scale.source, scale.alpha))
     return Content(pieces, left_out)

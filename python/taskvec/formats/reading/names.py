@@ -11,7 +11,7 @@ from .files import file_errors, refuse_lfs_pointer, regular
 from .gguf import GgufError, GgufFile
 from .header import read_header
 
-WEIGHTS = (".safetensors", ".sft", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz")
+WEIGHTS = (".safetensors", ".sft", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".nemo")
 MAX_PICKLE_BYTES = 16 << 20
 BARE_LIST = "[]"  # stands for tensors without names
 
@@ -23,8 +23,11 @@ def tensor_names(path: Path) -> frozenset[str]:
         TaskvecError: the file is unreadable or of no kind that holds tensors.
     """
     with file_errors(path), open(regular(path), "rb") as file:
-        start = file.read(64)
-    refuse_lfs_pointer(path, start)
+        start = file.read(512)
+    refuse_lfs_pointer(path, start[:64])
+    if start[257:262] == b"ustar":
+        what, fix = "is a tar archive, as NeMo's .nemo files are", "unpack it, and give the weights file that is in it"
+        raise TaskvecError(what, where=path, fix=fix)
     if start.startswith(b"GGUF"):
         try:
             return frozenset(GgufFile(path).tensors)
