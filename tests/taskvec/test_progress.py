@@ -27,6 +27,22 @@ def test_progress_draws_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, cap
     assert out == "" and "[red]working" in err and "3/3" in err
 
 
+def test_speed_is_in_lines_and_bars(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def speed(rate: float) -> dict[str, float]:
+        return {"pairs_per_second": rate, "share": 0.123456}
+
+    with progress.progress_bar("json", "working", 10, speed) as advance:
+        advance(10)
+    line = json.loads(capfd.readouterr().err)
+    assert line["pairs_per_second"] > 0 and line["share"] == 0.123
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    with progress.progress_bar("auto", "working", 10, speed) as advance:
+        advance(10)
+    assert "pairs per second, 0.123 share" in capfd.readouterr().err
+
+
 def test_progress_lines_are_few_and_end_with_the_last(capfd: pytest.CaptureFixture[str]) -> None:
     with progress.progress_bar("json", "working", 1000) as advance:
         for _ in range(500):

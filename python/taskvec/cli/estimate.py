@@ -45,7 +45,7 @@ def say_estimate(
         print_json({"schema": SCHEMA, **about})
         return
     if not dry_run and progress == "json":
-        print(json.dumps({"estimate": about}), file=sys.stderr, flush=True)
+        print(json.dumps({"progress": "estimate", "done": 1, "total": 1, **about}), file=sys.stderr, flush=True)
         return
     if not dry_run and found.seconds < WORTH_SAYING:
         return

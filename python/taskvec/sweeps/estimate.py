@@ -15,6 +15,7 @@ import torch
 from taskvec_kernels import LowRankSVD
 
 from ..errors import TaskvecError
+from ..progress import Speed
 from ..storage import remote_url
 from ..store.entry import FP32_BYTES, form_bytes
 from .compute import both_ways
@@ -24,6 +25,7 @@ from .options import Options
 from .plan import Plan
 
 ALL_BYTES = 4 * 2**30  # of a result of every module that is kept unasked
+SQUARE = 768  # of a product that is timed
 PROBE_ADAPTERS, PROBE_BYTES, PROBE_SECONDS = 64, 32 * 2**20, 0.2
 
 
@@ -91,6 +93,22 @@ def probe(plan: Plan, options: Options) -> float:
         both_ways(some, None, options, seed, None)
         calls += 1
     return calls * count**2 / passed
+
+
+def speed_of(plan: Plan, options: Options) -> Speed:
+    """What ordered pairs and modules a second mean: also the share of what this machine reaches in matrix products."""
+    of_pair = plan.flops / max(1, plan.pairs)
+    peak = matmul_rate(options.device)
+    return lambda rate: {"pairs_per_second": rate, "matmul_share": rate * of_pair / peak}
+
+
+def matmul_rate(device: str) -> float:
+    """Operations a second of a product of two fp32 matrices by torch."""
+    a = torch.ones(SQUARE, SQUARE, device=device)
+    (a @ a)[0, 0].item()
+    started = time.perf_counter()
+    (a @ a)[0, 0].item()
+    return 2.0 * SQUARE**3 / (time.perf_counter() - started)
 
 
 def free_bytes(out: str | Path | None) -> int | None:

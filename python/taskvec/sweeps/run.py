@@ -34,7 +34,7 @@ from ..version import __version__
 from ..zoo import Skipped, Zoo, as_zoo, check, disjoint_pairs, notes
 from .begin import begin, finish, is_complete, is_current, job_of
 from .beside import Beside, beside
-from .estimate import check_room, default_keep, result_bytes
+from .estimate import check_room, default_keep, result_bytes, speed_of
 from .inputs import Given, as_factors, one_store
 from .job import Job
 from .keep import Keep
@@ -309,7 +309,8 @@ def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
     total = sum(unit.pairs for unit in units)
     done: list[str] = []
     try:
-        with stop_signals(), progress_bar(progress, "comparing pairs", total) as advance:
+        speed = None if progress == "off" else speed_of(job.plan, job.options)
+        with stop_signals(), progress_bar(progress, "comparing pairs", total, speed) as advance:
             engine(job, units, lambda record: done.append(record.unit), advance)
     except KeyboardInterrupt as stop:
         every = sum(1 for _ in job.plan.units())
