@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ...errors import TaskvecError
 
-HELD_BYTES = 64 << 20  # of all files that are held; what is larger is read by the piece
+HELD_BYTES = 32 << 20  # of all files that one thread holds; what is larger is read by the piece
 PIECE_BYTES = 8 << 20  # a multiple of every dtype's size
 
 
