@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ..documents import as_lines
 from ..errors import TaskvecError, printable
 from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, warn
 from .estimate import say_estimate
@@ -65,6 +66,16 @@ def sweep(
     keep_by: Annotated[
         str, typer.Option(metavar="NAME", help="Of --keep top=K: captured, rec, rec_z_raw, excess or cosine.")
     ] = "captured",
+    approximate: Annotated[
+        bool,
+        typer.Option(
+            "--approximate",
+            help="Only pairs of which one holds --min-captured of the other (0.05), found by sketches; no --keep.",
+        ),
+    ] = False,
+    sketch: Annotated[
+        int | None, typer.Option(min=1, help="Of --approximate: size of the sketches.", show_default="48")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how large the result would be and how long it takes, and stop.")
     ] = False,
@@ -79,6 +90,8 @@ def sweep(
     if out.suffix.lower() in TABLES:
         fix = f"-o {out.with_suffix('.zarr')}, then taskvec query OUT.zarr --csv, --parquet or --json"
         raise TaskvecError("a result is a folder, a Zarr store, and no table", got=f"-o {out}", fix=fix)
+    if approximate and (keep is not None or dry_run or overwrite):
+        raise TaskvecError("--approximate goes without --keep, --dry-run and --overwrite", fix="leave them out")
     check_output(out, overwrite=overwrite)
     chosen = None if metrics is None else metrics.split(",")
     if chosen is not None and (missing := [name for name in ("captured", "rec") if name not in chosen]):
@@ -103,6 +116,12 @@ def sweep(
     groups_of([entry.name for entry in factors.entries], shown)  # before the work, not after
     warn(f"left out: {item.reason}" for item in skipped)
     warn(warnings)
+    if approximate:
+        settings = {"metrics": options.metrics, "p": p, "precision": precision, "backend": backend, "device": device}
+        found = search(zoo, out, shown, sketch, solver=solver, progress=progress, **settings)
+        print_result(found, out, shown)
+        warn(as_lines(found.attrs["warnings"])[-1:])
+        return
     if dry_run or progress != "off":
         say_estimate(factors.entries, options, keep, out, dry_run=dry_run, as_json=shown["as_json"], progress=progress)
     if dry_run:
@@ -141,3 +160,11 @@ def sweep(
     if not shown["as_json"]:
         print(f"written to {printable(str(out))}")
     check_rules(found, dataset, out, shown, rules)
+
+
+def search(zoo: Any, out: Path, shown: dict[str, Any], sketch: int | None, **settings: Any) -> Any:
+    """``approximate`` with the floor of ``--min-captured``."""
+    from ..store.sketches import SIZE
+    from ..sweeps.approximate import FLOOR, approximate
+
+    return approximate(zoo, out, min_captured=shown.get("min_captured", FLOOR), sketch=sketch or SIZE, **settings)

@@ -32,6 +32,7 @@ from .options import DEFAULT, Options, choose_solver
 from .plan import plan_sweep
 from .run import attributes, given
 
+FLOOR = 0.05
 SIDE = 512  # adapters along a tile of sketches
 
 
@@ -39,7 +40,7 @@ def approximate(
     zoo: Given | Factors,
     out: str | Path | None = None,
     *,
-    min_captured: float = 0.05,
+    min_captured: float = FLOOR,
     sketch: int = SIZE,
     lam: float | Sequence[float] = 0.0,
     solver: Solver | None = None,
@@ -106,10 +107,15 @@ def approximate(
         values = compare_listed(plan, exact, factors, options, several=chosen.several, memory=memory, advance=advance)
     holds = holding(exact, values, min_captured)
     left = found.sizes - list(map(len, found.sampled))
-    about = attributes(entries, options, Keep("reduced"), chosen, skipped, warned) | {
+    misses = float((left * rates)[strata:].sum())
+    said = (
+        f"approximate: {len(chosen_pairs):,} of {found.sizes.sum():,} pairs were compared exactly, chosen by sketches "
+        f"of size {sketch}, and {len(sample) // 2:,} at random; about {misses:.0f} above the floor are missed"
+    )
+    about = attributes(entries, options, Keep("reduced"), chosen, skipped, (*warned, said)) | {
         "taskvec": "result", "complete": 1, "keep": "approximate", "floor": min_captured, "sketch_size": sketch,
         "pairs": int(2 * found.sizes.sum()), "candidates": len(chosen_pairs), "sampled": len(sample) // 2,
-        "expected_misses": round(float((left * rates)[strata:].sum()), 1),
+        "expected_misses": round(misses, 1),
         **chance_of(found.sampled[-1], sample, tried),
     }  # fmt: skip
     kept = {name: value[..., holds] for name, value in values.items()}
