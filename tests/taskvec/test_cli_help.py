@@ -58,3 +58,14 @@ def test_a_sweep_is_no_table(here, capsys, name: str) -> None:
     assert main(["sweep", "zoo", "-o", name]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "x.zarr" in err and "taskvec query" in err
+
+
+@pytest.mark.parametrize("command", [["show"], ["query", "--source", "first"], ["groups"]], ids=" ".join)
+def test_reading_a_result_imports_no_torch(zoo_folder, tmp_path, command: list[str]) -> None:
+    out = tmp_path / "out.zarr"
+    assert main(["sweep", str(zoo_folder), "-o", str(out)]) == 0
+    name, *options = command
+    code = f"import sys; from taskvec.cli import main; main([{name!r}, {str(out)!r}, *{options!r}]); "
+    code += "print([name for name in ('torch', 'taskvec_kernels', 'scipy.stats', 'matplotlib') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "[]"

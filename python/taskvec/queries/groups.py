@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ..results.direction import Direction
 from .direction import LEVEL, Interval, judge, side
@@ -81,5 +81,5 @@ def of_runs(ratios: NDArray[np.float64]) -> tuple[float, Interval]:
         return math.exp(mean), Interval(mean, mean - variance, mean + variance)  # NaN stays NaN
     freedom = variance**2 / float((parts**2 / [len(rows) - 1, len(columns) - 1]).sum())
     freedom = min(freedom, 2 * min(len(rows), len(columns)) - 2)  # of two runs, luck alone makes a variance small
-    half = student.ppf((1 + LEVEL) / 2, freedom) * math.sqrt(variance)
+    half = stdtrit(freedom, (1 + LEVEL) / 2) * math.sqrt(variance)
     return math.exp(mean), Interval(mean, mean - half, mean + half)
