@@ -12,6 +12,7 @@ import torch
 
 from taskvec_bench.cases import CASES, LIMIT, pairs, selected
 from taskvec_bench.cases.case import Case, close, threads
+from taskvec_bench.cases.commands import sweep_case
 from taskvec_bench.cases.inputs import Model, factors
 from taskvec_bench.cases.loading import load_case
 from taskvec_bench.cases.lowrank import lowrank_case
@@ -45,6 +46,7 @@ KINDS = [
     algorithm1_case(TINY, 3, 4),
     load_case(TINY, 3, 4),
     ranking_case(30),
+    sweep_case(TINY, 3, 4),
     peer_case(TINY, ADAPTERS, 4),
 ]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from .case import Case
+from .commands import sweep_case
 from .inputs import BY_NAME, MODELS, Model, square
 from .limits import LIMIT, limit_cases
 from .loading import load_case
@@ -99,6 +100,10 @@ def ranking_cases() -> Iterator[Case]:
         yield ranking_case(adapters, quick=adapters == 1_000)
 
 
+def command_cases() -> Iterator[Case]:
+    yield sweep_case(Model("small-c_attn", 2304, 768, 12), 26, 8, quick=True)
+
+
 def gpu_cases() -> Iterator[Case]:
     """In the order of what is promised of them: the time on a GPU may end before they do."""
     for adapters, m, r, modules in ((2048, 4096, 16, 1), (2048, 768, 8, 1), (64, 4096, 16, 224)):
@@ -126,6 +131,7 @@ def declared() -> Iterator[Case]:
         peer_cases,
         loading_cases,
         ranking_cases,
+        command_cases,
         gpu_cases,
     ):
         yield from make()
