@@ -433,3 +433,28 @@ def test_the_best_pairs_go_on_and_are_repaired(zoo_folder, tmp_path, monkeypatch
     assert chunks(out) == chunks(whole)
     code, printed, _ = command(capsys, "show", out)
     assert code == 0 and "near" in printed
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_a_store_gives_the_bits_of_the_adapters(zoo_folder, tmp_path, keep: str) -> None:
+    """Though its factors are read while others are compared."""
+    taskvec.ingest(zoo_folder, tmp_path / "zoo.zarr")
+    sweep(zoo_folder, tmp_path / "files.zarr", keep=keep, memory=20_000)
+    dataset = sweep(tmp_path / "zoo.zarr", tmp_path / "store.zarr", keep=keep, memory=20_000)
+    wanted = open_result(tmp_path / "files.zarr").sel(source=dataset["source"].values, target=dataset["source"].values)
+    for name in dataset.data_vars:
+        np.testing.assert_allclose(dataset[name].values, wanted[name].values, rtol=1e-5, atol=1e-6, err_msg=str(name))
+
+
+def test_who_joins_a_sweep_that_dies_completes_it(zoo_folder, tmp_path) -> None:
+    out, whole = tmp_path / "out.zarr", tmp_path / "whole.zarr"
+    code = "import os, sys, time, taskvec\nfrom taskvec.sweeps import plan, run\nplan.SIDES, plan.MOST_MODULES = "
+    code += "((1 << 62, 2, 2),), 2\nrun.work = lambda *a: (print('begun', flush=True), time.sleep(1), "
+    code += "os.kill(os.getpid(), 9))"
+    code += "\ntaskvec.sweep(sys.argv[1], sys.argv[2], metrics=['captured', 'rec'])"
+    command = [sys.executable, "-c", code, str(zoo_folder), str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "begun\n"
+        sweep(zoo_folder, out, metrics=["captured", "rec"])
+    sweep(zoo_folder, whole, metrics=["captured", "rec"])
+    assert xr.open_zarr(out).attrs["complete"] == 1 and chunks(out) == chunks(whole)

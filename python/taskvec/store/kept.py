@@ -26,6 +26,11 @@ class Kept:
     def entries(self) -> tuple[Entry, ...]:
         return self.factors.entries
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether reading is worth a thread of its own, beside the kernels: from a store."""
+        return bool(getattr(self.factors, "from_store", False))
+
     def read(self, modules: tuple[str, ...], adapters: tuple[int, ...], rank: int) -> Form:
         asked = modules, adapters, rank
         with self._lock:

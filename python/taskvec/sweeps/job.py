@@ -220,6 +220,10 @@ class Ordered:
     def entries(self) -> tuple[Entry, ...]:
         return tuple(self.factors.entries[i] for i in self.order)
 
+    @property
+    def reads_ahead(self) -> bool:
+        return bool(getattr(self.factors, "reads_ahead", False))
+
     def read(self, modules: tuple[str, ...], adapters: tuple[int, ...], rank: int) -> Form:
         return self.factors.read(modules, tuple(self.order[i] for i in adapters), rank)
 

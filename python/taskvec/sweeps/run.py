@@ -245,31 +245,29 @@ def to_disk(job: Job, about: dict[str, Any], progress: Mode, engine: Engine) -> 
     if isinstance(job.storage, Folder):
         make_folder(job.storage.root)
     terms = f"{job.context} {job.state}"
-    try:
-        with Lease(job.storage, "swept", terms):
-            if not is_current(job) or not is_complete(job):
-                begin(job, about)
-            while units := job.pending():
-                work(job, units, progress, engine)
-            finish(job, about)
-    except HeldError as held:
-        if held.terms != terms:
-            raise
-        join(job, about, progress, engine)
-
-
-def join(job: Job, about: dict[str, Any], progress: Mode, engine: Engine) -> None:
-    """Help a process that computes the same result: from the other end, since what is done twice does no harm."""
-    while not is_current(job):
-        time.sleep(POLL)
-    if units := job.pending():
-        work(job, units[::-1], progress, engine)
-    while not is_complete(job):
+    while True:
         try:
-            with Lease(job.storage, "swept", f"{job.context} {job.state}"):
+            with Lease(job.storage, "swept", terms):
+                if not is_complete(job):
+                    begin(job, about)
+                elif not job.pending():
+                    return
+                while units := job.pending():
+                    work(job, units, progress, engine)
                 finish(job, about)
-        except HeldError:
-            time.sleep(POLL)
+                return
+        except HeldError as held:
+            if held.terms != terms:
+                raise
+        help_out(job, progress, engine)
+
+
+def help_out(job: Job, progress: Mode, engine: Engine) -> None:
+    """Compute for a process that holds the lease: from the other end, since what is done twice does no harm."""
+    if is_current(job) and (units := job.pending()):
+        work(job, units[::-1], progress, engine)
+    else:
+        time.sleep(POLL)
 
 
 def to_shard(job: Job, about: dict[str, Any], progress: Mode, engine: Engine, shard: Shard) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,13 +76,37 @@ def compute_unit(
         if keep.how == "top":
             pairs = Top(unit, pairs, keep)
     collectors = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
-    for block in unit_blocks(unit, plan, len(options.metrics) * lams, known, memory):
+    blocks = unit_blocks(unit, plan, len(options.metrics) * lams, known, memory)
+    for block in read_ahead(blocks, factors) if getattr(factors, "reads_ahead", False) else blocks:
         result = compute(block, factors, options)
         for one in collectors:
             one.add(block, result)
         advance(block.pairs)
     for one in collectors:
         yield from one.parts()
+
+
+def read_ahead(blocks: Iterator[Block], factors: Factors) -> Iterator[Block]:
+    """The blocks; while one is computed the factors of the next one are read, which keep what was read last."""
+    with ThreadPoolExecutor(1) as reader:
+        reading: Future[None] | None = None
+        last: Block | None = None
+        for block in blocks:
+            if reading is not None:
+                reading.result()
+            reading = reader.submit(touch, block, factors)
+            if last is not None:
+                yield last
+            last = block
+        if reading is not None and last is not None:
+            reading.result()
+            yield last
+
+
+def touch(block: Block, factors: Factors) -> None:
+    """Read both sides of a block."""
+    for side in (block.sources, block.targets):
+        factors.read(block.modules, side.adapters, side.rank)
 
 
 def unit_blocks(unit: Unit, plan: Plan, results: int, known: Known | None, memory: int) -> Iterator[Block]:
