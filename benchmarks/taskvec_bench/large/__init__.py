@@ -1,0 +1,1 @@
+"""What sweeps of thousands take: time, memory, faults. ``python -m taskvec_bench.large``"""

@@ -1,0 +1,271 @@
+"""Each figure: a function of a place that yields what it measured. Each is run in a fresh process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from .place import Place, megabytes, seconds
+from .process import run, taskvec
+
+ADAPTERS = 1000
+GROWTH = (500, 1000, 2000, 4000)
+REPEATS = 2  # of what is compared within a process, in turn; the best counts
+
+
+class Measured(NamedTuple):
+    """One number; ``bound`` is the most, or where ``least`` the least, that it may be."""
+
+    what: str
+    value: float
+    unit: str
+    adapters: int
+    bound: float | None = None
+    least: bool = False
+
+
+def times(place: Place) -> Iterator[Measured]:
+    """A sweep of 1,000 adapters from a store and from folders, next to the kernels alone."""
+    N = place.count(ADAPTERS)
+    folders = place.folders(0, N)
+    store = place.store(0, N)
+    ways: dict[str, Callable[[], float]] = {
+        "kernels": lambda: kernels(store),
+        "sweep of a store": lambda: seconds(lambda: sweep(store, place.out("of-store"))),
+        "sweep of folders": lambda: seconds(lambda: sweep(folders, place.out("of-folders"))),
+    }
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(REPEATS):
+        for name, way in ways.items():
+            best[name] = min(best[name], way())
+    yield from (Measured(name, value, "s", N) for name, value in best.items())
+    yield Measured("sweep of a store / kernels", best["sweep of a store"] / best["kernels"], "", N, 1.5)
+    yield Measured("sweep of folders / kernels", best["sweep of folders"] / best["kernels"], "", N, 2.5)
+    yield Measured("store", megabytes(store) / N, "MB an adapter", N)
+    yield Measured("result, reduced", 1e6 * megabytes(place.root / "of-store.zarr") / N**2, "B a pair", N)
+
+
+def kernels(store: Path) -> float:
+    """Seconds of ``pairwise`` alone, of everything that the sweep asks of it."""
+    from taskvec.storage import open_storage
+    from taskvec.store.factor_store import FactorStore
+    from taskvec.sweeps.options import DEFAULT
+    from taskvec_kernels import pairwise
+
+    factors, spent = FactorStore(open_storage(store)), 0.0
+    everyone = tuple(range(len(factors.entries)))
+    first = factors.entries[0]
+    for path, module in first.modules.items():
+        form = factors.read((path,), everyone, module.rank)
+        spent += seconds(partial(pairwise, form.svd, metrics=DEFAULT))
+    return spent
+
+
+def sweep(zoo: Path, out: Path, **options: Any) -> Any:
+    import taskvec
+
+    return taskvec.sweep(zoo, out, **({"keep": "reduced"} | options))
+
+
+def growth(place: Place) -> Iterator[Measured]:
+    """The command for N = 500 to 4,000: its peak memory, and what its units take."""
+    before, spent = 0, dict[int, float]()
+    for adapters in GROWTH:
+        N = place.count(adapters)
+        store = place.store(before, N)
+        out = place.out("grown")
+        ran = run(taskvec("sweep", store, "-o", out, "--keep", "reduced"))
+        before, spent[N] = N, of_units(out)
+        yield Measured("peak anonymous memory", ran.anonymous, "MiB", N, 1024)
+        yield Measured("whole command", ran.seconds, "s", N)
+        yield Measured("units", spent[N], "s", N)
+        if N // 2 in spent and adapters > ADAPTERS:
+            yield Measured("units, next to N² from half of N", spent[N] / spent[N // 2] / 4, "", N, 1.15)
+
+
+def of_units(out: Path) -> float:
+    """Seconds that the units of a result took, from its ledger."""
+    return float(sum(record["about"]["seconds"] for record in records(out)))
+
+
+def records(out: Path) -> list[dict[str, Any]]:
+    lines = [line for file in (out / ".taskvec/ledger").glob("*") for line in file.read_text().splitlines()]
+    return [record for record in map(json.loads, lines) if "seconds" in record["about"]]  # units, not coordinates
+
+
+def ingest(place: Place) -> Iterator[Measured]:
+    """A store made of 1,000 folders, next to factorising them alone."""
+    from taskvec import load_zoo
+    from taskvec.ingestion import ingest
+    from taskvec.store.canonical import canonical_forms
+
+    N = place.count(ADAPTERS)
+    folders = place.folders(0, N)
+    zoo = load_zoo(folders)
+
+    def factor() -> None:
+        for path, module in zoo.adapters[0].modules.items():
+            canonical_forms(zoo.adapters, [path], module.rank)
+
+    alone = whole = float("inf")
+    for _ in range(REPEATS):
+        alone = min(alone, seconds(factor))
+        whole = min(whole, seconds(lambda: ingest(folders, place.out("ingested"))))
+    yield Measured("factorising alone", alone, "s", N)
+    yield Measured("ingest", whole, "s", N)
+    yield Measured("ingest / factorising", whole / alone, "", N, 1.5)
+
+
+def many_small(place: Place) -> Iterator[Measured]:
+    """10,000 small adapters, 1 % of them broken."""
+    N = place.count(10_000)
+    folders = place.small_folders(N, 0.01)
+    ran = run(taskvec("ingest", folders, "-o", place.out("small-store"), "--skip-bad"))
+    yield Measured("ingest of small adapters", ran.seconds, "s", N, 90)
+    yield Measured("its peak anonymous memory", ran.anonymous, "MiB", N)
+
+
+def workers(place: Place) -> Iterator[Measured]:
+    """Two Dask workers of one thread, next to one process of one thread."""
+    from distributed import LocalCluster
+
+    from taskvec.workers.dask import Dask
+
+    N = place.count(ADAPTERS)
+    store, warm = place.store(0, N), place.store(0, 8, "WARM")
+    torch.set_num_threads(1)
+    one = seconds(lambda: sweep(store, place.out("of-one")))
+    cluster: Any = LocalCluster  # it has no types
+    settings = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    with cluster(n_workers=2, **settings) as started:
+        engine = Dask(scheduler=started.scheduler_address)
+        sweep(warm, place.out("warm"), engine=engine)  # what workers import is imported
+        two = seconds(lambda: sweep(store, place.out("of-two"), engine=engine))
+    yield Measured("one process of one thread", one, "s", N)
+    yield Measured("two workers of one thread", two, "s", N)
+    yield Measured("one / two", one / two, "", N, 1.7, least=True)
+
+
+def adding(place: Place) -> Iterator[Measured]:
+    """Ten more adapters, next to all of them."""
+    N = place.count(ADAPTERS)
+    more = max(1, N // 100)
+    store, out = place.store(0, N), place.out("added-to")
+    whole = seconds(lambda: sweep(store, out))
+    place.store(N, N + more)
+    added = seconds(lambda: sweep(store, out))
+    yield Measured("sweep", whole, "s", N)
+    yield Measured(f"{more} more adapters", added, "s", N)
+    yield Measured("more / sweep", added / whole, "", N, 0.1)
+
+
+CHILD = """
+import sys, time
+import taskvec
+started = time.perf_counter()
+taskvec.sweep(sys.argv[1], sys.argv[2], keep="reduced")
+print(time.perf_counter() - started)
+"""
+
+
+def resume(place: Place) -> Iterator[Measured]:
+    """A sweep that is killed at half and run again, next to one that is not."""
+    N = place.count(ADAPTERS)
+    store = place.store(0, N)
+
+    def command(out: Path) -> list[str]:
+        return [sys.executable, "-c", CHILD, str(store), str(out)]
+
+    undisturbed, out = place.out("undisturbed"), place.out("killed")
+    whole = float(run(command(undisturbed)).output.split()[-1])
+    seen = list[float]()  # when the result's folder was there first
+
+    def half() -> bool:
+        if not seen and out.exists():
+            seen.append(time.perf_counter())
+        return bool(seen) and time.perf_counter() - seen[0] > whole / 2
+
+    run(command(out), kill=half)
+    again = float(run(command(out)).output.split()[-1])
+    yield Measured("undisturbed", whole, "s", N)
+    yield Measured("after a kill at half of that", again, "s", N)
+    yield Measured("both / undisturbed", 0.5 + again / whole, "", N, 1.05)
+    yield Measured("files that differ", differing(undisturbed, out), "", N, 0)
+
+
+def differing(a: Path, b: Path) -> int:
+    """Chunks that are not the same in both, byte for byte."""
+    files = [{path.relative_to(root): path for path in root.glob("*/c/**/*") if path.is_file()} for root in (a, b)]
+    return sum(
+        name not in files[0] or name not in files[1] or files[0][name].read_bytes() != files[1][name].read_bytes()
+        for name in files[0].keys() | files[1].keys()
+    )
+
+
+def units(place: Place) -> Iterator[Measured]:
+    """What the ledger, the checksums and the disk add to the units of a sweep."""
+    from taskvec.sweeps.run import one_after_the_other
+
+    N = place.count(ADAPTERS)
+    store, out, spent = place.store(0, N), place.out("units"), [0.0]
+
+    def engine(*arguments: Any) -> None:
+        spent[0] = seconds(lambda: one_after_the_other(*arguments))
+
+    sweep(store, out, engine=engine)
+    alone = of_units(out)
+    yield Measured("units", alone, "s", N)
+    yield Measured("number of units", len(records(out)), "", N)
+    yield Measured("from the first to the last, above that", spent[0] / alone - 1, "", N, 0.03)
+
+
+RANKING = """
+import sys, time
+import taskvec
+started = time.perf_counter()
+taskvec.ranking(sys.argv[1])
+print(time.perf_counter() - started)
+"""
+
+
+def ranking(place: Place) -> Iterator[Measured]:
+    """The ranking of a million pairs, from a reduced result."""
+    N = place.count(ADAPTERS)
+    out = place.out("ranked")
+    sweep(place.store(0, N), out)
+    ran = run([sys.executable, "-c", RANKING, str(out)])
+    yield Measured("ranking", float(ran.output.split()[-1]), "s", N, 3)
+    yield Measured("peak anonymous memory", ran.anonymous, "MiB", N, 300)
+
+
+FIGURES: dict[str, Callable[[Place], Iterator[Measured]]] = {
+    "times": times,
+    "growth": growth,
+    "ingest": ingest,
+    "many_small": many_small,
+    "workers": workers,
+    "adding": adding,
+    "resume": resume,
+    "units": units,
+    "ranking": ranking,
+}
+
+
+def measure(name: str, root: Path, tiny: bool) -> Iterator[Measured]:
+    """One figure in a folder of its own, which goes."""
+    place = Place(root / name, tiny)
+    place.root.mkdir(parents=True)
+    try:
+        yield from FIGURES[name](place)
+    finally:
+        shutil.rmtree(place.root)
+        os.sync()  # so that the next figure does not pay for what this one wrote
