@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,14 +11,24 @@ import typer
 from ..errors import TaskvecError
 from .common import AsJson, Result, Width, print_json, print_parts
 from .files import Csv, Overwrite, Parquet, check_file, write_rows
+from .like import like as compare_like
 from .ranking import by_lam
+from .reading import reading_options
 
 SCHEMA = "taskvec.query/1"
 TOP = 10
 
 
+@reading_options
 def query(
     result: Result,
+    reading: dict[str, Any],
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="A new adapter, compared with all of a store (ZOO.zarr).", show_default=False
+        ),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="What this adapter holds of the others.", show_default=False)
     ] = None,
@@ -40,7 +51,13 @@ def query(
     as_json: AsJson = False,
     width: Width = None,
 ) -> None:
-    """The pairs of one adapter in a result, best first: --source what it holds, --target what holds it."""
+    """The pairs of one adapter in a result, best first: --source what it holds, --target what holds it.
+
+    With --like, the adapters of a store that hold a new one, or are held by it.
+    """
+    if like is not None:
+        compare_like(result, like, top=top or TOP, as_json=as_json, reading=reading, width=width)
+        return
     from ..queries.neighbours import neighbours
     from ..queries.stored import open_result
     from ..reports.neighbours import pairs_table
