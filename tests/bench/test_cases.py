@@ -13,6 +13,7 @@ import torch
 from taskvec_bench.cases import CASES, LIMIT, pairs, selected
 from taskvec_bench.cases.case import Case, close, threads
 from taskvec_bench.cases.commands import sweep_case
+from taskvec_bench.cases.ingest import ingest_case
 from taskvec_bench.cases.inputs import Model, factors
 from taskvec_bench.cases.loading import load_case
 from taskvec_bench.cases.lowrank import lowrank_case
@@ -45,6 +46,7 @@ KINDS = [
     sparsify_case(ADAM_VARIANT, 50, 4),
     algorithm1_case(TINY, 3, 4),
     load_case(TINY, 3, 4),
+    ingest_case(TINY, 3, 4),
     ranking_case(30),
     sweep_case(TINY, 3, 4),
     peer_case(TINY, ADAPTERS, 4),
@@ -79,7 +81,7 @@ def test_every_case_of_the_registry_is_of_these_kinds_and_has_ours() -> None:
     declared = [case for case in CASES.values() if case.function != LIMIT]
     assert {(case.function, case.variant) for case in declared} <= kinds
     assert all(any(name.startswith("ours/") for name in case.providers) for case in declared)
-    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 190
+    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 193
     assert all(way.truth for case in declared for way in case.providers.values() if way.computes)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from .case import Case
 from .commands import sweep_case
+from .ingest import ingest_case
 from .inputs import BY_NAME, MODELS, Model, square
 from .limits import LIMIT, limit_cases
 from .loading import load_case
@@ -95,6 +96,12 @@ def loading_cases() -> Iterator[Case]:
     yield load_case(Model("square-1024", 1024, 1024, 16), 1_000, 8)
 
 
+def ingest_cases() -> Iterator[Case]:
+    yield ingest_case(Model("1024x1024", 1024, 1024, 16), 200, 8, quick=True)
+    yield ingest_case(Model("1024x1024", 1024, 1024, 16), 1_000, 8)
+    yield ingest_case(Model("small-q_proj", 64, 64, 12), 10_000, 8)
+
+
 def ranking_cases() -> Iterator[Case]:
     for adapters in (250, 1_000, 4_000):
         yield ranking_case(adapters, quick=adapters == 1_000)
@@ -130,6 +137,7 @@ def declared() -> Iterator[Case]:
         sparse_cases,
         peer_cases,
         loading_cases,
+        ingest_cases,
         ranking_cases,
         command_cases,
         gpu_cases,
