@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -144,6 +145,7 @@ def test_broken_adapters_are_named(folder, out, capsys) -> None:
     assert main(["ingest", str(folder), "-o", str(out), "--skip-bad", "--json"]) == 0
     shown = capsys.readouterr()
     document = json.loads(shown.out)
+    jsonschema.validate(document, json.loads((Path(__file__).parents[1] / "schemas/ingest.json").read_text()))
     assert document["added"] == ["a", "c", "d", "e"] and len(document["skipped"]) == 1 and "zoo/b" in shown.err
     assert [path for path, _ in FactorStore.open(out).skipped] == [str(folder / "b")]
     assert len(FactorStore.open(out).skipped) == 1
@@ -250,3 +252,22 @@ def test_the_command(folder, out, capsys) -> None:
     assert [module["module"] for module in inspected["modules"]] == [*adapter.modules]
     assert main(["project", f"{out}::a", f"{out}::b"]) == 0
     assert os.path.isdir(out)
+
+
+def test_damaged_adapters_are_ingested_again(folder, out, capsys) -> None:
+    """``verify --repair`` forgets them, and writes metadata that it knows; a batch that nobody can read goes."""
+    fresh = ingest(folder, out.with_name("fresh.zarr")).store
+    ingest(folder, out, memory=ONE_BATCH_EACH)
+    spoilt = {"000001": "6x5-k2/U/c/0/0/0/0", "000002": "zarr.json", "000003": "6x5-k2/V/zarr.json"}
+    for batch, name in spoilt.items():
+        path = out / "batches" / batch / name
+        data = bytearray(path.read_bytes())
+        data[-10 if name.endswith("json") else 9] ^= 4
+        path.write_bytes(data)
+    assert main(["verify", str(out), "--json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)["damaged"]) == 3
+    assert main(["verify", str(out), "--repair", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["forgotten"] == ["b"]
+    done = ingest(folder, out)
+    assert (done.added, done.unchanged) == (("b", "c"), 3) and same(done.store, fresh)
+    assert main(["verify", str(out)]) == 0

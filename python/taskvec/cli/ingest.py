@@ -11,7 +11,7 @@ from ..errors import TaskvecError, printable
 from .common import AsJson, Paths, Progress, Recursive, SkipBad, print_json, warn
 from .reading import reading_options
 
-SCHEMA = {"name": "taskvec ingest", "version": 1}
+SCHEMA = "taskvec.ingest/1"
 UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 MOST_SHOWN = 5
 

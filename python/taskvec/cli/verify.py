@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ..errors import TaskvecError, printable
+from ..errors import printable
 from ..progress import Mode
 from .common import AsJson, Progress, print_json
 
-SCHEMA = {"name": "taskvec verify", "version": 1}
+SCHEMA = "taskvec.verify/1"
 MOST_SHOWN = 5
 
 
@@ -21,7 +21,8 @@ def verify(
         typer.Argument(metavar="ZARR", help="A store of adapters, or a result.", show_default=False),
     ],
     repair: Annotated[
-        bool, typer.Option("--repair", help="Of a result: read its adapters again and compute what is damaged.")
+        bool,
+        typer.Option("--repair", help="Compute a result's damaged blocks again; forget a store's adapters."),
     ] = False,
     as_json: AsJson = False,
     progress: Progress = "auto",
@@ -30,10 +31,7 @@ def verify(
     from ..store.opening import is_store
 
     if is_store(place):
-        if repair:
-            fix = "ingest the adapters again with taskvec ingest"
-            raise TaskvecError("a store cannot be repaired from itself", where=place, fix=fix)
-        verify_store_at(place, as_json, progress)
+        verify_store_at(place, repair, as_json, progress)
     else:
         verify_result_at(place, repair, as_json, progress)
 
@@ -61,12 +59,13 @@ def verify_result_at(place: Path, repair: bool, as_json: bool, progress: Mode) -
         raise typer.Exit(1)
 
 
-def verify_store_at(place: Path, as_json: bool, progress: Mode) -> None:
+def verify_store_at(place: Path, repair: bool, as_json: bool, progress: Mode) -> None:
     from ..progress import progress_bar
-    from ..store.verification import batch_count, verify_store
+    from ..store.verification import batch_count, repair_store, verify_store
 
     with progress_bar(progress, "reading batches", batch_count(place)) as advance:
         found = verify_store(place, advance)
+    forgotten = repair_store(place, found.damaged) if repair and found.damaged else ()
     if as_json:
         damaged = [{"file": one.file, "what": one.what, "adapters": one.adapters} for one in found.damaged]
         print_json(
@@ -76,6 +75,8 @@ def verify_store_at(place: Path, as_json: bool, progress: Mode) -> None:
                 "files": found.files,
                 "chunks": found.chunks,
                 "damaged": damaged,
+                "repaired": bool(found.damaged) and repair,
+                "forgotten": forgotten,
             }
         )
     else:
@@ -84,5 +85,7 @@ def verify_store_at(place: Path, as_json: bool, progress: Mode) -> None:
             print(printable(f"{one.file} {one.what}{whose if one.adapters else ''}"))
         state = f"{len(found.damaged)} damaged" if found.damaged else "all as written"
         print(printable(f"{place}: {found.chunks} chunks in {found.files} files, {state}"))
-    if found.damaged:
+        if repair and found.damaged:
+            print(f"{len(forgotten)} adapters forgotten: taskvec ingest reads what the store does not have")
+    if found.damaged and not repair:
         raise typer.Exit(1)
