@@ -80,6 +80,7 @@ def test_each_group_has_a_table(capfd: pytest.CaptureFixture[str]) -> None:
     assert [(one["group"], one["adapters"], one["pairs"]) for one in results] == [
         ("x", ["a", "b"], 1),
         ("y", ["c", "d"], 1),
+        ("z", ["e"], 0),
     ]
     assert all({row["source"], row["target"]} == set(one["adapters"]) for one in results for row in one["ranking"])
 

@@ -123,7 +123,11 @@ def print_result(dataset: xr.Dataset, out: Path, shown: Mapping[str, Any]) -> No
         of_lams = {lam: details(part, first.rows) for lam, part in by_lam(dataset)}
         print_parts(paper_tables(first, of_lams), shown.get("width"))
     else:
-        tables = [ranking_table(selected, of_rows, columns_of(shown), lam) for lam, selected, of_rows in found]
+        tables = [
+            ranking_table(selected, of_rows, columns_of(shown), lam)
+            for lam, selected, of_rows in found
+            if selected.group is None or len(selected.adapters) > 1
+        ]
         print_parts([*tables, *across(dataset, groups)], shown.get("width"))
 
 

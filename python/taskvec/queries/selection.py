@@ -141,10 +141,9 @@ def select(dataset: xr.Dataset, selection: Selection | None = None, correction: 
 
 
 def groups_of_bases(dataset: xr.Dataset) -> tuple[str | None, ...]:
-    """The groups of several adapters that a result has, the first adapter's first; (None,) where all are one."""
-    if "source_group" not in dataset.coords or len(set(groups := dataset["source_group"].values.tolist())) == 1:
-        return (None,)
-    return tuple(group for group, count in Counter(groups).items() if count > 1) or (None,)
+    """The groups of a result's adapters, the first adapter's first; (None,) unless two are of several adapters."""
+    counts = Counter(dataset["source_group"].values.tolist() if "source_group" in dataset.coords else ())
+    return tuple(counts) if sum(count > 1 for count in counts.values()) > 1 else (None,)
 
 
 def rows_of(pairs: Kept, place: NDArray[np.intp], significance: Significance) -> pd.DataFrame:
