@@ -270,3 +270,24 @@ def test_a_thousand_adapters_open_in_three_seconds(tmp_path) -> None:
         assert min(seconds) < 3
     finally:
         browser.quit()
+
+
+def test_many_adapters_are_drawn_by_cluster_and_opened(tmp_path, monkeypatch) -> None:
+    from taskvec.reports.html import document
+
+    monkeypatch.setattr(document, "BY_CLUSTER", 10)
+    monkeypatch.setattr(document, "CLUSTERS", 5)
+    out = report(stored(tmp_path / "made.zarr", made_result(20, layers=2)), tmp_path / "report.html")
+    browser = opened(out)
+    try:
+        status = "#matrix [role=status]"
+        assert "5 clusters of 20 adapters" in text(browser, status)
+        keys(browser, "#matrix .cells", "\ue007")
+        assert "4 × 4 adapters" in text(browser, status)
+        keys(browser, "#matrix .cells", "\ue014", "\ue007")
+        assert browser.execute_script("return location.hash").startswith("#pair=")
+        press(browser, "#matrix-back")
+        assert "5 clusters" in text(browser, status)
+        assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+    finally:
+        browser.quit()
