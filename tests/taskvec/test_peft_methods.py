@@ -360,6 +360,19 @@ def test_tinylora_of_several_vectors(tmp_path: Path) -> None:
         load_adapter(write_adapter(tmp_path / "two", names, peft_type="TINYLORA"))
 
 
+def test_tinylora_of_a_known_family_takes_its_vectors_in_the_order_of_its_layers(tmp_path: Path) -> None:
+    parts = {"tinylora_A": random(R, IN), "tinylora_B": random(OUT, R), "tinylora_P": torch.ones(1, R, R)}
+    kinds = ("self_attn.q_proj", "self_attn.v_proj", "mlp.down_proj")
+    paths = [f"model.layers.{i}.{kind}" for i in (2, 10) for kind in kinds]
+    names = {f"{PREFIX}{path}.{role}": tensor.clone() for path in paths for role, tensor in parts.items()}
+    names |= {f"base_model.tinylora_v.{i}": torch.tensor([1.0 + i]) for i in range(6)}
+    adapter = load_adapter(write_adapter(tmp_path, names, peft_type="TINYLORA"))
+    first = tau_of(adapter.modules[paths[0]])
+    for i, path in enumerate(paths):
+        torch.testing.assert_close(tau_of(adapter.modules[path]), (1 + i) * first)
+    assert adapter.warnings[-1].startswith("6 of 6 modules: assumed that the model has its modules in the order")
+
+
 @pytest.mark.parametrize(
     ("peft_type", "words"),
     [

@@ -20,6 +20,19 @@ from .sizes import NO_INPUTS, inputs, sides
 DRAWN = "they are drawn from a random generator (projection_prng_key), and the file was saved without them"
 DRAWN_INDICES = "indices and scales are drawn from a random generator (proj_seed), and the file was saved without them"
 NO_ORDER = "which of its vectors a module uses depends on the order of the model's modules, which is not in the file"
+ASSUMED_ORDER = "assumed that the model has its modules in the order in which transformers builds such a layer"
+# where layers are, and what a layer has, in order
+LAYERS = (
+    (
+        "model.layers",
+        "self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj mlp.gate_proj mlp.up_proj mlp.down_proj",
+    ),
+    (
+        "encoder.layer",
+        "attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense "
+        "output.dense",
+    ),
+)
 PROJECTION = names("projection_prng_key save_projection d_initial")
 
 
@@ -167,22 +180,38 @@ def read_tinylora(contents: Contents) -> Iterator[Found | list[LeftOut]]:
         contents.needed_of_file("tinylora_v", reason="the vectors that modules share are missing")
     vectors = contents.needed_of_file(*(role for _, role in groups), reason="")
     paths = [module.path for module in contents.modules]
-    if len(groups) > 1 and not _in_order(paths):
+    order, notes = _order(paths)
+    if len(groups) > 1 and not order:
         raise TaskvecError(f"is a TinyLoRA adapter: {NO_ORDER}", where=contents.file.path, fix="leave it out")
-    paths.sort(key=lambda path: [(len(number), number) for number in re.findall("[0-9]+", path)])
+    paths = order or paths
+    notes = notes if len(groups) > 1 else ()
     size = max(1, len(paths) // len(groups))
     vector_of = {path: vectors[min(i // size, len(groups) - 1)] for i, path in enumerate(paths)}
     for module in contents.modules:
         if "tinylora_P" not in module.names:
             raise _undrawn(contents, module)
         wanted = contents.needed(module, "tinylora_B", "tinylora_A", "tinylora_P")
-        yield Found(module.path, contents.recipe((*wanted, vector_of[module.path]), banks.tinylora), UNSCALED)
+        yield Found(module.path, contents.recipe((*wanted, vector_of[module.path]), banks.tinylora), UNSCALED, notes)
 
 
-def _in_order(paths: list[str]) -> bool:
-    """Whether the modules are one to a layer, so that their numbers are their order."""
+def _order(paths: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The modules in their model's order, and a warning where that is assumed; none where nothing tells it.
+
+    Modules of one kind, one to a layer, go by their layers' numbers. Those of several kinds have the order in which
+    transformers builds a layer of Llama's or of BERT's family.
+    """
     alike = {re.sub("[0-9]+", "0", path) for path in paths}
-    return len(alike) == 1 and len(re.findall("[0-9]+", paths[0])) == 1
+    if not all(len(re.findall("[0-9]+", path)) == 1 for path in paths):
+        return [], ()
+    layer_of = {path: int(re.findall("[0-9]+", path)[0]) for path in paths}
+    if len(alike) == 1:
+        return sorted(paths, key=lambda path: layer_of[path]), ()
+    for layers, kinds in LAYERS:
+        place = {kind: i for i, kind in enumerate(kinds.split())}
+        kind_of = {path: path.partition(f"{layers}.{layer_of[path]}.")[2] for path in paths}
+        if all(kind in place for kind in kind_of.values()):
+            return sorted(paths, key=lambda path: (layer_of[path], place[kind_of[path]])), (ASSUMED_ORDER,)
+    return [], ()
 
 
 def _undrawn(contents: Contents, module: ModuleTensors) -> TaskvecError:
