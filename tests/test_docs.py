@@ -16,6 +16,7 @@ from taskvec.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+DECIDE = ROOT / "docs/DECIDE.md"
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("python/*.md")]
 )
@@ -93,7 +94,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
-    [words for words in commands(README, "taskvec") if words[0] not in NOT_RUN],
+    [words for text in (README, DECIDE) for words in commands(text, "taskvec") if words[0] not in NOT_RUN],
     ids=lambda words: words[0],
 )
 def test_commands_of_the_readme_run(arguments: list[str], reader: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,8 @@ def commands(folder: Path, out: Path) -> dict[str, list[str]]:
         "sweep": ["sweep", str(folder), "-o", str(out), "--overwrite", "--baseline", "none"],
         "show": ["show", str(out)],
         "show --paper": ["show", str(out), "--paper"],
+        "query": ["query", str(out), "--source", "sports"],
+        "groups": ["groups", str(out), "--at", "0.001"],
         "project": ["project", first, second, "--error-bars"],
         "inspect": ["inspect", first],
         "inspect several": ["inspect", str(folder)],
@@ -71,7 +73,7 @@ COMMANDS = tuple(commands(Path(), Path()))
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_fits(folder, tmp_path, capsys, command: str) -> None:
     run = commands(folder, tmp_path / "out.zarr")
-    if command.startswith("show"):
+    if command.split()[0] in ("show", "query", "groups"):
         assert main(run["sweep"]) == 0
         capsys.readouterr()
     assert main([*run[command], "--width", "1000"]) == 0
