@@ -161,7 +161,11 @@ def sweep(
         if isinstance(near, Beside):
             near.make(progress)
         way = engine or one_after_the_other
-        to_disk(job, about, progress, way) if shard is None else to_shard(job, about, progress, way, Shard.parse(shard))
+        with disk_errors(out):
+            if shard is None:
+                to_disk(job, about, progress, way)
+            else:
+                to_shard(job, about, progress, way, Shard.parse(shard))
     return open_dataset(out)
 
 
@@ -305,19 +309,25 @@ def leased(job: Job) -> Iterator[None]:
 def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
     """Compute some units; whatever stops it, what is committed stays."""
     total = sum(unit.pairs for unit in units)
-    done: list[str] = []
     try:
         speed = None if progress == "off" else speed_of(job.plan, job.options)
         with stop_signals(), progress_bar(progress, "comparing pairs", total, speed) as advance:
-            engine(job, units, lambda record: done.append(record.unit), advance)
+            engine(job, units, lambda record: None, advance)
     except KeyboardInterrupt as stop:
         every = sum(1 for _ in job.plan.units())
         number = getattr(stop, "signal", signal.SIGINT)
-        raise SweepInterrupted(job.out, every - len(units) + len(done), every, number) from stop
+        raise SweepInterrupted(job.out, every - len(job.pending()), every, number) from stop
+
+
+@contextmanager
+def disk_errors(out: str | Path) -> Iterator[None]:
+    """A disk that is full, or that cannot be written to, is one line that says how to go on."""
+    try:
+        yield
     except OSError as error:
         what = f"the sweep stopped ({error.strerror or error})"
         fix = "what was computed is there; make room, then continue with the same command"
-        raise TaskvecError(what, where=str(job.out), fix=fix) from error
+        raise TaskvecError(what, where=str(out), fix=fix) from error
 
 
 def one_after_the_other(job: Job, units: list[Unit], done: Callable[[Record], None], advance: Advance) -> None:
