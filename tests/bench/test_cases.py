@@ -81,7 +81,7 @@ def test_every_case_of_the_registry_is_of_these_kinds_and_has_ours() -> None:
     declared = [case for case in CASES.values() if case.function != LIMIT]
     assert {(case.function, case.variant) for case in declared} <= kinds
     assert all(any(name.startswith("ours/") for name in case.providers) for case in declared)
-    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 193
+    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 194
     assert all(way.truth for case in declared for way in case.providers.values() if way.computes)
 
 
