@@ -155,6 +155,16 @@ def test_an_impossible_output_path_is_one_clear_line(zoo, tmp_path, out: str) ->
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_store_of_factors_is_not_taken_for_a_result(zoo, tmp_path, overwrite: bool) -> None:
+    place = tmp_path / "zoo.zarr"
+    taskvec.ingest(taskvec.Zoo(tuple(zoo)), place)
+    before = contents(place)
+    with pytest.raises(TaskvecError, match="is a store of factors, not a result; choose another output path"):
+        sweep(zoo, place, overwrite=overwrite)
+    assert contents(place) == before
+
+
 def peak(call) -> int:
     """Bytes that Python and NumPy held at most during a call."""
     tracemalloc.start()

@@ -102,7 +102,7 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
     """TaskvecError when no result may be written to ``path``; one of ours may be there, and is gone on with."""
     if remote_url(path) is not None:
         if (attributes := read_attributes(open_storage(path))) and not is_ours(attributes):
-            raise TaskvecError("is a Zarr store that taskvec did not make", where=str(path), fix=OTHER_PATH)
+            raise TaskvecError(what_else(attributes), where=str(path), fix=OTHER_PATH)
         return
     path = Path(path)
     if path.name in ("", ".."):
@@ -117,7 +117,7 @@ def check_output(path: str | Path, *, overwrite: bool) -> None:
         raise TaskvecError("exists and is not a Zarr store", where=path, fix=OTHER_PATH)
     attributes = read_attributes(Folder(path))
     if not is_ours(attributes):
-        raise TaskvecError("is a Zarr store that taskvec did not make", where=path, fix=OTHER_PATH)
+        raise TaskvecError(what_else(attributes), where=path, fix=OTHER_PATH)
     if not overwrite and stored(Folder(path)) is None:
         raise TaskvecError("exists, from another version of taskvec", where=path, fix=OVERWRITE)
 
@@ -129,6 +129,13 @@ OVERWRITE = "choose another output path, or replace it with --overwrite (overwri
 def is_ours(attributes: Mapping[str, Any]) -> bool:
     """Whether the attributes of a group say that a sweep made it."""
     return attributes.get("taskvec") == RESULT or ("taskvec_version" in attributes and "input_sha256" in attributes)
+
+
+def what_else(attributes: Mapping[str, Any]) -> str:
+    """What a group is that is no result."""
+    if attributes.get("taskvec") == "store":
+        return "is a store of factors, not a result"
+    return "is a Zarr store that taskvec did not make"
 
 
 def is_begun(path: Path) -> bool:
