@@ -15,7 +15,7 @@ CTEST = $(VENV)/bin/ctest
 NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml python/pyproject.toml -type f)
 BOTH = -e . -e ./python
 
-.PHONY: demo test fuzz test-fast coverage check lint types native-check arm-check cpp-check stub-check cuda-check triton-check \
+.PHONY: demo test fuzz soak test-fast coverage check lint types native-check arm-check cpp-check stub-check cuda-check triton-check \
   dist-check bench bench-quick bench-compare plot gpu zoo axe clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
@@ -27,6 +27,10 @@ test: $(VENV)/.test  ## every test, and the Triton kernels under Triton's interp
 	TRITON_INTERPRET=1 $(PYTEST) -n logical tests/triton_backend
 
 MINUTES ?= 60
+soak: $(VENV)/.test  ## kills at random moments and damaged chunks, many times; minutes
+	TASKVEC_SOAK=1 $(PYTEST) -n logical --dist loadgroup tests/taskvec/test_faults.py tests/taskvec/test_shared_sweeps.py \
+	  tests/taskvec/test_workers.py
+
 fuzz: $(VENV)/.test  ## files changed at random, with new seeds, for MINUTES=60 of processor time
 	$(VENV)/bin/python scripts/fuzz.py --minutes $(MINUTES)
 

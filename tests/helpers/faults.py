@@ -98,8 +98,8 @@ def files(root: Path) -> dict[str, bytes]:
     }
 
 
-def damage(chunks: list[Path], foreign: list[Path], draw: random.Random) -> Callable[[], None]:
-    """Spoil one chunk in one of the ways of disks and people; what undoes it."""
+def damage(chunks: list[Path], foreign: list[Path], draw: random.Random) -> tuple[set[Path], Callable[[], None]]:
+    """Spoil one chunk in one of the ways of disks and people: which files are no longer the same; what undoes it."""
     path, other = draw.sample(chunks, 2)
     while other.read_bytes() == path.read_bytes():
         path, other = draw.sample(chunks, 2)
@@ -125,4 +125,4 @@ def damage(chunks: list[Path], foreign: list[Path], draw: random.Random) -> Call
         for one, content in before.items():
             one.write_bytes(content)
 
-    return undo
+    return {one for one, content in before.items() if not one.exists() or one.read_bytes() != content}, undo

@@ -232,7 +232,7 @@ RANKING = """
 import sys, time
 import taskvec
 started = time.perf_counter()
-taskvec.ranking(sys.argv[1])
+taskvec.ranking(taskvec.open_result(sys.argv[1]))
 print(time.perf_counter() - started)
 """
 
