@@ -77,7 +77,9 @@ def test_a_worker_killed_half_way_costs_what_it_was_at(running: Cluster, tmp_pat
     client.end()
     assert sorted(client.done) == NAMES
     assert sum(client.pairs) == len(NAMES)
-    assert computed(tmp_path) == NAMES
+    again = Counter(computed(tmp_path)) - Counter(NAMES)
+    assert set(computed(tmp_path)) == set(NAMES)
+    assert sum(again.values()) <= 1  # what it was at, if that was counted and not written
     assert of_doomed.read_text()
 
 
@@ -114,8 +116,9 @@ def test_when_every_worker_is_refused_the_reason_is_said(
     monkeypatch.setattr(flight, "HOPE", 0.1)
     monkeypatch.setenv(EPOCH, "2")
     client = Client(running.address, tmp_path)
-    with pytest.raises(TaskvecError, match=r"none of 1 workers can take part: tcp://.* other code"):
+    with pytest.raises(TaskvecError, match=r"none of \d workers can take part: tcp://"):
         client.end()
+    assert any("other code" in line for line in client.said)
 
 
 def test_what_a_stopped_worker_holds_is_given_away(
