@@ -15,11 +15,12 @@ from .adapters import Adapter
 from .errors import TaskvecError
 from .formats import Reading, ReadOptions
 from .formats.heads import Heads
+from .formats.reading.held import KEPT_BYTES
 from .naming.align import align
 from .progress import Mode, progress_bar
 from .sources import find, read_each
 from .storage import open_storage
-from .store.entry import Entry, entry_of
+from .store.entry import FP32_BYTES, Entry, entry_of
 from .store.factor_store import FactorStore
 from .store.factoring import Factored, Sketch, factor, factor_bytes
 from .store.opening import Dtype, Root
@@ -110,7 +111,7 @@ def ingest(
             for adapter in adapters:
                 run.take([adapter])
                 advance(1)
-            for location, read in zip(found, read_each(found, options), strict=True):
+            for location, read in zip(found, read_each(found, options, keep=True), strict=True):
                 run.sources.add(os.path.abspath(location.path))
                 run.skip(location.path, read) if isinstance(read, TaskvecError) else run.take(read)
                 advance(1)
@@ -168,7 +169,7 @@ class Run:
 
     def take(self, adapters: Sequence[Adapter]) -> None:
         for adapter in adapters:
-            self._found.add(adapter, factor_bytes(adapter))
+            self._found.add(adapter, at_work(adapter))
         if self._found.is_full:
             self.compare()
             if self._new.is_full:
@@ -194,7 +195,7 @@ class Run:
                 continue
             (self.added if known is None else self.replaced).append(entry.name)
             self.warnings += [f"{entry.name}: {warning}" for warning in entry.warnings]
-            self._new.add((adapter, entry), factor_bytes(entry))
+            self._new.add((adapter, entry), at_work(entry))
 
     def flush(self) -> None:
         """Factorise what is new; it is written while the next adapters are read and factorised."""
@@ -294,6 +295,11 @@ class Pile(Generic[T]):
         """All of them; none are left."""
         items, self.items, self.bytes = self.items, [], 0
         return items
+
+
+def at_work(adapter: Adapter | Entry) -> int:
+    """Bytes of an adapter's factors, or of the file that it waits in where that is more."""
+    return max(factor_bytes(adapter), min(KEPT_BYTES, FP32_BYTES * adapter.parameters))
 
 
 def sketcher(root: Root) -> Sketch | None:

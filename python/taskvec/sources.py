@@ -15,6 +15,7 @@ from typing import Unpack
 from .adapters import Adapter
 from .errors import TaskvecError, printable
 from .formats import Checkpoints, Location, NoFormat, PassedOver, Reading, ReadOptions, discover, no_adapter, read
+from .formats.reading.held import read_once
 from .hub import local
 from .naming.fused import split_all
 from .naming.match import renames
@@ -67,12 +68,18 @@ def read_at(location: Location, options: ReadOptions) -> list[Adapter]:
     return [split_all(adapter, options.attention) for adapter in adapters] if options.split_fused else adapters
 
 
-def read_each(locations: Sequence[Location], options: ReadOptions) -> Iterator[list[Adapter] | TaskvecError]:
-    """``read_at`` for each location, in order, or why it cannot be read; threads are a bounded number ahead."""
+def read_each(
+    locations: Sequence[Location], options: ReadOptions, *, keep: bool = False
+) -> Iterator[list[Adapter] | TaskvecError]:
+    """``read_at`` for each location, in order, or why it cannot be read; threads are a bounded number ahead.
+
+    With ``keep``, adapters have the content of small files with them: their tensors are not read again.
+    """
 
     def one(location: Location) -> list[Adapter] | TaskvecError:
         try:
-            return read_at(location, options)
+            with read_once(keep=keep):
+                return read_at(location, options)
         except TaskvecError as error:
             return error
 

@@ -171,6 +171,21 @@ def test_files_that_change_meanwhile(folder, out, monkeypatch) -> None:
     assert ingest(folder, out).added == ("c",)
 
 
+def test_small_files_are_read_once(folder, out, monkeypatch) -> None:
+    """What was checked and hashed is what is factorised; a zoo in memory keeps no file."""
+
+    def again(*place):
+        raise AssertionError(place)
+
+    monkeypatch.setattr("taskvec.formats.reading.tensors.read_piece", again)
+    done = ingest(folder, out)
+    zoo = load_zoo(folder)
+    with pytest.raises(AssertionError, match=r"adapter_model\.safetensors"):
+        zoo[0].modules["h.0.q"].update()
+    monkeypatch.undo()
+    assert same(done.store, ingest(zoo, out.with_name("of-zoo.zarr")).store)
+
+
 def test_a_full_disk_keeps_what_is_whole(folder, out, monkeypatch) -> None:
     write = Folder.write
     done = []
@@ -265,9 +280,13 @@ def test_damaged_adapters_are_ingested_again(folder, out, capsys) -> None:
         data[-10 if name.endswith("json") else 9] ^= 4
         path.write_bytes(data)
     assert main(["verify", str(out), "--json"]) == 1
-    assert len(json.loads(capsys.readouterr().out)["damaged"]) == 3
+    found = json.loads(capsys.readouterr().out)
     assert main(["verify", str(out), "--repair", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["forgotten"] == ["b"]
+    repaired = json.loads(capsys.readouterr().out)
+    schema = json.loads((Path(__file__).parents[1] / "schemas/verify.json").read_text())
+    jsonschema.validate(found, schema)
+    jsonschema.validate(repaired, schema)
+    assert len(found["damaged"]) == 3 and repaired["forgotten"] == ["b"]
     done = ingest(folder, out)
     assert (done.added, done.unchanged) == (("b", "c"), 3) and same(done.store, fresh)
     assert main(["verify", str(out)]) == 0

@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import xarray as xr
@@ -380,6 +381,7 @@ def test_every_flipped_bit_is_found_and_repaired(zoo_folder, tmp_path, capsys, k
     (out / removed).unlink()
     code, printed, _ = command(capsys, "verify", out, "--json")
     found = json.loads(printed)
+    jsonschema.validate(found, json.loads((Path(__file__).parents[1] / "schemas/verify.json").read_text()))
     assert code == 1 and len(found["damaged"]) == 13 and removed in {one["chunk"] for one in found["damaged"]}
     assert command(capsys, "verify", out, "--repair")[0] == 0
     assert command(capsys, "verify", out)[0] == 0

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from taskvec_kernels import LowRankSVD, lowrank_svd
 
 from ..adapters import Adapter, Cut, Dense, Module, Update
 from .ahead import ahead
+from .consecutive import consecutive
 from .dense import leading
 from .entry import FP32_BYTES
 from .factors import Form
 
-STACK_BYTES = 16 * 2**20  # of factors that are stacked for one call
+STACK_BYTES = 16 * 2**20  # of factors that are stacked for one call, at most
+CACHED_BYTES = 2 * 2**20  # enough for one call: what is stacked and what is made of it stay in a core's cache
+EACH = 8  # matrices a thread that are enough
+Rows = slice | NDArray[np.intp]
 
 
 def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: int, device: str = "cpu") -> Form:
@@ -50,8 +56,8 @@ def forms_of(
     for rows, b, a, scale, norm in ahead(stacks(wanted)):
         norms[rows] = norm.to(device)
         svd = lowrank_svd(b.to(device), a.to(device), scale.to(device))
-        k = svd.S.shape[-1]
-        Ut[rows, :k], S[rows, :k], Vh[rows, :k] = svd.U.mT.to(Ut), svd.S.to(S), svd.Vh.to(Vh)
+        for target, source in ((Ut, svd.U.mT), (S, svd.S), (Vh, svd.Vh)):
+            put(target, rows, source)
     L, N = len(modules), len(modules[0])
     svd = LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
     return Form(svd, norms.view(L, N))
@@ -62,19 +68,40 @@ def zeros(size: tuple[int, ...], device: str) -> Tensor:
     return torch.from_numpy(np.zeros(size, np.float32)).to(device)
 
 
-def stacks(modules: Sequence[Module | None]) -> Iterator[tuple[Tensor, ...]]:
-    """Positions, B (c, m, r), A (c, r, n), scale (c,), norm (c,) of modules of equal rank, at most STACK_BYTES."""
+def put(target: Tensor, rows: Rows, source: Tensor) -> None:
+    """Copy to the leading directions of some rows; on the CPU by numpy, for torch's threads spin where they wait."""
+    k = source.shape[1]
+    if target.is_cpu:
+        target.numpy()[rows, :k] = source.numpy()
+    else:
+        target[rows, :k] = source.to(target)
+
+
+class Stack(NamedTuple):
+    """c modules of equal rank."""
+
+    rows: Rows  # where they were
+    b: Tensor  # [c, m, r]
+    a: Tensor  # [c, r, n]
+    scale: Tensor  # [c]
+    norm: Tensor  # [c]
+
+
+def stacks(modules: Sequence[Module | None]) -> Iterator[Stack]:
+    """Modules of equal rank together, at most STACK_BYTES."""
     alike: dict[int, list[tuple[int, Module]]] = defaultdict(list)
     for i, module in enumerate(modules):
         if module is not None:
             alike[module.rank].append((i, module))
     for rank, some in alike.items():
-        step = max(1, STACK_BYTES // (rank * sum(some[0][1].shape) * FP32_BYTES))
+        each = rank * sum(some[0][1].shape) * FP32_BYTES
+        enough = max(CACHED_BYTES, EACH * torch.get_num_threads() * each)
+        step = max(1, min(STACK_BYTES, enough) // each)
         for start in range(0, len(some), step):
             yield from stack(some[start : start + step])
 
 
-def stack(some: Sequence[tuple[int, Module]]) -> Iterator[tuple[Tensor, ...]]:
+def stack(some: Sequence[tuple[int, Module]]) -> Iterator[Stack]:
     """``stacks`` for modules of equal rank: one for each dtype."""
     by_dtype: dict[torch.dtype, list[tuple[int, float, float, Tensor, Tensor]]] = defaultdict(list)
     for i, module in some:
@@ -82,13 +109,19 @@ def stack(some: Sequence[tuple[int, Module]]) -> Iterator[tuple[Tensor, ...]]:
         by_dtype[torch.promote_types(b.dtype, a.dtype)].append((i, scale, torch.nan if norm is None else norm, b, a))
     for dtype, items in by_dtype.items():
         rows, scales, norms, bs, as_ = zip(*items, strict=True)
-        yield (
-            torch.tensor(rows),
-            torch.stack([b.to(dtype) for b in bs]),
-            torch.stack([a.to(dtype) for a in as_]),
+        yield Stack(
+            consecutive(np.array(rows, np.intp)),
+            together(bs, dtype),
+            together(as_, dtype),
             torch.tensor(scales, dtype=torch.float64),
             torch.tensor(norms, dtype=torch.float64),
         )
+
+
+def together(matrices: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """``torch.stack`` of what is on the CPU, by numpy: see ``put``."""
+    bits = torch.int16 if dtype == torch.bfloat16 else dtype  # numpy has no bfloat16
+    return torch.from_numpy(np.stack([one.detach().to(dtype).view(bits).numpy() for one in matrices])).view(dtype)
 
 
 def factors(update: Update, rank: int, *, rounding: bool = True) -> tuple[Tensor, Tensor, float, float | None]:

@@ -18,6 +18,7 @@ from taskvec_kernels import LowRankSVD
 
 from ..errors import TaskvecError
 from ..storage import Storage, open_storage
+from .consecutive import consecutive
 from .entry import Entry
 from .factors import Form
 from .manifest import Batch, Modules, ShapeClass, class_name
@@ -181,13 +182,6 @@ class StoredSketches:
 
     def whole(self, module: str, adapter: int) -> Tensor | None:
         return None
-
-
-def consecutive(places: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """A slice where they follow each other: it copies once."""
-    first, last = int(places[0]), int(places[-1])
-    follow = last - first == len(places) - 1 and bool((np.diff(places) == 1).all())
-    return slice(first, last + 1) if follow else places
 
 
 def shard_of(batch: str, found: ShapeClass, name: str, root: Root) -> Shard:

@@ -16,9 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ...errors import TaskvecError
 
 HELD_BYTES = 32 << 20  # of all files that one thread holds; what is larger is read by the piece
+KEPT_BYTES = 8 << 20  # of a file that stays in memory with its reader
 PIECE_BYTES = 8 << 20  # a multiple of every dtype's size
 
 
@@ -46,7 +49,7 @@ class FileState(NamedTuple):
 class Held(NamedTuple):
     """The content of a file."""
 
-    data: bytearray
+    data: memoryview
     state: FileState
 
 
@@ -72,6 +75,7 @@ class _Growing:
 class _Read:
     """What is known of the files that were read: the content of small ones, hashes of large ones."""
 
+    keep: bool = False
     held: dict[Path, Held] = field(default_factory=dict)
     hashes: dict[tuple[Path, FileState], bytes] = field(default_factory=dict)
     growing: dict[tuple[Path, FileState], _Growing] = field(default_factory=dict)
@@ -81,12 +85,15 @@ _READ: ContextVar[_Read | None] = ContextVar("read", default=None)
 
 
 @contextmanager
-def read_once() -> Iterator[None]:
-    """While it lasts, also inside of another, a file that is asked for again comes from memory."""
+def read_once(*, keep: bool = False) -> Iterator[None]:
+    """While it lasts, also inside of another, a file that is asked for again comes from memory.
+
+    With ``keep``, what opens a file of tensors of at most ``KEPT_BYTES`` has its content also afterwards.
+    """
     if _READ.get() is not None:
         yield
         return
-    token = _READ.set(_Read())
+    token = _READ.set(_Read(keep))
     try:
         yield
     finally:
@@ -110,10 +117,18 @@ def held(path: Path) -> Held | None:
         state = FileState.of(file.fileno())
         if state.size + sum(len(other.data) for other in read.held.values()) > HELD_BYTES:
             return None
-        data = bytearray(state.size)
+        data = np.empty(state.size, np.uint8).data  # no zeros first
         count = read_into(file, data)
     read.held[path] = Held(data[:count] if count < state.size else data, state)
     return read.held[path]
+
+
+def kept(path: Path) -> Held | None:
+    """``held``, for whom it may stay; None unless that was asked for."""
+    if (read := _READ.get()) is None or not read.keep:
+        return None
+    whole = held(path)
+    return whole if whole is not None and len(whole.data) <= KEPT_BYTES else None
 
 
 def sha256_of(path: Path) -> bytes:
@@ -170,7 +185,7 @@ def pieces(path: Path, state: FileState, cuts: Sequence[int]) -> Iterator[tuple[
         read.hashes[path, state] = total.digest()
 
 
-def read_bytes(path: Path, state: FileState, begin: int, length: int) -> bytearray:
+def read_bytes(path: Path, state: FileState, begin: int, length: int) -> bytearray | memoryview:
     """``read_piece``, from memory where the file is held."""
     whole = held(path)
     if whole is None or whole.state != state:

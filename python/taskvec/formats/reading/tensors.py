@@ -17,7 +17,7 @@ from torch import Tensor
 from ...errors import TaskvecError
 from .files import file_errors, refuse_lfs_pointer
 from .header import BITS, Run, read_header
-from .held import FileState, held, pieces, read_piece
+from .held import FileState, Held, held, kept, pieces, read_piece
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 DTYPES = {
@@ -93,6 +93,8 @@ class _Safetensors:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._header = read_header(path)
+        with file_errors(path):
+            self._kept = kept(path)
         self.shapes = self._header.layout.shapes
 
     def values(self, name: str) -> Values:
@@ -109,9 +111,8 @@ class _Safetensors:
     def _parts(self) -> Iterator[tuple[Run, memoryview]]:
         """The bytes of every run: from memory where the file is held, else piece by piece."""
         start, state, runs = self._header.start, self._header.state, self._header.layout.runs
-        whole = held(self.path)
-        if whole is not None and whole.state == state:
-            data = memoryview(whole.data)
+        if (whole := self._whole()) is not None:
+            data = whole.data
             return ((run, data[start + run.begin : start + run.end]) for run in runs)
         cuts = [start, *(start + run.end for run in runs)]
         return ((runs[i - 1], piece) for i, piece in pieces(self.path, state, cuts) if i)
@@ -126,19 +127,28 @@ class _Safetensors:
         return self.rows(name, 0, next(iter(self.shapes[name]), 1))
 
     def rows(self, name: str, first: int, last: int) -> Tensor:
-        entry, state, dtype = self._header.layout.entries[name], self._header.state, self._dtype(name)
+        entry, dtype = self._header.layout.entries[name], self._dtype(name)
         shape = (last - first, *entry.shape[1:]) if entry.shape else ()
         count, row = math.prod(shape), math.prod(entry.shape[1:]) * dtype.itemsize
         if not count:
             return torch.empty(shape, dtype=dtype)
         begin = self._header.start + entry.begin + first * row
         with file_errors(self.path):
-            whole = held(self.path)
-            if whole is None or whole.state != state or begin % dtype.itemsize:
-                data, offset = read_piece(self.path, state, begin, count * dtype.itemsize), 0
+            whole = self._whole()
+            data: bytearray | memoryview
+            if whole is None or begin % dtype.itemsize:
+                data, offset = read_piece(self.path, self._header.state, begin, count * dtype.itemsize), 0
             else:
                 data, offset = whole.data, begin
         return torch.frombuffer(data, dtype=dtype, count=count, offset=offset).reshape(shape)
+
+    def _whole(self) -> Held | None:
+        """The content, where it is in memory and still that of the file."""
+        if (whole := held(self.path)) is not None:
+            return whole if whole.state == self._header.state else None
+        if self._kept is not None:
+            self._header.state.check(FileState.of(self.path), self.path)
+        return self._kept
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again(self.path)
