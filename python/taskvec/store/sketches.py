@@ -8,7 +8,8 @@ sketches for that of the adapters, and of captured ``captured_estimate`` takes t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -59,8 +60,20 @@ def sketched_arrays(
     modules: Sequence[str], svd: LowRankSVD[Tensor], *, size: int = SIZE, seed: int = 0
 ) -> dict[str, NDArray[np.float32]]:
     """What a store keeps of ``sketched``, by direction: sketch_U (L, N, k, s) and sketch_V (L, N, k, s)."""
-    sketch = sketched(svd, modules, size, seed)
+    with one_thread():
+        sketch = sketched(svd, modules, size, seed)
     return {"sketch_U": sketch.U.mT.cpu().numpy(), "sketch_V": sketch.Vh.cpu().numpy()}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch's products in the calling thread: several spin where they wait, and here other threads are at work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @lru_cache(MATRICES)
