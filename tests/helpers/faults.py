@@ -18,6 +18,7 @@ import taskvec.ingestion
 import taskvec.sweeps.plan
 import taskvec.sweeps.run
 from taskvec import storage
+from taskvec.workers.dask import Dask
 
 # `make soak` sets it: everything many times
 SOAK = bool(os.environ.get("TASKVEC_SOAK"))
@@ -30,6 +31,11 @@ def sweep(zoo: Path, out: Path, keep: str = "all", **options: Any) -> None:
     """A sweep of many small units."""
     taskvec.sweeps.plan.SIDES = SIDES
     taskvec.sweeps.run.sweep(zoo, out, keep=keep, **options)
+
+
+def sweep_by_workers(zoo: Path, out: Path, keep: str, scheduler: str) -> None:
+    """The same by a running cluster."""
+    sweep(zoo, out, keep, engine=Dask(scheduler=scheduler))
 
 
 def ingest(folders: Path, out: Path) -> None:

@@ -14,7 +14,7 @@ import taskvec.ledger.lease as leases
 from taskvec.ledger.arrays import Array, Part, write_group
 from taskvec.ledger.chunks import decode, encode, is_whole
 from taskvec.ledger.lease import LEASE, HeldError, Lease
-from taskvec.ledger.records import LEDGER, Ledger
+from taskvec.ledger.records import LEDGER, Ledger, Record
 from taskvec.storage import Folder
 
 FLOATS = np.dtype("float32")
@@ -65,13 +65,20 @@ def test_the_newest_record_of_a_unit_counts_and_torn_lines_do_not(folder) -> Non
     second = other.append("0-0", "new", {"rec/c/0": (size, tail.hex())}, {"seconds": 1.0})
     assert (first.sequence, second.sequence) == (1, 2)
     (name, *_) = folder.names(LEDGER)
-    folder.append(name, b'{"unit":"0-1","key":"torn')
+    line = Record("0-1", "torn", {}).line()
+    folder.append(name, line[:20])
     third = Ledger(folder)
     third.refresh()
     assert third.newest == {"0-0": second} and third.damaged(second) == []
-    folder.append(name, b'","chunks":{}}\n')  # the rest of the line arrives
+    folder.append(name, line[20:])  # the rest of the line arrives
     third.refresh()
-    assert set(third.newest) == {"0-0", "0-1"}
+    assert set(third.newest) == {"0-0", "0-1"} and not third.spoilt
+    folder.append(name, line.replace(b"torn", b"turn"))
+    third.refresh()
+    assert third.spoilt == {name} and third.newest["0-1"].key == "torn"
+    whole = folder.read(name)
+    third.mend()
+    assert folder.read(name) == whole[: -len(line)]
     folder.append(name, b"not json\n[1]\n{}\n")
     third.refresh()
     assert set(third.newest) == {"0-0", "0-1"}

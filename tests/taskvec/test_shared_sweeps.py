@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import faults
 import taskvec
-from faults import files, finish, ingest, start, sweep
+from cluster import cluster
+from faults import files, finish, ingest, start, sweep, sweep_by_workers
 from s3 import s3_server
 from taskvec.errors import TaskvecError
 from taskvec.storage import open_storage
 from taskvec.workers.dask import Dask
 from taskvec_bench.zoos import square, write_folders
 
+KILLS = 30
 ARRAY = Path(__file__).parents[2] / "examples/cluster/slurm_array.sh"
 pytestmark = pytest.mark.slow
 
@@ -88,6 +93,43 @@ def test_dask_workers_make_the_same_result(folders: Path, alone: dict[str, bytes
     assert len(hosts) == 3  # the coordinates are the client's
 
 
+@pytest.mark.skipif(not faults.SOAK, reason="make soak: minutes")
+def test_kills_of_workers_schedulers_and_clients_end_with_the_same_bits(tmp_path: Path) -> None:
+    write_folders(tmp_path / "zoo", square(48, 32, 2, 4))
+    store, out, alone = (tmp_path / f"{name}.zarr" for name in ("store", "out", "alone"))
+    finish(ingest, tmp_path / "zoo", store)
+    finish(sweep, store, alone, "reduced")
+    draw, killed = random.Random(0), Counter[str]()
+    with cluster(tmp_path) as made:
+        at_work = [made.start_worker(f"first-{i}") for i in range(2)]
+        client = start(sweep_by_workers, store, out, "reduced", made.address)
+        while killed.total() < KILLS:
+            client.join(draw.uniform(0, 3))
+            if client.exitcode is not None:
+                assert client.exitcode == 0 and files(out) == files(alone)
+                shutil.rmtree(out)
+                client = start(sweep_by_workers, store, out, "reduced", made.address)
+                continue
+            whom = draw.choice(["worker", "worker", "scheduler", "client"])
+            killed[whom] += 1
+            if whom == "client":
+                client.kill()
+                client.join()
+                client = start(sweep_by_workers, store, out, "reduced", made.address)
+                continue
+            if whom == "scheduler":
+                made.scheduler.kill()
+                made.scheduler.wait()
+                made.start_scheduler()
+            at_work.pop(0).kill()
+            at_work.append(made.start_worker(f"{whom}-{killed.total()}"))
+            at_work = [worker for worker in at_work if worker.poll() is None]  # some end with their scheduler
+            at_work += [made.start_worker(f"more-{killed.total()}") for _ in range(2 - len(at_work))]
+        client.join()
+    assert client.exitcode == 0 and files(out) == files(alone)
+    print(dict(killed))
+
+
 def test_stores_and_results_in_an_object_store(
     folders: Path, alone: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,12 +141,21 @@ def test_stores_and_results_in_an_object_store(
         taskvec.ingest(folders, "s3://bucket/zoo.zarr")
         dataset = taskvec.sweep("s3://bucket/zoo.zarr", "s3://bucket/out.zarr", keep="reduced")
         assert dataset.attrs["complete"] == 1
+        assert taskvec.open_result("s3://bucket/out.zarr").equals(dataset)
+        assert by_command("s3://bucket/zoo.zarr", "s3://bucket/by-command.zarr", "--keep", "reduced") == 0
         storage = open_storage("s3://bucket/out.zarr")
         found = {name: storage.read(name) for name in storage.names() if not name.startswith(".taskvec")}
         ingested, local = tmp_path / "zoo.zarr", tmp_path / "out.zarr"
         taskvec.ingest(folders, ingested)
         taskvec.sweep(ingested, local, keep="reduced")
         assert found == files(local)
+
+
+def by_command(*arguments: str) -> int:
+    """``taskvec sweep``, its exit status."""
+    from taskvec.cli import main
+
+    return main(["sweep", *arguments, "--baseline", "none"])
 
 
 def test_options_that_exclude_each_other(folders: Path, tmp_path: Path) -> None:

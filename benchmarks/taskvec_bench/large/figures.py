@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import torch
+from unittest.mock import patch
 
 from .place import Place, megabytes, seconds
 from .process import run, taskvec
@@ -135,22 +134,26 @@ def many_small(place: Place) -> Iterator[Measured]:
 
 
 def workers(place: Place) -> Iterator[Measured]:
-    """Two Dask workers of one thread, next to one process of one thread."""
+    """Two Dask workers of one thread, next to one such worker; clusters and imports are not counted."""
     from distributed import LocalCluster
 
+    from taskvec.workers.crew import Crew
     from taskvec.workers.dask import Dask
 
     N = place.count(ADAPTERS)
     store, warm = place.store(0, N), place.store(0, 8, "WARM")
-    torch.set_num_threads(1)
-    one = seconds(lambda: sweep(store, place.out("of-one")))
     cluster: Any = LocalCluster  # it has no types
     settings = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
-    with cluster(n_workers=2, **settings) as started:
-        engine = Dask(scheduler=started.scheduler_address)
-        sweep(warm, place.out("warm"), engine=engine)  # what workers import is imported
-        two = seconds(lambda: sweep(store, place.out("of-two"), engine=engine))
-    yield Measured("one process of one thread", one, "s", N)
+    spent = dict[int, float]()
+    with patch.object(Crew, "threads", 1):  # else a worker that is alone gets every core
+        for number in (1, 2):
+            with cluster(n_workers=number, **settings) as started:
+                engine = Dask(scheduler=started.scheduler_address)
+                sweep(warm, place.out(f"warm-{number}"), engine=engine)  # what workers import is imported
+                out = place.out(f"of-{number}")
+                spent[number] = seconds(partial(sweep, store, out, engine=engine))
+    one, two = spent[1], spent[2]
+    yield Measured("one worker of one thread", one, "s", N)
     yield Measured("two workers of one thread", two, "s", N)
     yield Measured("one / two", one / two, "", N, 1.7, least=True)
 

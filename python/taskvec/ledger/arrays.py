@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from ..storage import Storage
 from .chunks import codecs, decode
+from .seals import is_sealed, sealed
 
 METADATA = "zarr.json"
+WITHIN = "attributes"  # of the root's metadata, which hold its checksum
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def write_group(
 ) -> None:
     """The metadata of a group: readers see the old ones until the last file, the root's, is replaced.
 
+    The root's have a checksum of themselves, and say what the arrays' own must be.
+
     ``others`` are metadata of further arrays that are there.
     """
     metadata = {name: array.metadata() for name, array in arrays.items()} | dict(others or {})
@@ -115,7 +119,12 @@ def write_group(
         "attributes": dict(attributes),
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": metadata},
     }
-    folder.write(METADATA, json.dumps(root).encode())
+    folder.write(METADATA, sealed(root, WITHIN))
+
+
+def is_group(data: bytes) -> bool:
+    """Whether these are the root's metadata as ``write_group`` made them, every byte."""
+    return is_sealed(data, WITHIN)
 
 
 def read_attributes(folder: Storage) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from zarr.storage import WrapperStore
 
 from ..errors import TaskvecError
 from ..storage import TAIL, open_storage
-from .arrays import METADATA
+from .arrays import METADATA, is_group, read_attributes
 from .chunks import is_whole
 from .records import Ledger
+from .seals import SEAL
 
 Chunks = Literal["auto"] | dict[str, int] | None
 
@@ -33,21 +34,27 @@ def open_dataset(place: str | Path, chunks: Chunks = None) -> xr.Dataset:
     """
     ledger = Ledger(open_storage(place))
     ledger.refresh()
+    has_ledger = bool(ledger.newest or ledger.spoilt)
+    if has_ledger and not is_group(ledger.folder.read(METADATA)):
+        raise damaged(ledger, METADATA, "is damaged")
     store: Any = zarr.open_group(ledger.folder.url, mode="r").store
-    if ledger.newest:  # else it has no ledger
-        store = CheckedStore(store, ledger)
+    if has_ledger:
+        store = CheckedStore(store, ledger, read_attributes(ledger.folder).get("complete") == 1)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated metadata")
         dataset: xr.Dataset = xr.open_zarr(store, chunks=chunks)
+    if has_ledger:
+        del dataset.attrs[SEAL]
     return dataset.assign_coords({name: array.load() for name, array in dataset.coords.items()})
 
 
 class CheckedStore(WrapperStore[Store]):
     """A store whose chunks are those of the ledger: a missing, damaged or foreign one is an error that names it."""
 
-    def __init__(self, store: Store, ledger: Ledger) -> None:
+    def __init__(self, store: Store, ledger: Ledger, complete: bool) -> None:
         super().__init__(store)
         self.ledger = ledger
+        self.complete = complete  # then every chunk is in the ledger
         self._recorded = recorded(ledger)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
@@ -59,9 +66,10 @@ class CheckedStore(WrapperStore[Store]):
                 self._recorded = recorded(self.ledger)
                 if not self._is_recorded(key, data):
                     what = "is missing" if data is None else "is damaged or not of this result"
-                    fix = f"taskvec verify {self.ledger.folder.url} --repair computes it again"
-                    raise TaskvecError(what, where=f"{self.ledger.folder.url}/{key}", fix=fix)
+                    raise damaged(self.ledger, key, what)
             if key not in self._recorded:
+                if self.complete and found is not None:
+                    raise damaged(self.ledger, key, "is not in the ledger")
                 return None  # not committed yet
         return found
 
@@ -70,7 +78,12 @@ class CheckedStore(WrapperStore[Store]):
         return wanted is None or (data is not None and (len(data), data[-TAIL:].hex()) == wanted and is_whole(data))
 
     def _with_store(self, store: Store) -> CheckedStore:
-        return CheckedStore(store, self.ledger)
+        return CheckedStore(store, self.ledger, self.complete)
+
+
+def damaged(ledger: Ledger, name: str, what: str) -> TaskvecError:
+    fix = f"taskvec verify {ledger.folder.url} --repair computes it again"
+    return TaskvecError(what, where=f"{ledger.folder.url}/{name}", fix=fix)
 
 
 def recorded(ledger: Ledger) -> dict[str, tuple[int, str]]:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from ..storage import Storage
 from .chunks import is_whole
+from .seals import SEAL, is_sealed, sealed
 
 OWN = ".taskvec"  # what only this program reads: the ledger, the lease, the plan
 LEDGER = f"{OWN}/ledger"
@@ -37,13 +38,17 @@ class Record:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def line(self) -> bytes:
-        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"
+        return sealed(asdict(self)) + b"\n"
 
     @classmethod
     def of_line(cls, line: bytes) -> Record | None:
         """None for a line that was torn or damaged: its unit counts as not computed."""
         try:
-            made = cls(**json.loads(line))
+            if not is_sealed(line):
+                return None
+            found = json.loads(line)
+            del found[SEAL]
+            made = cls(**found)
             chunks = {str(name): (int(size), str(crc)) for name, (size, crc) in made.chunks.items()}
             return cls(str(made.unit), str(made.key), chunks, int(made.sequence), dict(made.about))
         except (ValueError, TypeError, AttributeError):
@@ -60,6 +65,7 @@ class Ledger:
     def __init__(self, folder: Storage) -> None:
         self.folder = folder
         self.newest: dict[str, Record] = {}
+        self.spoilt: set[str] = set()  # files with lines that are whole and not as they were written
         self._read: dict[str, int] = {}  # bytes of each file
         self._own: str | None = None
 
@@ -73,6 +79,8 @@ class Ledger:
             for line in whole.splitlines():
                 if record := Record.of_line(line):
                     self._add(record)
+                else:
+                    self.spoilt.add(name)
 
     def append(self, unit: str, key: str, chunks: Mapping[str, tuple[int, str]], about: Mapping[str, Any]) -> Record:
         """Record a unit whose chunks are on the disk."""
@@ -83,6 +91,13 @@ class Ledger:
         self.folder.append(self._own, record.line())
         self._add(record)
         return record
+
+    def mend(self) -> None:
+        """Leave damaged lines out of their files; nobody else may be writing."""
+        for name in self.spoilt:
+            lines = self.folder.read(name).splitlines(keepends=True)
+            self.folder.write(name, b"".join(line for line in lines if Record.of_line(line.removesuffix(b"\n"))))
+        self.spoilt.clear()
 
     def damaged(self, record: Record, *, all_bytes: bool = False) -> list[str]:
         """The chunks of a record that are not those on the disk, by size and last bytes, or by all of them."""

@@ -9,6 +9,7 @@ import xarray as xr
 
 from ..errors import TaskvecError
 from ..ledger.checked import open_dataset
+from ..storage import remote_url
 
 NEEDED = ("complete", "lambda", "input_sha256", "starts", "skipped", "skipped_paths", "warnings")  # attributes
 
@@ -17,16 +18,15 @@ def open_result(path: str | Path, chunks: Literal["auto"] | dict[str, int] | Non
     """The dataset at ``path``, read when it is used; its coordinates are in memory.
 
     Args:
-        path: the folder that ``sweep`` wrote.
+        path: the folder that ``sweep`` wrote, or its URL.
         chunks: None reads what is used; {} makes lazy dask arrays in the chunks of the store, "auto" in larger ones.
             ``xarray.open_zarr`` makes dask arrays of ``kind`` and ``layer`` too, which ``groupby`` refuses.
 
     Raises:
         TaskvecError: there is no such folder, or no result of this version of ``sweep`` in it.
     """
-    path = Path(path)
     fix = "give the folder that taskvec sweep -o wrote"
-    if not path.exists():
+    if remote_url(path) is None and not Path(path).exists():
         raise TaskvecError("there is no such result", where=path, fix=fix)
     try:
         dataset = open_dataset(path, chunks)

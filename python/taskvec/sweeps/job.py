@@ -32,8 +32,9 @@ from .plan import Plan, Unit
 from .top import pack, unpack
 from .unit import Known, compute_unit
 
-EPOCH = 1  # of what a unit computes: with another one the values of older units are not used
-WRITERS = 2  # threads that compress and write the chunks of a unit
+EPOCH = 2  # of what a unit computes: with another one the values of older units are not used
+WRITERS = 4  # threads that compress and write the chunks of a unit: they wait for the disk most of the time
+STATES = f"{OWN}/states"
 SHORT = 16  # characters of a hash where it names a file
 
 
@@ -85,7 +86,7 @@ class Job:
     @cached_property
     def state(self) -> str:
         """Of the adapters: names the file that lists them."""
-        return sha256("\n".join(entry.identity for entry in self.plan.entries).encode()).hexdigest()[:SHORT]
+        return state_of([entry.identity for entry in self.plan.entries])
 
     def key(self, unit: Unit) -> str:
         """Of everything that decides the values of a unit."""
@@ -112,11 +113,21 @@ class Job:
         return self.commit(unit, *self.compute(unit, again=again, advance=advance))
 
     def compute(
-        self, unit: Unit, *, again: bool = False, advance: Advance = lambda steps: None
+        self,
+        unit: Unit,
+        *,
+        again: bool = False,
+        following: Unit | None = None,
+        advance: Advance = lambda steps: None,
     ) -> tuple[list[Part], float]:
-        """The values of a unit, those of pairs that are known taken from the disk, and the seconds that it took."""
+        """The values of a unit, those of pairs that are known taken from the disk, and the seconds that it took.
+
+        ``following`` is the next one, of which the first factors are read meanwhile.
+        """
         started = time.monotonic()
         before = self._before(unit, again)
+        if following is not None and following.name in self.ledger.newest:
+            following = None  # some of it may be known
         computed: list[int] = []
 
         def told(pairs: int) -> None:
@@ -125,7 +136,7 @@ class Job:
 
         made = compute_unit(
             unit, self.plan, self.factors, self.options, self.keep,
-            several=self.several, known=before, memory=self.memory, advance=told,
+            several=self.several, known=before, following=following, memory=self.memory, advance=told,
         )  # fmt: skip
         parts = [self._with_known(unit, part, before) for part in made]
         advance(unit.pairs - sum(computed))  # those without a module, and those that were known
@@ -200,9 +211,14 @@ def list_file(unit: Unit) -> str:
     return f"{OWN}/top/{unit.name}"
 
 
+def state_of(identities: Sequence[str]) -> str:
+    """What names a list of adapters."""
+    return sha256("\n".join(identities).encode()).hexdigest()[:SHORT]
+
+
 def state_file(state: str) -> str:
     """Lists the adapters that a record was computed for."""
-    return f"{OWN}/states/{state}.json"
+    return f"{STATES}/{state}.json"
 
 
 def entries_text(entries: Iterable[Entry]) -> bytes:

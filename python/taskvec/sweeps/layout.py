@@ -25,6 +25,7 @@ Z_BIN = np.append(Z_EDGES, np.inf)  # the upper end of each bin: no pair counts 
 FP64_BYTES = 8
 CHUNK_BYTES = 2**18  # of several modules together
 ALL_MODULES = 64  # of a chunk, where a unit holds all of them
+ALL_GROUPS = 16  # layers or kinds of a chunk
 FILL = {"spectrum": 0.0}  # an adapter of more directions than all before it makes this one wider
 # coordinates by the dimension that they lie along, as xarray looks for them
 BESIDE = {"module": "columns kind layer rows", "source": "source_group", "target": "target_group"}
@@ -114,8 +115,9 @@ def arrays(plan: Plan, names: Sequence[str], keep: Keep, lams: Sequence[float] |
         "model_layer": len(layers_of(plan.modules)), "model_kind": len(kinds_of(plan.modules)),
     }  # fmt: skip
     several = plan.group or ALL_MODULES
-    of_pair = {"module": min(several, max(1, CHUNK_BYTES // (FP32_BYTES * plan.chunk**2)))}
-    of_pair |= {"source": plan.chunk, "target": plan.chunk}
+    together = max(1, CHUNK_BYTES // (FP32_BYTES * plan.chunk**2))
+    of_pair = {"module": min(several, together), "source": plan.chunk, "target": plan.chunk}
+    of_pair |= dict.fromkeys(("model_layer", "model_kind"), min(ALL_GROUPS, together))
     of_source = {"module": several, "source": plan.side, "component": rounded(plan.components, 16)}
     found: dict[str, Array] = {}
     for name, dims in dimensions(names, keep, lams is not None).items():

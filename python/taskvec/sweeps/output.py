@@ -14,6 +14,7 @@ from ..errors import TaskvecError
 from ..ledger.arrays import METADATA, Array, read_attributes
 from ..ledger.lease import Lease
 from ..ledger.records import OWN
+from ..ledger.seals import is_sealed, sealed
 from ..storage import Folder, Storage, open_storage, remote_url
 from ..store.entry import Entry
 from .job import unit_key
@@ -57,7 +58,7 @@ class Stored:
             "group": plan.group, "modules": plan.modules, "shapes": plan.shapes, "names": self.names,
             "identities": self.identities, "replaces": self.replaces, "inputs": self.inputs,
         }  # fmt: skip
-        return json.dumps(about, default=str).encode()
+        return sealed(json.loads(json.dumps(about, default=str)))
 
 
 def named(name: str) -> Entry:
@@ -72,11 +73,14 @@ def stored(storage: Storage) -> Stored | None:
         TaskvecError: it is of another version, or damaged.
     """
     try:
-        found = json.loads(storage.read(PLAN))
+        data = storage.read(PLAN)
+        found = json.loads(data)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise damaged_plan(storage) from error
+    if not is_sealed(data):
+        raise damaged_plan(storage)
     try:
         shapes = tuple((int(m), int(n)) for m, n in found["shapes"])
         plan = Plan((), tuple(found["modules"]), shapes, found["chunk"], found["side"], found["group"])
@@ -95,7 +99,7 @@ def stored(storage: Storage) -> Stored | None:
 
 
 def damaged_plan(storage: Storage) -> TaskvecError:
-    return TaskvecError("cannot be read", where=f"{storage.url}/{PLAN}", fix="sweep to another output path")
+    return TaskvecError("is damaged", where=f"{storage.url}/{PLAN}", fix="sweep to another output path")
 
 
 def check_output(path: str | Path, *, overwrite: bool) -> None:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 from ..results.projection import NotCompared
 from ..store.entry import FP32_BYTES, MEMORY_BYTES, Entry, form_bytes
@@ -24,8 +25,9 @@ Shape = tuple[int, int]
 
 UNIT_BYTES = 256 * 2**20  # that the results of a unit may need while they are computed
 MOST_MODULES = 64  # of a unit
-# adapters of a zoo, at most; along the sides of a chunk and of a unit
-SIDES = ((64, 64, 64), (256, 64, 128), (20_000, 256, 512), (1 << 62, 512, 1024))
+# adapters of a zoo, at most; along the sides of a chunk and of a unit: some forty units, so that a kill costs little
+SIDES = ((64, 64, 64), (256, 64, 64), (2_000, 128, 128), (4_000, 256, 256), (20_000, 256, 512), (1 << 62, 512, 1024))
+PIECES = 4  # of the memory: two are at work, two are read ahead or kept for the next unit
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,8 @@ def blocks_of(
         sources: positions in the zoo.
         targets: others, or the same.
         results: fp32 results of an ordered pair and module.
-        memory: bytes for the canonical forms and the results of a block, which is one module of one pair at least.
+        memory: bytes for the canonical forms and the results of a block, which is one module of one pair at least;
+            one of several modules takes a quarter.
     """
     within = list(sources) == list(targets)
     alike: dict[tuple[Shape, Having, Having], list[str]] = defaultdict(list)
@@ -220,7 +223,8 @@ def blocks_of(
     for (shape, some, others), paths in alike.items():
         sides = [fitting(ranks, shape, memory) for ranks in ((some,) if within else (some, others))]
         forms = sum(len(bucket.adapters) * form_bytes(bucket.rank, shape) for side in sides for bucket in side)
-        together = max(1, memory // (forms + 2 * results * len(some) * len(others) * FP32_BYTES))
+        most = max(1, memory // PIECES // (forms + 2 * results * len(some) * len(others) * FP32_BYTES))
+        together = ceil(len(paths) / ceil(len(paths) / most))  # pieces of a size
         for start in range(0, len(paths), together):
             batch = tuple(paths[start : start + together])
             for i, bucket in enumerate(sides[0]):

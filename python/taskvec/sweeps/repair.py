@@ -9,8 +9,10 @@ import xarray as xr
 
 from taskvec_kernels import Solver
 
+from ..documents import as_text
 from ..errors import TaskvecError
 from ..ledger.arrays import read_attributes
+from ..ledger.lease import Lease
 from ..progress import Mode
 from ..store.factors import Factors
 from ..store.opening import is_store
@@ -19,6 +21,7 @@ from .baseline import options_of
 from .extend import UNIT
 from .inputs import as_factors
 from .keep import Keep
+from .metadata import mend
 from .run import sweep
 from .status import forget, opened
 
@@ -30,9 +33,17 @@ def repair_result(path: str | Path, units: set[str], progress: Mode = "off") -> 
         TaskvecError: nobody knows where the adapters are; a unit is of the layer baseline, which ``taskvec sweep``
             computes.
     """
-    storage, plan, _ = opened(path)
+    storage, plan, ledger = opened(path)
     zoo = read_again(path, dict(plan.inputs or {}), progress)
     attributes = read_attributes(storage)
+    with Lease(storage, "repaired"):
+        ledger.mend()
+        if mend(storage):
+            metrics = as_text(plan.options["metrics"].split(","))
+            attributes = {"device": "cpu", **plan.options, "metrics": metrics}
+            if not plan.options["several"] and isinstance(attributes["lambda"], list):
+                (attributes["lambda"],) = attributes["lambda"]
+            units = units | ledger.newest.keys() & {UNIT}
     options = options_of(xr.Dataset(attrs=attributes))
     forget(path, units - {UNIT})
     sweep(

@@ -334,12 +334,12 @@ def one_after_the_other(job: Job, units: list[Unit], done: Callable[[Record], No
     """In this process: one unit is written while the next one is computed."""
     with ThreadPoolExecutor(1) as writer:
         writing: Future[Record] | None = None
-        for unit in units:
+        for unit, following in zip(units, [*units[1:], None], strict=True):
             job.ledger.refresh()
             if job.is_done(unit):  # by another process
                 advance(unit.pairs)
                 continue
-            parts, seconds = job.compute(unit, advance=advance)
+            parts, seconds = job.compute(unit, following=following, advance=advance)
             if writing is not None:
                 done(writing.result())
             writing = writer.submit(job.commit, unit, parts, seconds)

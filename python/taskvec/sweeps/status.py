@@ -9,10 +9,15 @@ from pathlib import Path
 from ..errors import TaskvecError
 from ..ledger.arrays import read_attributes
 from ..ledger.lease import is_gone, read
-from ..ledger.records import Ledger
+from ..ledger.records import LEDGER, Ledger
 from ..progress import Advance
 from ..storage import Storage, open_storage
+from .begin import COORDINATES, LISTED
+from .job import state_of
+from .metadata import damaged_metadata
 from .output import Stored, is_ours, stored
+
+METADATA_UNIT = "metadata"  # in the place of a unit's name: what says what the result is
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Damage:
-    """A chunk that is not the one that was written, and the unit that it is of."""
+    """A file that is not the one that was written, and the unit that it is of."""
 
     chunk: str
     unit: str
@@ -79,8 +84,17 @@ def status(path: str | Path) -> Status:
 
 
 def damages(path: str | Path, advance: Advance = lambda chunks: None) -> Iterator[Damage]:
-    """Every chunk of a result that is not as it was written; each of its bytes is read."""
-    _, _, ledger = opened(path)
+    """Every file of a result that is not as it was written, or not there; each byte is read."""
+    storage, plan, ledger = opened(path)
+    yield from (Damage(name, METADATA_UNIT) for name in (*damaged_metadata(storage), *sorted(ledger.spoilt)))
+    if read_attributes(storage).get("complete") == 1:
+        wanted = {unit.name: key for unit, key in plan.units()}
+        wanted[COORDINATES] = state_of(plan.identities)
+        if plan.options["keep"].startswith("top"):
+            wanted[LISTED] = wanted[COORDINATES]
+        for name, key in wanted.items():
+            if name not in ledger.newest or ledger.newest[name].key != key:
+                yield Damage(LEDGER, name)
     for record in ledger.newest.values():
         for chunk in ledger.damaged(record, all_bytes=True):
             yield Damage(chunk, record.unit)
@@ -95,7 +109,7 @@ def chunk_count(path: str | Path) -> int:
 def forget(path: str | Path, units: set[str]) -> None:
     """Let a sweep compute units again; what they wrote before stays until then."""
     _, _, ledger = opened(path)
-    for unit in sorted(units):
+    for unit in sorted(units & ledger.newest.keys()):
         ledger.append(unit, "", ledger.newest[unit].chunks, ledger.newest[unit].about)
 
 

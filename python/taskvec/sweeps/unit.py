@@ -48,6 +48,7 @@ def compute_unit(
     *,
     several: bool = False,
     known: Known | None = None,
+    following: Unit | None = None,
     memory: int = MEMORY_BYTES,
     advance: Advance = lambda steps: None,
 ) -> Iterator[Part]:
@@ -61,6 +62,7 @@ def compute_unit(
         keep: what of them.
         several: λ is a dimension of the result.
         known: of an older computation; values of pairs of them are NaN.
+        following: the unit that will be computed next, which no older computation has.
         memory: bytes for the factors and results of a block.
         advance: told of ordered pairs of adapters and modules.
 
@@ -76,8 +78,12 @@ def compute_unit(
         if keep.how == "top":
             pairs = Top(unit, pairs, keep)
     collectors = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
-    blocks = unit_blocks(unit, plan, len(options.metrics) * lams, known, memory)
-    for block in read_ahead(blocks, factors) if getattr(factors, "reads_ahead", False) else blocks:
+    results = len(options.metrics) * lams
+    blocks = unit_blocks(unit, plan, results, known, memory)
+    if getattr(factors, "reads_ahead", False):
+        after = unit_blocks(following, plan, results, None, memory) if following else iter(())
+        blocks = read_ahead(blocks, factors, next(after, None))
+    for block in blocks:
         result = compute(block, factors, options)
         for one in collectors:
             one.add(block, result)
@@ -86,8 +92,11 @@ def compute_unit(
         yield from one.parts()
 
 
-def read_ahead(blocks: Iterator[Block], factors: Factors) -> Iterator[Block]:
-    """The blocks; while one is computed the factors of the next one are read, which keep what was read last."""
+def read_ahead(blocks: Iterator[Block], factors: Factors, after: Block | None = None) -> Iterator[Block]:
+    """The blocks; while one is computed the factors of the next one are read, which keep what was read last.
+
+    With the last one those of ``after`` are read.
+    """
     with ThreadPoolExecutor(1) as reader:
         reading: Future[None] | None = None
         last: Block | None = None
@@ -100,6 +109,8 @@ def read_ahead(blocks: Iterator[Block], factors: Factors) -> Iterator[Block]:
             last = block
         if reading is not None and last is not None:
             reading.result()
+            if after is not None:
+                reader.submit(touch, after, factors)  # whoever reads it again gets its error
             yield last
 
 
