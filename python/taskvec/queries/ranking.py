@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..chance.significance import Correction, Negative, QValues, p_values, q_values, sigma0, sorted_values
 from ..errors import TaskvecError
@@ -62,6 +60,7 @@ def ranking(dataset: xr.Dataset, correction: Correction = "bh") -> pd.DataFrame:
 def rank(dataset: xr.Dataset, correction: Correction) -> pd.DataFrame:
     """``ranking`` for one λ."""
     pairs = kept(dataset)
+    significance = Significance.of(pairs, correction)
     parts = [*pairs.parts(STORED)] or [EMPTY]
     ends = [np.concatenate([part.source for part in parts]), np.concatenate([part.target for part in parts])]
     source, target = (np.concatenate(both) for both in (ends, ends[::-1]))
@@ -69,20 +68,28 @@ def rank(dataset: xr.Dataset, correction: Correction) -> pd.DataFrame:
         name: np.concatenate([part.there[name] for part in parts] + [part.back[name] for part in parts])
         for name in STORED
     }
+    del parts, ends
     columns["captured_back"] = np.concatenate(np.split(columns["captured"], 2)[::-1])
     order = np.lexsort((target, source, -columns["captured"]))  # NaN last
-    rows = {name: value[order] for name, value in columns.items()}
-    return frame(pairs, source[order], target[order], rows, Significance.of(pairs, correction))
+    source, target = source[order].astype(np.int32), target[order].astype(np.int32)
+    for name in columns:
+        columns[name] = columns[name][order]
+    del order
+    return frame(pairs, source, target, columns, significance)
 
 
 def frame(
-    pairs: Kept, source: Positions, target: Positions, columns: Mapping[str, Floats], significance: Significance
+    pairs: Kept, source: Positions, target: Positions, columns: dict[str, Floats], significance: Significance
 ) -> pd.DataFrame:
-    """The rows of some pairs; ``columns``: STORED and captured_back."""
-    found: dict[str, NDArray[Any]] = {name: np.asarray(value, np.float64) for name, value in columns.items()}
-    found |= {"source": pairs.names[source], "target": pairs.names[target]}
-    found |= significance.columns(columns["rec_z_raw"]) | {"used": np.asarray(columns["used"], np.int64)}
-    return pd.DataFrame({name: found[name] for name in COLUMNS})
+    """The rows of some pairs; ``columns``: STORED and captured_back, which are taken out of it one after the other."""
+    found: dict[str, Any] = significance.columns(columns.pop("rec_z_raw"))
+    found["used"] = np.asarray(columns.pop("used"), np.int64)
+    for name in tuple(columns):
+        found[name] = np.asarray(columns.pop(name), np.float64)
+    names = pd.array(pairs.names, dtype="str")  # one text an adapter, not one a row
+    for name, ends in (("source", source), ("target", target)):
+        found[name] = names.take(ends)
+    return pd.DataFrame({name: found[name] for name in COLUMNS}, copy=False)
 
 
 @dataclass(frozen=True)
