@@ -46,7 +46,8 @@ def test_xarray_opens_the_layout_of_the_design(zoo, tmp_path) -> None:
         assert {name: array.dims for name, array in stored.data_vars.items()} == pair | source | spectrum
         assert {array.dtype for array in stored.data_vars.values()} == {np.dtype("float32")}
         assert all(array.attrs["long_name"] for array in stored.data_vars.values())
-        assert set(stored.coords) == {"module", "source", "target", "layer", "kind", "rows", "columns"}
+        beside = {"layer", "kind", "rows", "columns", "source_group", "target_group"}
+        assert set(stored.coords) == {"module", "source", "target"} | beside
         assert stored["rec"].encoding["chunks"][1:] == (64, 64)
         assert stored["rec"].sel(module="h.10.q", source="first", target="second") < 1
         assert set(stored["rec"].coords) == set(stored.coords)
