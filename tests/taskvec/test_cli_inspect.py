@@ -113,7 +113,6 @@ def test_bad_input_in_a_process_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Missing command"),
         (["inspekt"], "No such command"),
         (["inspect"], "Missing argument 'PATH"),
         (["inspect", "--jsn", "x"], "No such option"),

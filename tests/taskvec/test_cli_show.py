@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from taskvec.cli import main
+from taskvec.ledger.seals import sealed
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/sweep.json").read_text())
 
@@ -58,7 +59,7 @@ def test_an_unfinished_result_is_shown_with_a_warning(zoo_folder, tmp_path, caps
     run(capsys, "sweep", zoo_folder, "-o", out)
     written = json.loads((out / "zarr.json").read_text())
     written["attributes"] |= {"complete": 0}
-    (out / "zarr.json").write_text(json.dumps(written))
+    (out / "zarr.json").write_bytes(sealed(written, "attributes"))
     assert main(["show", str(out)]) == 0
     assert "not complete" in capsys.readouterr().err
 
