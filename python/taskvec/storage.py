@@ -84,9 +84,9 @@ def open_storage(place: str | Path) -> Storage:
 
 
 def remote_url(place: str | Path) -> str | None:
-    """The URL that a path is, None for a local one: ``s3:/bucket/name`` of pathlib too."""
+    """The URL that a path is, None for a local one or an id of the Hub: ``s3:/bucket/name`` of pathlib too."""
     found = SCHEME.match(str(place))
-    if not found or found[1] == "file":
+    if not found or found[1] in ("file", "hf"):
         return None
     return f"{found[1]}://{str(place)[found.end() :]}"
 

@@ -31,8 +31,10 @@ def s3_server(bucket: str) -> Iterator[dict[str, str]]:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
         make_bucket(url, bucket)
+        forget_servers()
         yield environment
     finally:
+        forget_servers()
         server.kill()
         server.wait()
 
@@ -47,6 +49,13 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
                 raise RuntimeError(f"moto's server ended with {server.returncode}") from None
             time.sleep(0.05)
     raise TimeoutError(url)
+
+
+def forget_servers() -> None:
+    """fsspec keeps a file system for each set of arguments, and the address of the server is none of them."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def make_bucket(url: str, bucket: str) -> None:

@@ -142,7 +142,7 @@ def test_stores_and_results_in_an_object_store(
         dataset = taskvec.sweep("s3://bucket/zoo.zarr", "s3://bucket/out.zarr", keep="reduced")
         assert dataset.attrs["complete"] == 1
         assert taskvec.open_result("s3://bucket/out.zarr").equals(dataset)
-        assert by_command("s3://bucket/zoo.zarr", "s3://bucket/by-command.zarr", "--keep", "reduced") == 0
+        assert by_command("s3://bucket/zoo.zarr", "-o", "s3://bucket/by-command.zarr", "--keep", "reduced") == 0
         storage = open_storage("s3://bucket/out.zarr")
         found = {name: storage.read(name) for name in storage.names() if not name.startswith(".taskvec")}
         ingested, local = tmp_path / "zoo.zarr", tmp_path / "out.zarr"
