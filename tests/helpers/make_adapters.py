@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from taskvec.adapters import Dense, Module
+
 CONFIG: dict[str, Any] = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "tiny"}
 PREFIX = "base_model.model."
 PATHS = ("h.0.q", "h.1.q")
@@ -58,3 +60,9 @@ def safetensors_bytes(header: Any, data: bytes = b"", *, length: int | None = No
     """A safetensors file of any header, well-formed or not."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return (len(text) if length is None else length).to_bytes(8, "little") + text + data
+
+
+def tau(module: Module) -> torch.Tensor:
+    """The whole update, (m, n) fp64."""
+    made = module.update()
+    return made.tuned.double() if isinstance(made, Dense) else made.scale * made.b.double() @ made.a.double()
