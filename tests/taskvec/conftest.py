@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+import small_sweeps
 from taskvec.adapters import Adapter, LowRank, Module
+from taskvec.sweeps import plan
 
 Factors = Mapping[str, tuple[Tensor, Tensor]]  # by module path: B (m, r), A (r, n)
 Spec = Mapping[str, tuple[int, int, int]]  # by module path: m, n, r
@@ -108,3 +110,22 @@ def uneven(adapter):
         adapter("zero", {path: (0 * b, a) for path, (b, a) in factors.items()}),
         adapter("apart", {"other": (4, 4, 1)}, seed=4),
     ]
+
+
+@pytest.fixture
+def small_units(monkeypatch) -> None:
+    """Two adapters a chunk and a unit, two modules."""
+    monkeypatch.setattr(plan, "SIDES", ((1 << 62, 2, 2),))
+    monkeypatch.setattr(plan, "MOST_MODULES", 2)
+
+
+@pytest.fixture
+def five(adapter):
+    """Five adapters of several ranks; one lacks a module and is zero."""
+    made = [
+        adapter(f"a{i}", {path: (m, n, 1 + (i + r) % 4) for path, (m, n, r) in small_sweeps.SPEC.items()}, i)
+        for i in range(4)
+    ]
+    factors = {path: module.update()[:2] for path, module in made[0].modules.items()}
+    zero = adapter("zero", {path: (0 * b, a) for path, (b, a) in factors.items() if path != "h.1.v"})
+    return [*made, zero]

@@ -64,6 +64,17 @@ def test_an_unfinished_result_is_shown_with_a_warning(zoo_folder, tmp_path, caps
     assert "not complete" in capsys.readouterr().err
 
 
+def test_a_result_of_an_earlier_version_is_called_that(zoo_folder, tmp_path, capsys) -> None:
+    out = tmp_path / "out.zarr"
+    run(capsys, "sweep", zoo_folder, "-o", out)
+    written = json.loads((out / "zarr.json").read_text())
+    del written["attributes"]["checksum"]
+    (out / "zarr.json").write_text(json.dumps(written))
+    assert main(["show", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "was written by an earlier version" in error and "--overwrite" in error
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [("missing", ["no such result"]), ("folder", ["not a result"]), ("other", ["not a result", "'complete'"])],

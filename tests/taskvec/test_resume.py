@@ -11,53 +11,21 @@ import sys
 import threading
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
 import xarray as xr
 
 import taskvec
 import taskvec.sweeps.unit
+from small_sweeps import KEEPS, SPEC, chunks, stop_after, sweep
 from taskvec import TaskvecError, open_result
-from taskvec.cli import main
 from taskvec.ledger.lease import Lease
 from taskvec.ledger.records import LEDGER
 from taskvec.storage import Folder
-from taskvec.sweeps import estimate, plan, run
+from taskvec.sweeps import run
 from taskvec.sweeps.run import SweepInterrupted
 
-SPEC = {f"h.{layer}.{kind}": size for layer in (0, 1) for kind, size in (("q", (12, 8, 2)), ("v", (6, 8, 3)))}
-KEEPS = ["all", "reduced"]
-METRICS = ("captured", "rec", "rec_chance", "rec_chance_sd", "excess")
-
-
-def sweep(*arguments, **options):
-    return taskvec.sweep(*arguments, **{"metrics": METRICS} | options)
-
-
-@pytest.fixture(autouse=True)
-def small_units(monkeypatch) -> None:
-    """Two adapters a chunk and a unit, two modules."""
-    monkeypatch.setattr(plan, "SIDES", ((1 << 62, 2, 2),))
-    monkeypatch.setattr(plan, "MOST_MODULES", 2)
-
-
-@pytest.fixture
-def zoo(adapter):
-    """Five adapters of several ranks; one lacks a module and is zero."""
-    made = [adapter(f"a{i}", {path: (m, n, 1 + (i + r) % 4) for path, (m, n, r) in SPEC.items()}, i) for i in range(4)]
-    factors = {path: module.update()[:2] for path, module in made[0].modules.items()}
-    zero = adapter("zero", {path: (0 * b, a) for path, (b, a) in factors.items() if path != "h.1.v"})
-    return [*made, zero]
-
-
-def chunks(out: Path) -> dict[str, bytes]:
-    """Every byte of a result but the ledger, the plan and the lease."""
-    return {
-        str(path.relative_to(out)): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and ".taskvec" not in path.parts
-    }
+pytestmark = pytest.mark.usefixtures("small_units")
 
 
 @pytest.fixture
@@ -74,27 +42,15 @@ def computed(monkeypatch) -> list[int]:
     return found
 
 
-def stop_after(monkeypatch, blocks: int, error: BaseException) -> None:
-    compute, left = taskvec.sweeps.unit.compute, [blocks]
-
-    def until_then(*arguments):
-        if not left[0]:
-            raise error
-        left[0] -= 1
-        return compute(*arguments)
-
-    monkeypatch.setattr(taskvec.sweeps.unit, "compute", until_then)
-
-
 @pytest.mark.parametrize("keep", KEEPS)
 @pytest.mark.parametrize("blocks", [0, 1, 20])
-def test_after_ctrl_c_the_same_bits(zoo, tmp_path, monkeypatch, keep: str, blocks: int) -> None:
-    sweep(zoo, tmp_path / "whole.zarr", keep=keep)
+def test_after_ctrl_c_the_same_bits(five, tmp_path, monkeypatch, keep: str, blocks: int) -> None:
+    sweep(five, tmp_path / "whole.zarr", keep=keep)
     out = tmp_path / "out.zarr"
     with monkeypatch.context() as patch:
         stop_after(patch, blocks, KeyboardInterrupt())
         with pytest.raises(SweepInterrupted, match=r"out\.zarr; continue with the same command") as stop:
-            sweep(zoo, out, keep=keep)
+            sweep(five, out, keep=keep)
         assert stop.value.signal == signal.SIGINT and stop.value.finished < stop.value.units
     with xr.open_zarr(out) as stored:  # what is there is right, what is not is NaN
         assert stored.attrs["complete"] == 0
@@ -103,25 +59,25 @@ def test_after_ctrl_c_the_same_bits(zoo, tmp_path, monkeypatch, keep: str, block
         known = ~np.isnan(part)
         np.testing.assert_array_equal(part[known], whole[known])
         assert known.any() == (stop.value.finished > 0)
-    sweep(zoo, out, keep=keep)
+    sweep(five, out, keep=keep)
     assert chunks(out) == chunks(tmp_path / "whole.zarr")
 
 
-def test_a_second_run_computes_what_is_left_alone(zoo, tmp_path, monkeypatch, computed) -> None:
-    sweep(zoo, tmp_path / "whole.zarr")
+def test_a_second_run_computes_what_is_left_alone(five, tmp_path, monkeypatch, computed) -> None:
+    sweep(five, tmp_path / "whole.zarr")
     every, out = sum(computed), tmp_path / "out.zarr"
     with monkeypatch.context() as patch:
         stop_after(patch, 20, KeyboardInterrupt())
         with pytest.raises(SweepInterrupted):
-            sweep(zoo, out)
+            sweep(five, out)
     before = {path: path.stat().st_mtime_ns for path in (out / "rec/c").rglob("*") if path.is_file()}
     assert before
     computed.clear()
-    sweep(zoo, out)
+    sweep(five, out)
     assert 0 < sum(computed) < every
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     computed.clear()
-    sweep(zoo, out)
+    sweep(five, out)
     assert computed == []
 
 
@@ -172,37 +128,37 @@ def test_sigterm_stops_with_143(zoo_folder, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("keep", KEEPS)
-def test_new_adapters_are_new_rows_and_columns_alone(zoo, tmp_path, computed, keep: str) -> None:
-    old, new, L = zoo[:3], zoo[3:], len(SPEC)
-    sweep(zoo, tmp_path / "whole.zarr", keep=keep)
+def test_new_adapters_are_new_rows_and_columns_alone(five, tmp_path, computed, keep: str) -> None:
+    old, new, L = five[:3], five[3:], len(SPEC)
+    sweep(five, tmp_path / "whole.zarr", keep=keep)
     old_values = sweep(old, tmp_path / "out.zarr", keep=keep)["captured"].values
     computed.clear()
     dataset = sweep([*new, *old[::-1]], tmp_path / "out.zarr", keep=keep)
     assert sum(computed) <= L * (5**2 - 3**2)
-    assert dataset["source"].values.tolist() == [one.name for one in zoo]  # what was there keeps its place
+    assert dataset["source"].values.tolist() == [one.name for one in five]  # what was there keeps its place
     xr.testing.assert_allclose(dataset.load(), xr.open_zarr(tmp_path / "whole.zarr").load(), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(dataset["captured"].values[..., :3, :3], old_values)
 
 
 @pytest.mark.parametrize("keep", KEEPS)
-def test_a_changed_adapter_is_computed_again_alone(zoo, adapter, tmp_path, computed, keep: str) -> None:
+def test_a_changed_adapter_is_computed_again_alone(five, adapter, tmp_path, computed, keep: str) -> None:
     out, other = tmp_path / "out.zarr", adapter("a2", SPEC, seed=99)
     object.__setattr__(other, "digest", "changed")
-    changed = [*zoo[:2], other, *zoo[3:]]
+    changed = [*five[:2], other, *five[3:]]
     sweep(changed, tmp_path / "whole.zarr", keep=keep)
-    sweep(zoo, out, keep=keep)
+    sweep(five, out, keep=keep)
     computed.clear()
     dataset = sweep(changed, out, keep=keep)
     assert 0 < sum(computed) <= len(SPEC) * (2 * 5 - 1)
     xr.testing.assert_allclose(dataset.load(), xr.open_zarr(tmp_path / "whole.zarr").load(), rtol=1e-5, atol=1e-6)
 
 
-def test_new_modules_and_wider_adapters_come_after_what_is_there(zoo, adapter, tmp_path) -> None:
+def test_new_modules_and_wider_adapters_come_after_what_is_there(five, adapter, tmp_path) -> None:
     out = tmp_path / "out.zarr"
-    sweep(zoo, out)
-    more = [*zoo, adapter("wide", SPEC | {"h.0.q": (12, 8, 8), "h.0.a": (5, 5, 2)}, seed=50)]
+    sweep(five, out)
+    more = [*five, adapter("wide", SPEC | {"h.0.q": (12, 8, 8), "h.0.a": (5, 5, 2)}, seed=50)]
     found = sweep(more, out)
-    assert found["module"].values.tolist() == [*sweep(zoo)["module"].values, "h.0.a"]
+    assert found["module"].values.tolist() == [*sweep(five)["module"].values, "h.0.a"]
     fresh = sweep(more).sel(module=found["module"].values)
     assert set(found.data_vars) == set(fresh.data_vars)
     for name in found.data_vars:
@@ -213,9 +169,9 @@ def test_new_modules_and_wider_adapters_come_after_what_is_there(zoo, adapter, t
 
 
 @pytest.mark.parametrize(("keep", "room"), [("all", 5), ("all", 60), ("reduced", 30), ("reduced", 90)])
-def test_a_full_disk_is_one_line_and_what_was_computed_stays(zoo, tmp_path, monkeypatch, keep, room: int) -> None:
+def test_a_full_disk_is_one_line_and_what_was_computed_stays(five, tmp_path, monkeypatch, keep, room: int) -> None:
     """When it is begun, and in the middle."""
-    sweep(zoo, tmp_path / "whole.zarr", keep=keep)
+    sweep(five, tmp_path / "whole.zarr", keep=keep)
     out, write, left = tmp_path / "out.zarr", Folder.write, [room]
 
     def full(self, name, data) -> None:
@@ -227,47 +183,24 @@ def test_a_full_disk_is_one_line_and_what_was_computed_stays(zoo, tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(Folder, "write", full)
         with pytest.raises(TaskvecError, match=r"No space left on device.*continue with the same command") as error:
-            sweep(zoo, out, keep=keep)
+            sweep(five, out, keep=keep)
     assert "\n" not in str(error.value)
-    sweep(zoo, out, keep=keep)
+    sweep(five, out, keep=keep)
     assert chunks(out) == chunks(tmp_path / "whole.zarr")
 
 
-@pytest.mark.parametrize("harm", ["flipped", "deleted", "swapped", "foreign"])
-def test_a_chunk_that_is_not_ours_is_found_when_it_is_read_and_computed_again(zoo, tmp_path, harm: str) -> None:
-    out = tmp_path / "out.zarr"
-    sweep(zoo, out)
-    whole = chunks(out)
-    victim, other = out / "rec/c/0/1/0", out / "rec/c/0/1/1"
-    data = victim.read_bytes()
-    if harm == "deleted":
-        victim.unlink()
-    else:
-        flipped = bytes([data[0], data[1] ^ 4]) + data[2:]
-        foreign = (out / "excess/c/0/1/0").read_bytes()
-        victim.write_bytes({"flipped": flipped, "swapped": other.read_bytes(), "foreign": foreign}[harm])
-    dataset = open_result(out)
-    assert float(dataset["rec"][0, 0, 0]) == pytest.approx(1)  # of another chunk
-    with pytest.raises(TaskvecError, match=r"rec/c/0/1/0: is (missing|damaged).*taskvec verify .*out.zarr --repair"):
-        dataset["rec"].load()
-    if harm == "flipped":
-        return  # its last bytes are right: only `verify` reads all of a chunk before it is used
-    sweep(zoo, out)
-    assert chunks(out) == whole
-
-
-def test_a_copied_or_moved_result_stays_what_it_is(zoo, tmp_path, computed) -> None:
-    sweep(zoo[:3], tmp_path / "out.zarr")
+def test_a_copied_or_moved_result_stays_what_it_is(five, tmp_path, computed) -> None:
+    sweep(five[:3], tmp_path / "out.zarr")
     (tmp_path / "out.zarr").rename(tmp_path / "elsewhere.zarr")
     computed.clear()
-    sweep(zoo[:3], tmp_path / "elsewhere.zarr")
+    sweep(five[:3], tmp_path / "elsewhere.zarr")
     assert computed == []
 
 
-def test_two_sweeps_of_one_thing_help_each_other(zoo, tmp_path) -> None:
-    sweep(zoo, tmp_path / "whole.zarr")
+def test_two_sweeps_of_one_thing_help_each_other(five, tmp_path) -> None:
+    sweep(five, tmp_path / "whole.zarr")
     out, found = tmp_path / "out.zarr", []
-    threads = [threading.Thread(target=lambda: found.append(sweep(zoo, out).attrs["complete"])) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(sweep(five, out).attrs["complete"])) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -276,14 +209,14 @@ def test_two_sweeps_of_one_thing_help_each_other(zoo, tmp_path) -> None:
     assert chunks(out) == chunks(tmp_path / "whole.zarr")
 
 
-def test_another_sweep_to_the_same_place_is_refused_while_one_runs(zoo, tmp_path) -> None:
+def test_another_sweep_to_the_same_place_is_refused_while_one_runs(five, tmp_path) -> None:
     out = tmp_path / "out.zarr"
-    sweep(zoo[:3], out)
+    sweep(five[:3], out)
     before = chunks(out)
     with Lease(Folder(out), "swept", "something else"):
         for options in ({}, {"overwrite": True}):
             with pytest.raises(TaskvecError, match=r"is being swept by process \d+ on"):
-                sweep(zoo, out, **options)
+                sweep(five, out, **options)
     assert chunks(out) == before
 
 
@@ -305,30 +238,30 @@ def test_a_job_is_small_and_runs_anywhere(zoo_folder, tmp_path) -> None:
     assert chunks(tmp_path / "out.zarr") == chunks(tmp_path / "whole.zarr")
 
 
-def test_the_ledger_says_who_computed_what(zoo, tmp_path) -> None:
+def test_the_ledger_says_who_computed_what(five, tmp_path) -> None:
     out = tmp_path / "out.zarr"
-    sweep(zoo, out)
+    sweep(five, out)
     records = [json.loads(line) for file in Folder(out).names(LEDGER) for line in Folder(out).read(file).splitlines()]
     units = [record for record in records if "/" in record["unit"]]
     assert sum(record["about"]["pairs"] for record in units) == len(SPEC) * 5**2
     assert {record["about"]["pid"] for record in units} == {os.getpid()}
 
 
-def test_an_older_result_stays_until_the_new_one_is_complete(zoo, tmp_path, monkeypatch) -> None:
+def test_an_older_result_stays_until_the_new_one_is_complete(five, tmp_path, monkeypatch) -> None:
     out, older = tmp_path / "out.zarr", tmp_path / "out.replaced.zarr"
-    sweep(zoo[:2], out)
+    sweep(five[:2], out)
     whole = chunks(out)
     with monkeypatch.context() as patch:
         stop_after(patch, 3, KeyboardInterrupt())
         with pytest.raises(SweepInterrupted):
-            sweep(zoo, out, overwrite=True)
+            sweep(five, out, overwrite=True)
     assert chunks(older) == whole
     with monkeypatch.context() as patch:  # the same command goes on, and does not begin anew
         stop_after(patch, 3, KeyboardInterrupt())
         with pytest.raises(SweepInterrupted):
-            sweep(zoo, out, overwrite=True)
+            sweep(five, out, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.replaced.zarr", "out.zarr"]
-    sweep(zoo, out, overwrite=True)
+    sweep(five, out, overwrite=True)
     assert not older.exists() and xr.open_zarr(out).attrs["complete"] == 1
 
 
@@ -338,108 +271,8 @@ def test_without_the_main_thread_signals_are_left_alone() -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def command(capsys, *arguments: object) -> tuple[int, str, str]:
-    code = main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-
-
-def test_status_says_how_far_it_is(zoo_folder, tmp_path, monkeypatch, capsys) -> None:
-    out = tmp_path / "out.zarr"
-    with monkeypatch.context() as patch:
-        stop_after(patch, 3, KeyboardInterrupt())
-        with pytest.raises(SweepInterrupted) as stop:
-            sweep(zoo_folder, out)
-    code, printed, _ = command(capsys, "status", out, "--json")
-    found = json.loads(printed)
-    assert code == 0 and (found["done"], found["units"]) == (stop.value.finished, stop.value.units)
-    assert (found["complete"], found["adapters"], found["modules"], found["writer"]) == (False, 3, 6, "")
-    with Lease(Folder(out), "swept"):
-        assert f"being computed by process {os.getpid()}" in command(capsys, "status", out)[1]
-    assert "once more, goes on" in command(capsys, "status", out)[1]
-    sweep(zoo_folder, out)
-    found = json.loads(command(capsys, "status", out, "--json")[1])
-    assert found["complete"] and found["done"] == found["units"]
-    assert found["pairs_done"] == found["pairs"] == 6 * 9
-    code, _, error = command(capsys, "status", tmp_path)
-    assert code == 2 and "is no result" in error
-
-
 @pytest.mark.parametrize("keep", KEEPS)
-def test_every_flipped_bit_is_found_and_repaired(zoo_folder, tmp_path, capsys, keep: str) -> None:
-    out = tmp_path / "out.zarr"
-    sweep(zoo_folder, out, keep=keep)
-    whole = chunks(out)
-    files = [name for name in whole if "/c/" in name]
-    generator = np.random.default_rng(0)
-    assert command(capsys, "verify", out)[0] == 0
-    for name in generator.choice(files, 12, replace=False).tolist():
-        data = bytearray(whole[name])
-        bit = int(generator.integers(8 * len(data)))
-        data[bit // 8] ^= 1 << bit % 8
-        (out / name).write_bytes(bytes(data))
-    removed = next(name for name in files if chunks(out)[name] == whole[name])
-    (out / removed).unlink()
-    code, printed, _ = command(capsys, "verify", out, "--json")
-    found = json.loads(printed)
-    jsonschema.validate(found, json.loads((Path(__file__).parents[1] / "schemas/verify.json").read_text()))
-    assert code == 1 and len(found["damaged"]) == 13 and removed in {one["chunk"] for one in found["damaged"]}
-    assert command(capsys, "verify", out, "--repair")[0] == 0
-    assert command(capsys, "verify", out)[0] == 0
-    assert chunks(out) == whole
-
-
-def test_a_repair_needs_to_know_where_the_adapters_are(zoo, tmp_path, capsys) -> None:
-    out = tmp_path / "out.zarr"
-    sweep(zoo, out)
-    (out / "rec/c/0/0/0").unlink()
-    code, _, error = command(capsys, "verify", out, "--repair")
-    assert code == 2 and error.count("\n") == 1 and "does not say where its adapters are" in error
-
-
-def test_a_dry_run_says_sizes_and_time_and_writes_nothing(zoo_folder, tmp_path, capsys) -> None:
-    out = tmp_path / "out.zarr"
-    code, printed, _ = command(capsys, "sweep", zoo_folder, "-o", out, "--dry-run", "--json", "--keep", "reduced")
-    found = json.loads(printed)
-    assert code == 0 and found["keep"] == "reduced" and found["pairs"] == 6 * 9 and found["free"] > 0
-    sizes = {keep: taskvec.sweep(zoo_folder, keep=keep).nbytes for keep in KEEPS}
-    assert {keep: found["bytes"][keep] for keep in KEEPS} == pytest.approx(sizes, rel=0.1, abs=3000)
-    assert found["seconds"] == pytest.approx(found["pairs"] / found["pairs_per_second"])
-    code, printed, _ = command(capsys, "sweep", zoo_folder, "-o", out, "--dry-run")
-    assert code == 0 and "--keep all: at most" in printed and "(this one)" in printed
-    assert not out.exists()
-
-
-def test_a_result_that_does_not_fit_the_disk_is_refused_before_it_is_begun(zoo, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(estimate, "free_bytes", lambda out: 100)
-    with pytest.raises(TaskvecError, match=r"the result needs .* and 100 B are free; keep less"):
-        sweep(zoo, tmp_path / "out.zarr")
-    assert not (tmp_path / "out.zarr").exists()
-    monkeypatch.undo()
-    monkeypatch.setattr(estimate, "ALL_BYTES", 100)
-    assert taskvec.sweep(zoo, metrics=METRICS).attrs["keep"] == "reduced"
-
-
-def test_the_best_pairs_go_on_and_are_repaired(zoo_folder, tmp_path, monkeypatch, capsys) -> None:
-    whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
-    sweep(zoo_folder, whole, keep="top=1")
-    with monkeypatch.context() as patch:
-        stop_after(patch, 3, KeyboardInterrupt())
-        with pytest.raises(SweepInterrupted):
-            sweep(zoo_folder, out, keep="top=1")
-    sweep(zoo_folder, out, keep="top=1")
-    assert chunks(out) == chunks(whole)
-    for name in ("captured/c/0", ".taskvec/top/0/0-1"):
-        (out / name).unlink()
-    assert command(capsys, "verify", out)[0] == 1
-    assert command(capsys, "verify", out, "--repair")[0] == 0
-    assert command(capsys, "verify", out)[0] == 0
-    assert chunks(out) == chunks(whole)
-    code, printed, _ = command(capsys, "show", out)
-    assert code == 0 and "near" in printed
-
-
-@pytest.mark.parametrize("keep", KEEPS)
-def test_a_store_gives_the_bits_of_the_adapters(zoo_folder, tmp_path, keep: str) -> None:
+def test_a_store_gives_the_result_of_its_adapters(zoo_folder, tmp_path, keep: str) -> None:
     """Though its factors are read while others are compared."""
     taskvec.ingest(zoo_folder, tmp_path / "zoo.zarr")
     sweep(zoo_folder, tmp_path / "files.zarr", keep=keep, memory=20_000)

@@ -30,16 +30,21 @@ def open_dataset(place: str | Path, chunks: Chunks = None) -> xr.Dataset:
         chunks: as ``xarray.open_zarr`` takes them.
 
     Raises:
-        TaskvecError: when values are read: a chunk is not the one that was written.
+        TaskvecError: the metadata is not what was written, or is of an earlier version; when values are read: a chunk
+            is not the one that was written.
     """
     ledger = Ledger(open_storage(place))
     ledger.refresh()
     has_ledger = bool(ledger.newest or ledger.spoilt)
+    attributes = read_attributes(ledger.folder)
     if has_ledger and not is_group(ledger.folder.read(METADATA)):
+        if attributes and SEAL not in attributes:
+            what, fix = "was written by an earlier version", "sweep again with --overwrite"
+            raise TaskvecError(what, where=ledger.folder.url, fix=fix)
         raise damaged(ledger, METADATA, "is damaged")
     store: Any = zarr.open_group(ledger.folder.url, mode="r").store
     if has_ledger:
-        store = CheckedStore(store, ledger, read_attributes(ledger.folder).get("complete") == 1)
+        store = CheckedStore(store, ledger, attributes.get("complete") == 1)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Failed to open Zarr store with consolidated metadata")
         dataset: xr.Dataset = xr.open_zarr(store, chunks=chunks)

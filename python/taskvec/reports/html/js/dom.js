@@ -65,6 +65,12 @@ const shareSlider = (label, value, id, changed) =>
     (root) => changed(root * root),
   );
 
+// Of a q: the slider goes by its logarithm
+const qSlider = (label, id, changed) =>
+  slider(label, { min: -6, max: 0, step: 0.25, value: 0, words: (x) => short(10 ** x), id }, (one) =>
+    changed(10 ** one),
+  );
+
 function checkbox(label, checked, changed, id) {
   const control = h("input", { type: "checkbox", checked, id, onchange: () => changed(control.checked) });
   return h("div", { class: "field check" }, control, h("label", { for: id }, label));

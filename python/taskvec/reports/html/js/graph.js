@@ -71,14 +71,10 @@ function graphSection(root) {
   );
   if (DOC.matrix.known.includes("q")) {
     controls.append(
-      slider(
-        "q of at most",
-        { min: -6, max: 0, step: 0.25, value: 0, words: (x) => short(10 ** x), id: "graph-q" },
-        (one) => {
-          view.q = 10 ** one;
-          redo();
-        },
-      ),
+      qSlider("q of at most", "graph-q", (one) => {
+        view.q = one;
+        redo();
+      }),
     );
   }
   controls.append(

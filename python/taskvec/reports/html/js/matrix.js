@@ -259,14 +259,10 @@ function matrixSection(root) {
   );
   if (DOC.matrix.known.includes("q")) {
     controls.append(
-      slider(
-        "and above q",
-        { min: -6, max: 0, step: 0.25, value: 0, words: (x) => short(10 ** x), id: "matrix-q" },
-        (one) => {
-          view.q = 10 ** one;
-          redo();
-        },
-      ),
+      qSlider("and above q", "matrix-q", (one) => {
+        view.q = one;
+        redo();
+      }),
     );
   }
   root.append(controls, state, back);
