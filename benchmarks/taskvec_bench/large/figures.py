@@ -124,6 +124,24 @@ def ingest(place: Place) -> Iterator[Measured]:
     yield Measured("ingest / factorising", whole / alone, "", N, 1.5)
 
 
+LOADING = """
+import sys, time
+import taskvec
+taskvec.load_zoo
+started = time.perf_counter()
+taskvec.load_zoo(sys.argv[1])
+print(time.perf_counter() - started)
+"""
+
+
+def loading(place: Place) -> Iterator[Measured]:
+    """10,000 PEFT folders of 12 modules: found, checked and hashed, nothing factorised."""
+    N = place.count(10_000)
+    ran = run([sys.executable, "-c", LOADING, str(place.folders_of_12(N))])
+    yield Measured("load_zoo of 12 modules each", float(ran.output.split()[-1]), "s", N, 60)
+    yield Measured("its peak anonymous memory", ran.anonymous, "MiB", N)
+
+
 def many_small(place: Place) -> Iterator[Measured]:
     """10,000 small adapters, 1 % of them broken."""
     N = place.count(10_000)
@@ -254,6 +272,7 @@ FIGURES: dict[str, Callable[[Place], Iterator[Measured]]] = {
     "times": times,
     "growth": growth,
     "ingest": ingest,
+    "loading": loading,
     "many_small": many_small,
     "workers": workers,
     "adding": adding,

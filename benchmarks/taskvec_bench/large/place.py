@@ -40,6 +40,11 @@ class Place:
         write_folders(self.root / "small", small(adapters, broken=broken))
         return self.root / "small"
 
+    def folders_of_12(self, adapters: int) -> Path:
+        """Of 12 modules of 64², r = 8."""
+        write_folders(self.root / "of-12", square(adapters, 64, 12))
+        return self.root / "of-12"
+
     def store(self, first: int, last: int, name: str = "ZOO") -> Path:
         """A store of the adapters up to ``last``, of which those up to ``first`` are in it."""
         from taskvec.ingestion import ingest
