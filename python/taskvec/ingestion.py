@@ -113,7 +113,10 @@ def ingest(
                 advance(1)
             for location, read in zip(found, read_each(found, options, keep=True), strict=True):
                 run.sources.add(os.path.abspath(location.path))
-                run.skip(location.path, read) if isinstance(read, TaskvecError) else run.take(read)
+                if isinstance(read, TaskvecError):
+                    run.skip(location.path, read)
+                else:
+                    run.take(read)
                 advance(1)
             run.compare()
             run.flush()

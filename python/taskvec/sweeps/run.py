@@ -136,8 +136,8 @@ def sweep(
         SweepInterrupted: Ctrl-C or SIGTERM, when ``out`` is given.
 
     Cost:
-        2 r² (m + n) flop an unordered pair and module. With ``out`` peak memory is some 600 MiB, whatever the number
-        of adapters and modules, and what the adapters themselves need.
+        2 r² (m + n) flop an unordered pair and module. With ``out`` peak memory is at most 1 GiB, whatever the number
+        of adapters and modules (docs/SCALE.md), and what the adapters themselves need.
     """
     chosen = choose_solver(lam, solver)
     options = Options(tuple(metrics), p, precision, backend, device, chosen)
