@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 
 from make_adapters import pair, pairs, tau, write_adapter
 from taskvec import TaskvecError, load_adapter, load_zoo, project
-from taskvec.adapters import Adapter, Dense
+from taskvec.adapters import Adapter, Cut, Dense
 from taskvec.cli import main
 from taskvec.formats.heads import Heads, heads_of_base, parse_heads
 from taskvec.naming.align import align
-from taskvec.naming.fused import layout_of, split, split_all
+from taskvec.naming.fused import layout_of, renamed, split, split_all
 
 # name in fused-layouts.json, the module's path, inputs
 MEASURED = {
@@ -93,6 +93,8 @@ def test_gate_and_up_of_gpt_oss_alternate(adapter) -> None:
         "up_proj": [1, 3, 5],
     }
     assert rows_of_parts(adapter, path, 6, 4, Heads(4))["gate_proj"] == [0, 1, 2]
+    known = heads_of_base("unsloth/gpt-oss-20b-BF16")
+    assert known == Heads(64, 8, "gpt_oss") and rows_of_parts(adapter, path, 6, 4, known)["up_proj"] == [1, 3, 5]
 
 
 def test_chatglm_has_groups_after_its_queries_or_head_after_head(adapter, tmp_path: Path) -> None:
@@ -117,6 +119,27 @@ def test_gate_and_up_are_halves_and_flux_has_four_parts(adapter) -> None:
     whole = tau(given.modules["l.0.mlp.gate_up_proj"])
     torch.testing.assert_close(tau(made.modules["l.0.mlp.up_proj"]), whole[4:])
     assert made.warnings == ()
+
+
+def test_the_last_modulation_of_flux_has_its_halves_the_other_way_round_in_diffusers(adapter) -> None:
+    """shift, scale = adaLN_modulation(vec).chunk(2) in BFL's code; scale, shift in AdaLayerNormContinuous."""
+    common = {"double_blocks.0.img_mlp.0": (16, 4, 2), "double_blocks.0.img_mlp.2": (4, 16, 2)}
+    bfl = adapter("bfl", common | {"final_layer.adaLN_modulation.1": (8, 4, 2), "final_layer.linear": (6, 4, 2)})
+    names = {"norm_out.linear": (8, 4, 2), "proj_out": (6, 4, 2)}
+    streams = {"transformer_blocks.0.ff.net.0.proj": (16, 4, 2), "transformer_blocks.0.ff.net.2": (4, 16, 2)}
+    (one, two), _ = align([adapter("diffusers", streams | names), bfl])
+    assert one.modules.keys() == two.modules.keys() == (streams | names).keys()
+    own = bfl.modules["final_layer.adaLN_modulation.1"]
+    assert torch.equal(tau(two.modules["norm_out.linear"]), tau(own).roll(4, 0))
+    assert torch.equal(tau(renamed(two.modules["norm_out.linear"], own.path)), tau(own))
+
+
+def test_rows_of_a_cut_update_are_refused(adapter) -> None:
+    """The norm of a part is not known where directions of the whole were left out."""
+    (module,) = adapter("a", {"l.0.mlp.gate_up_proj": (8, 4, 2)}).modules.values()
+    module = replace(module, update=lambda: Cut.of(torch.ones(8, 2), torch.ones(2, 4), 9.0))
+    with pytest.raises(TaskvecError, match=r"other directions were left out.*--split-fused"):
+        split(module, None)[0].update()
 
 
 @pytest.mark.parametrize(

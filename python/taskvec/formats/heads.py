@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,10 @@ class Heads:
     runs: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
+# of both sizes; its experts' rows are laid out as no other model's are
+GPT_OSS = Heads(64, 8, "gpt_oss")
+
+
 def parse_heads(text: str) -> Heads:
     """``n`` or ``n,g`` as people type it."""
     numbers = text.split(",")
@@ -49,11 +54,11 @@ def parse_heads(text: str) -> Heads:
 def heads_of_base(base: str | None) -> Heads | None:
     """Heads from the config.json of a base model that is a folder or in the Hugging Face cache; nothing is fetched.
 
-    None where there is none, or it does not say.
+    None where there is none, or it does not say; gpt-oss is known by its name.
     """
     path = None if base is None else _config_of(base)
     if path is None:
-        return None
+        return GPT_OSS if base is not None and re.search("gpt[-_]oss", base, re.IGNORECASE) else None
     try:
         document: Mapping[str, Any] = read_json(path)
     except TaskvecError:

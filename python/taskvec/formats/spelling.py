@@ -49,6 +49,8 @@ FLUX = {
     "vector_in_out_layer": "time_text_embed_text_embedder_linear_2",
     "guidance_in_in_layer": "time_text_embed_guidance_embedder_linear_1",
     "guidance_in_out_layer": "time_text_embed_guidance_embedder_linear_2",
+    "final_layer_linear": "proj_out",
+    "final_layer_adaLN_modulation_1": "norm_out_linear",
 }
 FLUX_STREAM = {
     "img_attn_proj": "attn_to_out_0",

@@ -104,8 +104,8 @@ def _to(known: Mapping[str, Shape], adapter: Adapter, heads: Heads | None) -> tu
 
 def _renamed(adapter: Adapter, new: Mapping[str, str]) -> Adapter:
     """The adapter with other paths for some of its modules."""
-    pairs = [(new.get(path, path), module) for path, module in adapter.modules.items()]
-    return replace(adapter, modules={path: replace(module, path=path) for path, module in pairs})
+    modules = (fused.renamed(module, new.get(path, path)) for path, module in adapter.modules.items())
+    return replace(adapter, modules={module.path: module for module in modules})
 
 
 def _of_format(adapter: Adapter) -> dict[str, str]:

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, permutations
 
 import torch
 from torch import Tensor
 
-from ..adapters import Adapter, Dense, LowRank, Module, Update
+from ..adapters import Adapter, Cut, Dense, LowRank, Module, Update
+from ..errors import TaskvecError
 from ..formats.dense import Difference
 from ..formats.heads import Heads, heads_of_base
 from ..formats.recipe import Recipe
@@ -136,6 +137,11 @@ LAYOUTS = (
     Layout(r"gate_up_proj", GATE_UP, halves),
     Layout(r"c_attn|Wqkv|W_pack|qkv_proj|qkv|in_proj", QKV, one_after_the_other),
 )
+# the last modulation of FLUX: shift · scale as BFL has it, scale · shift in diffusers
+OTHER_WAY_ROUND = (
+    re.compile(r"(?:^|[._])final_layer[._]adaLN_modulation[._]1$"),
+    re.compile(r"(?:^|[._])norm_out[._]linear$"),
+)
 PATTERNS = tuple((re.compile(rf"(?:^|.*[._])(?:{layout.ends})$"), layout) for layout in LAYOUTS)
 
 
@@ -149,6 +155,11 @@ class Rows:
     def __call__(self) -> Update:
         """The update; consecutive rows are views."""
         update = self.of()
+        if isinstance(update, Cut):
+            what = (
+                "rows of it cannot be taken: its other directions were left out, and with them the norms of its parts"
+            )
+            raise TaskvecError(what, fix="ingest the adapter itself with --split-fused")
         if isinstance(update, Dense):
             base = None if update.base is None else self._take(update.base)
             return Dense(base, self._take(update.tuned))
@@ -176,6 +187,15 @@ def part_names(path: str, parts: Sequence[str]) -> list[str]:
     match = re.fullmatch(pattern, path)
     before = (match[1] if match else None) or ("" if match else f"{path}{separator}")
     return [f"{before}{part}" for part in parts]
+
+
+def renamed(module: Module, path: str) -> Module:
+    """The module under another tool's path for it, with its rows in that tool's order."""
+    there = replace(module, path=path)
+    if not any(one.search(module.path) and other.search(path) for one, other in permutations(OTHER_WAY_ROUND)):
+        return there
+    rows = module.shape[0]
+    return replace(there, update=Rows(module.update, ((rows // 2, rows), (0, rows // 2))))
 
 
 def split(module: Module, heads: Heads | None) -> list[Module] | str | None:
