@@ -8,6 +8,7 @@ import xarray as xr
 
 from taskvec import Solver, TaskvecError, sweep
 from taskvec.store.memory import AdapterFactors
+from taskvec.sweeps import shifted
 from taskvec.sweeps.baseline import add_baseline
 from taskvec.sweeps.options import Options
 from taskvec.sweeps.shifted import shifted_pairs
@@ -103,12 +104,17 @@ def test_every_pair_both_ways_and_in_any_order(zoo) -> None:
     assert add_baseline(plain, zoo, []) is plain
 
 
-@pytest.mark.parametrize("memory", [1, 20_000])
-def test_memory_changes_nothing_but_rounding(zoo, memory: int) -> None:
-    plain = sweep(zoo)
+RANDOM = Solver(0.2, method="adam", start="normal", steps=20)
+
+
+@pytest.mark.parametrize(("memory", "solver"), [(1, None), (20_000, None), (2**28, RANDOM)])
+def test_copies_of_any_size_give_what_every_module_on_every_gives(zoo, memory: int, solver, monkeypatch) -> None:
+    plain = sweep(zoo, solver=solver)
+    every = add_baseline(plain, zoo)
+    monkeypatch.setattr(shifted, "SQUARE", 0)
+    copies = add_baseline(plain, zoo, memory=memory)
     for name in NAMES:
-        few, whole = (add_baseline(plain, zoo, memory=m)[name] for m in (memory, 2**28))
-        np.testing.assert_allclose(few, whole, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(copies[name], every[name], rtol=1e-5, atol=1e-5)
 
 
 def test_zero_updates_and_nothing_in_common(uneven) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +118,18 @@ def test_without_the_client_the_fix_is_named(here: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     with pytest.raises(TaskvecError, match=r"org/name: no such file or directory; .*pip install 'taskvec\[hub\]'"):
         load_adapter("org/name")
+
+
+def test_a_base_that_is_not_in_the_cache_costs_no_client(tmp_path: Path) -> None:
+    code = (
+        "import sys; from taskvec.hub import cached; print(cached('org/name', 'config.json'), 'httpx' in sys.modules, "
+        "'huggingface_hub.file_download' in sys.modules)"
+    )
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None", "False", "False"]
+    cached(tmp_path)
+    config = tmp_path / "models--org--name" / "snapshots" / COMMIT / "adapter_config.json"
+    code = "from taskvec.hub import cached; print(cached('org/name', 'adapter_config.json'))"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
@@ -17,6 +18,7 @@ from .chunks import codecs, decode
 from .seals import is_sealed, sealed
 
 METADATA = "zarr.json"
+AT_ONCE = 8  # files that are being written
 WITHIN = "attributes"  # of the root's metadata, which hold its checksum
 
 
@@ -109,10 +111,15 @@ def write_group(
     """
     metadata = {name: array.metadata() for name, array in arrays.items()} | dict(others or {})
     metadata = dict(sorted(metadata.items()))
-    for name, one in metadata.items():
-        text = json.dumps(one).encode()
-        if (folder.tail(f"{name}/{METADATA}") or (0,))[0] != len(text) or folder.read(f"{name}/{METADATA}") != text:
-            folder.write(f"{name}/{METADATA}", text)
+
+    def write(name: str) -> None:
+        file, text = f"{name}/{METADATA}", json.dumps(metadata[name]).encode()
+        if (folder.tail(file) or (0,))[0] != len(text) or folder.read(file) != text:
+            folder.write(file, text)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # a disk syncs several files in the time of one
+        for _ in pool.map(write, metadata):
+            pass
     root = {
         "zarr_format": 3,
         "node_type": "group",

@@ -62,7 +62,7 @@ def add_baseline(
         TaskvecError: the adapters are not those of the result, or a name is none of theirs.
 
     Cost:
-        At most 13 times ``pairwise`` of these pairs, twice that where ranks differ, one pair at a time.
+        At most 39 times ``pairwise`` of these pairs, twice that where ranks differ, one pair at a time.
     """
     options = options_of(dataset)
     factors = as_factors(zoo, options.device)

@@ -16,6 +16,8 @@ def unequal_ranks(x: LowRankSVD[Tensor], y: LowRankSVD[Tensor]) -> bool:
 def cut_to_smaller(x: LowRankSVD[Tensor], y: LowRankSVD[Tensor]) -> tuple[LowRankSVD[Tensor], LowRankSVD[Tensor]]:
     """Both with the first directions alone, module by module as many as the one of smaller rank has.
 
+    One that has no more is not copied.
+
     Args:
         x: one adapter, U (L, 1, m, k_x), S (L, 1, k_x), Vh (L, 1, k_x, n).
         y: another, with k_y.
@@ -32,5 +34,7 @@ def ranks(x: LowRankSVD[Tensor]) -> Tensor:
 
 
 def keep(x: LowRankSVD[Tensor], rank: Tensor) -> LowRankSVD[Tensor]:
+    if bool((ranks(x) <= rank).all()):
+        return x
     kept = torch.arange(x.S.shape[-1], device=x.S.device) < rank[..., None]  # [L, 1, k]
     return LowRankSVD((x.U.mT * kept[..., None]).mT, x.S * kept, x.Vh * kept[..., None])

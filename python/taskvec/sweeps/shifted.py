@@ -20,13 +20,15 @@ from ..progress import Advance
 from ..store.entry import FP32_BYTES, MEMORY_BYTES, Entry, form_bytes
 from ..store.factors import Factors
 from ..store.kept import Kept
-from .compute import Floats, both_ways, known_norms, module_seeds, whole_norms
+from .compute import Floats, both_ways, module_seeds, norms_unknown, whole_norms
 from .cut import cut_to_smaller, unequal_ranks
 from .options import Options
 from .plan import match_modules
 from .shifts import groups_of, number_of_shifts, partners
 
 OF_REC = ("rec", "rec_chance", "rec_chance_sd")
+SQUARE = 3  # times the modules a pair needs, at most: to compare each with each is faster than to copy them
+Norms = tuple[Tensor, Tensor] | None
 Pair = tuple[int, int]  # source and target, by position
 Way = tuple[Mapping[str, Floats], NDArray[np.float64]]  # metrics (λ, n + 1, L), ‖τ‖² of the targets (n + 1, L)
 
@@ -95,7 +97,7 @@ def shifted_pairs(
     ``advance`` is told of each pair once.
 
     Cost:
-        At most 13 times ``pairwise`` of these pairs, twice that where ranks differ, and the canonical forms that
+        At most 39 times ``pairwise`` of these pairs, twice that where ranks differ, and the canonical forms that
         ``memory`` does not hold.
     """
     found: dict[Pair, Shifted] = {}
@@ -148,21 +150,60 @@ def compare_shifted(
         seeds: (L, 1) of either side, for a random start.
     """
     lengths = [whole_norms(side, norm) for side, norm in zip((x, y), norms, strict=True)]  # [L, 1]
+    every = meets.shape[1] <= SQUARE * len(meets)
+    norm = None if all(map(norms_unknown, norms)) else (lengths[0], lengths[1])
+    compare = compare_every if every else compare_copies
+    forward, backward = compare(x, y, meets, options, memory, norm, seeds)
+    own, other = (np.square(length[:, 0].cpu().numpy()) for length in lengths)  # [L]
+    return (forward, other[meets]), (backward, np.broadcast_to(own, meets.shape))
+
+
+def compare_every(
+    x: LowRankSVD[Tensor],
+    y: LowRankSVD[Tensor],
+    meets: NDArray[np.intp],
+    options: Options,
+    memory: int,
+    norm: Norms,
+    seeds: Sequence[Tensor],
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """``compare_shifted`` as L adapters of one module on L: more products, and no copies."""
+    alone, other = (LowRankSVD(one.U[:, 0], one.S[:, 0], one.Vh[:, 0]) for one in (x, y))  # [L, m, k]
+    seed = (seeds[0][:, 0], seeds[1][:, 0]) if options.solver.random else None
+    ways = both_ways(alone, other, options, seed, None if norm is None else (norm[0][:, 0], norm[1][:, 0]))
+    mine = np.arange(meets.shape[1])
+    return (
+        {name: values[:, mine, meets] for name, values in ways[0].items()},
+        {name: values[:, meets, mine] for name, values in ways[1].items()},
+    )
+
+
+def compare_copies(
+    x: LowRankSVD[Tensor],
+    y: LowRankSVD[Tensor],
+    meets: NDArray[np.intp],
+    options: Options,
+    memory: int,
+    norm: Norms,
+    seeds: Sequence[Tensor],
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """``compare_shifted`` as one adapter of L modules on one: no product too many."""
     step = max(1, memory // (FP32_BYTES * (y.U.numel() + y.Vh.numel())))
     parts = []
     for some in np.array_split(meets, -(-len(meets) // step)):
         at = torch.from_numpy(some)
         still = LowRankSVD(*(t.expand(len(some), *t.shape) for t in x))
         shifted = LowRankSVD(y.U.mT[at].mT, y.S[at], y.Vh[at])  # [shift, L, 1, m, k]
-        seed = (seeds[0].expand(len(some), *seeds[0].shape), seeds[1][at]) if options.solver.random else None
-        norm = known_norms((lengths[0].expand(len(some), *lengths[0].shape), lengths[1][at]), norms, False)
-        parts.append(both_ways(still, shifted, options, seed, norm))
-    own, other = (np.square(length[:, 0].cpu().numpy()) for length in lengths)  # [L]
+        seed, norms = (
+            None if both is None else (both[0].expand(len(some), *both[0].shape), both[1][at])
+            for both in (seeds if options.solver.random else None, norm)
+        )
+        parts.append(both_ways(still, shifted, options, seed, norms))
     forward, backward = (
         {name: np.concatenate([part[name] for part in way], axis=1)[..., 0, 0] for name in options.metrics}
         for way in zip(*parts, strict=True)
     )
-    return (forward, other[meets]), (backward, np.broadcast_to(own, meets.shape))
+    return forward, backward
 
 
 def by_modules(entries: Sequence[Entry], pairs: Iterable[Pair]) -> Iterator[tuple[list[tuple[str, ...]], list[Pair]]]:
