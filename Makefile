@@ -108,7 +108,7 @@ bench: $(VENV)/.bench  ## every case beside what one would do instead, to benchm
 bench-quick: $(VENV)/.bench  ## the few cases that say most, printed
 	$(VENV)/bin/taskvec bench --quick
 
-plot: $(VENV)/.bench  ## pictures and tables of README.md and docs/PERFORMANCE.md from the rows
+plot: $(VENV)/.bench  ## pictures and tables of README.md, docs/PERFORMANCE.md and docs/performance from the rows
 	PYTHONPATH=benchmarks $(RUN) taskvec_bench.publish
 
 # REF: any revision, by default where this branch left main; OPTIONS: those of `python -m taskvec_bench.compare --help`

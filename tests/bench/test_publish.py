@@ -59,8 +59,8 @@ def tables(rows: list[Row] | None = None) -> Tables:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A tree with the project's documents and a CSV of ``some_rows``."""
-    (tmp_path / "docs").mkdir()
-    for path in (publish.README, publish.PERFORMANCE):
+    (tmp_path / "docs/performance").mkdir(parents=True)
+    for path in publish.DOCUMENTS:
         shutil.copy(ROOT / path, tmp_path / path)
     (tmp_path / publish.DATA).mkdir(parents=True)
     write_csv(tmp_path / publish.DATA / "some-cpu.csv", some_rows())
@@ -101,12 +101,14 @@ def test_publish_fills_the_documents_and_is_then_at_rest(tree: Path) -> None:
     drawn = sorted((tree / "docs").glob("*.png"))
     assert [path.name for path in drawn] == ["growth.png", "roofline.png", "speed.png"]  # nobody measured memory
     assert all(publish.digest(csv).encode() in path.read_bytes() for path in drawn)
-    readme, performance = ((tree / path).read_text() for path in (publish.README, publish.PERFORMANCE))
+    texts = {path: (tree / path).read_text() for path in publish.DOCUMENTS}
+    readme, performance, cpu, _ = texts.values()
     assert "| `pairwise` 4096 × 4096, N = 256, r = 8 | 200 ms | 0.50 matmul | `torch/panels` | 1.50 to 2.0 |" in readme
     assert "](docs/speed.png)" in readme and "](benchmarks/data/some-cpu.csv)" in readme
-    assert "](growth.png)" in performance and "memory.png" not in performance
-    assert "measured with earlier kernels" not in readme + performance and "## What limits `pairwise`" in performance
-    assert publish.documents(tree, csv, KERNELS) == {publish.README: readme, publish.PERFORMANCE: performance}
+    assert "](../benchmarks/data/some-cpu.csv)" in performance and "## How to measure" in performance
+    assert "](../growth.png)" in cpu and "memory.png" not in cpu
+    assert "measured with earlier kernels" not in readme + performance
+    assert publish.documents(tree, csv, KERNELS) == texts
 
 
 def test_memory_is_drawn_where_it_was_measured() -> None:

@@ -1,1 +1,1 @@
-"""Making documents: rows to the pictures and the tables of README.md and docs/PERFORMANCE.md."""
+"""Making documents: rows to the pictures and the tables of README.md, docs/PERFORMANCE.md and docs/performance."""

@@ -1,12 +1,13 @@
-"""``make plot``: the rows to pictures in docs/ and to the marked blocks of README.md and docs/PERFORMANCE.md."""
+"""``make plot``: the rows to pictures in docs/ and to the marked blocks of the documents."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..measure.fingerprints import fingerprints
@@ -16,6 +17,8 @@ from .tables import Tables, joined
 
 DATA = Path("benchmarks/data")
 README, PERFORMANCE = Path("README.md"), Path("docs/PERFORMANCE.md")
+CPU, GPU = Path("docs/performance/cpu.md"), Path("docs/performance/gpu.md")
+DOCUMENTS = README, PERFORMANCE, CPU, GPU
 CAPTIONS = {
     "speed.png": "Every case: time of the fastest and the slowest other way over ours, on a logarithmic axis",
     "roofline.png": "Flop a second against flop a byte, under the machine's rates of products and copies",
@@ -48,32 +51,44 @@ def documents(root: Path, csv: Path, kernels: Mapping[str, str]) -> dict[Path, s
     rows = [*read_csv(csv).values()]
     if not rows:
         raise PublishError(f"{csv} has no rows; run make bench")
-    tables, data = Tables(rows, kernels), (DATA / csv.name).as_posix()
+    tables = Tables(rows, kernels)
 
-    def picture(name: str, folder: str = "") -> str:
-        return f"![{CAPTIONS[name]}]({folder}{name})" if (root / "docs" / name).exists() else ""
+    def blocks(document: Path) -> dict[str, Callable[[], str]]:
+        """What each block is filled with in this document, from whose folder links lead."""
 
-    machine = tables.machine(f"Rows: [{csv.name}]({data}).")
-    readme = machine, tables.telling(), picture("speed.png", "docs/"), tables.slower_count()
-    blocks = {
-        "readme": joined(*readme),
-        "machine": machine.replace(f"({data})", f"(../{data})"),
-        "targets": tables.promised(),
-        "slower": tables.slower(),
-        "different": tables.different(),
-        "shares": joined(picture("roofline.png"), tables.shares()),
-        "growth": joined(picture("growth.png"), tables.slopes()),
-        "memory": joined(picture("memory.png"), tables.memory()),
-        "gpu": gpus(root / DATA, f"../{DATA.as_posix()}/{FOLDER}", kernels),
-        "rows": tables.everything(),
-    }
-    texts = {path: (root / path).read_text() for path in (README, PERFORMANCE)}
-    there = [match[2] for text in texts.values() for match in BLOCK.finditer(text)]
-    if sorted(there) != sorted(blocks):
-        raise PublishError(f"{' and '.join(map(str, texts))} have the blocks {there}, expected {[*blocks]}")
-    return {
-        path: BLOCK.sub(lambda match: f"{match[1]}{blocks[match[2]]}\n{match[4]}", text) for path, text in texts.items()
-    }
+        def link(path: Path) -> str:
+            return Path(os.path.relpath(path, document.parent)).as_posix()
+
+        def picture(name: str) -> str:
+            path = Path("docs") / name
+            return f"![{CAPTIONS[name]}]({link(path)})" if (root / path).exists() else ""
+
+        def machine() -> str:
+            return tables.machine(f"Rows: [{csv.name}]({link(DATA / csv.name)}).")
+
+        return {
+            "readme": lambda: joined(machine(), tables.telling(), picture("speed.png"), tables.slower_count()),
+            "machine": machine,
+            "targets": tables.promised,
+            "slower": tables.slower,
+            "different": tables.different,
+            "shares": lambda: joined(picture("roofline.png"), tables.shares()),
+            "growth": lambda: joined(picture("growth.png"), tables.slopes()),
+            "memory": lambda: joined(picture("memory.png"), tables.memory()),
+            "gpu": lambda: gpus(root / DATA, link(DATA / FOLDER), kernels),
+            "rows": tables.everything,
+        }
+
+    texts = {path: (root / path).read_text() for path in DOCUMENTS}
+    there, wanted = [match[2] for text in texts.values() for match in BLOCK.finditer(text)], blocks(README)
+    if sorted(there) != sorted(wanted):
+        raise PublishError(f"{' and '.join(map(str, texts))} have the blocks {there}, expected {[*wanted]}")
+    return {path: filled(text, blocks(path)) for path, text in texts.items()}
+
+
+def filled(text: str, blocks: Mapping[str, Callable[[], str]]) -> str:
+    """A document with the marked blocks that it has."""
+    return BLOCK.sub(lambda match: f"{match[1]}{blocks[match[2]]()}\n{match[4]}", text)
 
 
 def publish(root: Path, csv: Path, kernels: Mapping[str, str]) -> None:

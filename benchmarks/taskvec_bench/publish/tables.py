@@ -179,8 +179,8 @@ class Tables:
         """Every case, one line each, a table for each function."""
         parts = []
         for name, members in grouped(next(iter(found.values())) for found in self.cases.values()).items():
-            title = f"<details><summary><code>{name}</code>: {len(members)} cases</summary>"
-            parts.append(f"{title}\n\n{self.full([self.cases[row['case']] for row in members])}\n\n</details>")
+            count = f"{len(members)} case{'s' * (len(members) > 1)}."
+            parts += [f"### `{name}`", count, self.full([self.cases[row["case"]] for row in members])]
         return joined(*parts)
 
     def full(self, members: list[Ways]) -> str:
