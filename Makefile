@@ -15,7 +15,7 @@ CTEST = $(VENV)/bin/ctest
 NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml python/pyproject.toml -type f)
 BOTH = -e . -e ./python
 
-.PHONY: demo test fuzz soak test-fast coverage check lint types native-check arm-check cpp-check stub-check cuda-check triton-check \
+.PHONY: demo test fuzz soak test-fast coverage docs check lint types docs-check native-check arm-check cpp-check stub-check cuda-check triton-check \
   dist-check bench bench-quick bench-compare plot gpu zoo axe clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
@@ -47,7 +47,9 @@ coverage: $(VENV)/.dev  ## lines that tests run: C++ by its own tests, Python by
 	$(RUN) coverage report
 	$(VENV)/bin/gcovr --root . --filter csrc/ --exclude csrc/tests/ build/coverage/core
 
-check: lint types stub-check native-check arm-check cpp-check cuda-check triton-check dist-check  ## what a change must pass besides the tests
+docs: docs-check  ## the documentation as a site, build/site/index.html
+
+check: lint types docs-check stub-check native-check arm-check cpp-check cuda-check triton-check dist-check  ## what a change must pass besides the tests
 
 lint: $(VENV)/.dev
 	$(RUN) ruff check .
@@ -57,6 +59,10 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(RUN) mypy
+
+# warnings are errors; nothing is fetched
+docs-check: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet --strict
 
 stub-check: $(VENV)/.dev
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pybind11-stubgen taskvec_kernels._C -o build/stubs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,19 @@ def test_layout_names_every_module() -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         assert target.startswith("https://") or (document.parent / target).exists(), target
+
+
+def test_the_site_has_every_document() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text()
+    documents = [path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")]
+    assert [name for name in documents if f" {name}\n" not in nav] == []
+
+
+@pytest.mark.parametrize("package", ["taskvec", "taskvec.plot", "taskvec_kernels"])
+def test_the_reference_has_every_public_name(package: str) -> None:
+    told = set(re.findall(r"^::: (\S+)$", "\n".join(p.read_text() for p in ROOT.glob("docs/reference/*.md")), re.M))
+    public = {name for name in import_module(package).__all__ if not name.isupper() and name != "__version__"}
+    assert {name for name in public if not {f"{package}.{name}", f"taskvec_kernels.{name}"} & told} == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
