@@ -197,7 +197,7 @@ PYBIND11_MODULE(_C, module) {
       "ordered pair of x, in forward. forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
   module.def("pairwise_route", &bind_pairwise_route, py::arg("pairs"), py::arg("x"), py::arg("y"), py::arg("precision"),
              "How pairwise multiplies the left and the right directions of such a call: \"dots\", \"panels\" or "
-             "\"vnni\". x and y are "
+             "\"fixed\". x and y are "
              "(count, k).");
   module.def(
       "project",

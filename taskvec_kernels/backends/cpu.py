@@ -148,7 +148,7 @@ def pairwise(
 
 
 def route(x: LowRankSVD, y: LowRankSVD | None, precision: str) -> tuple[str, str]:
-    """How ``pairwise`` multiplies the left and the right directions: "dots", "panels" or "vnni"."""
+    """How ``pairwise`` multiplies the left and the right directions: "dots", "panels" or "fixed"."""
     *batch, _, m, _ = x.U.shape
     shape = str(x.U.dtype).removeprefix("torch."), math.prod(batch), m, x.Vh.shape[-1]
     left = x.S.shape[-2], x.S.shape[-1]

@@ -48,12 +48,12 @@ def test_it_is_what_runs(name: str, backend: str | None, monkeypatch: pytest.Mon
 
 
 def test_the_route_of_pairs() -> None:
-    """From shapes and precision; "vnni" where the level has it."""
+    """From shapes and precision; "fixed" where the level has it."""
     few, many = zoo(16, 9, 8, 8), zoo(17, 9, 8, 8)
     assert tk.explain(tk.pairwise, few, backend="cpu").route == ("dots", "dots")
     assert tk.explain(tk.pairwise, many, few, backend="cpu").route == ("panels", "panels")
     said = tk.explain(tk.pairwise, many, precision="medium", backend="cpu")
-    assert said.route in (("panels", "panels"), ("vnni", "vnni")) and f"products by {said.route[0]}, " in str(said)
+    assert said.route in (("panels", "panels"), ("fixed", "fixed")) and f"products by {said.route[0]}, " in str(said)
     arrays = tk.LowRankSVD(*(t.numpy() for t in many))
     assert tk.explain(tk.pairwise, arrays, backend="cpu").route == ("panels", "panels")
     assert tk.explain(tk.pairwise, few, backend="reference").route is None

@@ -20,8 +20,8 @@ struct SpectrumStats {
 };
 
 // How directions are multiplied: cpu/products has a file of each.
-enum class Route : int { dots, panels, vnni };
-constexpr const char* route_names[] = {"dots", "panels", "vnni"};
+enum class Route : int { dots, panels, fixed };
+constexpr const char* route_names[] = {"dots", "panels", "fixed"};
 
 struct Routes {
   Route u, v;  // left and right directions

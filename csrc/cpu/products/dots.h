@@ -2,8 +2,8 @@
 // nothing is multiplied that is not wanted. Part of one SIMD level, see vec.h.
 #pragma once
 
+#include "cpu/products/fixed.h"
 #include "cpu/products/row_products.h"
-#include "cpu/products/vnni.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 
@@ -16,7 +16,7 @@ struct DotProducts {
   // Dots reach two thirds of the rate of panels, or of the half as many words of fixed point, and pack nothing.
   static bool usable(const PairwiseArgs& args, int64_t length) {
     const int64_t x = args.x.count * args.x.k, y = args.y.count * args.y.k;
-    return smaller(x, y) <= (args.symmetric && !VnniProducts<T>::usable(args, length) ? 128 : 64);
+    return smaller(x, y) <= (args.symmetric && !FixedProducts<T>::usable(args, length) ? 128 : 64);
   }
 
   // `count` directions, where they lie if they can be multiplied there, else converted to dst[count][depth].

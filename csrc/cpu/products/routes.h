@@ -3,8 +3,8 @@
 
 #include "cpu/pairwise/plan.h"
 #include "cpu/products/dots.h"
+#include "cpu/products/fixed.h"
 #include "cpu/products/panels.h"
-#include "cpu/products/vnni.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 
@@ -12,7 +12,7 @@ namespace taskvec::TASKVEC_LEVEL {
 template <class T>
 inline Route route_of(const PairwiseArgs& args, int64_t length) {
   if (DotProducts<T>::usable(args, length)) return Route::dots;
-  if (VnniProducts<T>::usable(args, length)) return Route::vnni;
+  if (FixedProducts<T>::usable(args, length)) return Route::fixed;
   return Route::panels;
 }
 
@@ -21,8 +21,8 @@ inline void multiply(Route route, const GramBlock<Src>& block, const Packing<T>&
   switch (route) {
     case Route::dots:
       return DotProducts<T>::gram(block, packing, gram);
-    case Route::vnni:
-      return VnniProducts<T>::gram(block, packing, gram);
+    case Route::fixed:
+      return FixedProducts<T>::gram(block, packing, gram);
     case Route::panels:
       return PanelProducts<T>::gram(block, packing, gram);
   }
