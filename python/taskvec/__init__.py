@@ -4,6 +4,7 @@
 ``sweep`` every ordered pair, ``add_baseline`` some of them with their layers shifted. ``open_result`` opens a stored
 sweep, ``report`` writes it as one HTML file, and the package ``plot`` draws its figures. ``ingest`` factorises adapters
 into a store, once. ``convert`` writes an adapter as PEFT.
+``score`` says what each metric of a sweep is worth where the truth about the tasks is known.
 ``Solver`` says how the sparse projection is solved.
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .errors import TaskvecError
     from .ingestion import ingest
     from .queries.ranking import ranking
+    from .queries.score import score
     from .queries.stored import open_result
     from .reports.html.report import report
     from .sources import load_adapter
@@ -48,6 +50,7 @@ __all__ = [
     "project",
     "ranking",
     "report",
+    "score",
     "sweep",
 ]
 
@@ -68,6 +71,7 @@ _HOME = {
     "project": "taskvec.sweeps.pair",
     "ranking": "taskvec.queries.ranking",
     "report": "taskvec.reports.html.report",
+    "score": "taskvec.queries.score",
     "sweep": "taskvec.sweeps.run",
 }
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
 from taskvec import load_zoo, sweep
+from taskvec.adapters import LowRank
 from taskvec.queries.details import details
-from taskvec.queries.flags import FLAGS, adapter_flags, meaning, pair_flags, shared_start
+from taskvec.queries.flags import FLAGS, adapter_flags, meaning, pair_flags
 from taskvec.queries.selection import Selection, select
 
 NAN = np.nan
+SHARED = "shared start"
 PLAIN = {
     "overlap_u": np.array([0.1, 0.2]),
     "overlap_v": np.array([0.1, 0.2]),
@@ -41,7 +44,9 @@ def test_of_an_adapter(norm, participation, start, expected) -> None:
     [
         ({}, ()),
         ({"overlap_v": np.array([0.9, 0.95])}, ("shared start",)),
+        ({"overlap_v": np.array([0.45, 0.5])}, ("shared start",)),  # trained for longer
         ({"overlap_u": np.array([0.9, 0.95])}, ("shared start",)),
+        ({"overlap_u": np.array([0.45, 0.5])}, ()),  # tasks that write alike
         ({"overlap_u": np.array([0.9, 0.9]), "overlap_v": np.array([0.9, 0.95])}, ()),
         ({"cosine": np.array([1.0, 1 - 1e-7]), "norms": (np.array([1.0, 2.0]),) * 2}, ("identical",)),
         ({"cosine": np.ones(2)}, ()),  # one is a multiple of the other
@@ -61,17 +66,37 @@ def test_those_of_its_adapters_say_whose_they_are() -> None:
     assert [meaning(flag) for flag in found] == [FLAGS["zero"], FLAGS["rank 1"]]
 
 
-def test_pairs_of_different_authors_that_share_a_start(real_adapters) -> None:
-    dataset = sweep(load_zoo([real_adapters / "gpt2"]), metrics=["rec", "overlap_u", "overlap_v"])
-    names = dataset["source"].values
-    u, v = dataset["overlap_u"].values, dataset["overlap_v"].values
-    pairs = [(i, j) for i in range(len(names)) for j in range(i)]
-    found = {frozenset(names[[i, j]].tolist()) for i, j in pairs if shared_start(u[:, i, j], v[:, i, j])}
-    assert found == {
+def test_pairs_that_share_a_start_and_no_others(real_adapters) -> None:
+    """Three pairs of strangers, and two adapters of one author. The entries of A say who shares a start."""
+    zoo = load_zoo([real_adapters / "gpt2"])
+    dataset = sweep(zoo, metrics=["rec", "captured", "overlap_u", "overlap_v"])
+    rows = select(dataset).rows
+    ends = zip(rows["source"], rows["target"], strict=True)
+    found = {frozenset(pair) for pair, one in zip(ends, details(dataset, rows), strict=True) if SHARED in one.flags}
+    strangers = {
         frozenset({"deepbiolab-peft_model", "laziestcactus-mathlora-model"}),
-        frozenset({"parikshit-06-adapters-medical", "parikshit-06-adapters-sports"}),
+        frozenset({"kishrajesh-gpt-lora", "logan-lev-gpt-lora"}),
         frozenset({"stathopoan-lora_model", "ybriz-peft_model"}),
     }
+    assert found == strangers | {frozenset({"parikshit-06-adapters-medical", "parikshit-06-adapters-sports"})}
+    drawn = {adapter.name: of_input(adapter) for adapter in zoo.adapters}
+    alike = {frozenset(pair) for pair in combinations(drawn, 2) if correlation(*(drawn[name] for name in pair)) > 0.5}
+    trained_on = {frozenset({"laziestcactus-results-checkpoint-1000", "laziestcactus-results-checkpoint-3000"})}
+    assert alike - trained_on == found  # both sides of two checkpoints of one run agree
+
+
+def of_input(adapter) -> dict[str, np.ndarray]:
+    """A of every module of low rank."""
+    updates = {path: module.update() for path, module in adapter.modules.items()}
+    return {path: one.a.float().numpy() for path, one in updates.items() if isinstance(one, LowRank)}
+
+
+def correlation(one, two) -> float:
+    """Of the entries that both have, over all modules."""
+    shared = [path for path in one if path in two and one[path].shape == two[path].shape]
+    if not shared:
+        return 0.0
+    return float(np.corrcoef(*(np.concatenate([of[path].ravel() for path in shared]) for of in (one, two)))[0, 1])
 
 
 def test_every_flag_reaches_the_details_of_a_sweep(adapter, uneven) -> None:

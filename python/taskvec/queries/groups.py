@@ -73,13 +73,18 @@ def direction_over_runs(pairs: Sequence[Sequence[Direction]]) -> Direction | Non
 
 def of_runs(ratios: NDArray[np.float64]) -> tuple[float, Interval]:
     """Geometric mean of the ratios (a, b) of every pair of a runs and b runs, and the interval of its logarithm."""
-    logs = np.log(ratios)
-    rows, columns = logs.mean(1), logs.mean(0)
+    interval = over_runs(np.log(ratios))
+    return math.exp(interval.mean), interval
+
+
+def over_runs(values: NDArray[np.float64]) -> Interval:
+    """Mean of the values (a, b) of every pair of a runs and b runs, with its interval."""
+    rows, columns = values.mean(1), values.mean(0)
     parts = np.array([rows.var(ddof=1) / len(rows), columns.var(ddof=1) / len(columns)])
-    variance, mean = float(parts.sum()), float(logs.mean())
+    variance, mean = float(parts.sum()), float(values.mean())
     if not variance > 0:
-        return math.exp(mean), Interval(mean, mean - variance, mean + variance)  # NaN stays NaN
+        return Interval(mean, mean - variance, mean + variance)  # NaN stays NaN
     freedom = variance**2 / float((parts**2 / [len(rows) - 1, len(columns) - 1]).sum())
     freedom = min(freedom, 2 * min(len(rows), len(columns)) - 2)  # of two runs, luck alone makes a variance small
     half = stdtrit(freedom, (1 + LEVEL) / 2) * math.sqrt(variance)
-    return math.exp(mean), Interval(mean, mean - half, mean + half)
+    return Interval(mean, mean - half, mean + half)
