@@ -42,6 +42,13 @@ class Storage(Protocol):
             FileNotFoundError: there is none.
         """
 
+    def read_into(self, name: str, start: int, buffer: memoryview) -> int:
+        """The bytes of a file from ``start`` on, as many as the buffer holds; how many there were.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+
     def tail(self, name: str) -> tuple[int, bytes] | None:
         """Size and last ``TAIL`` bytes of a file, None where there is none."""
 
@@ -106,6 +113,14 @@ class Folder:
             file.seek(start)
             return file.read() if length is None else file.read(length)
 
+    def read_into(self, name: str, start: int, buffer: memoryview) -> int:
+        with open(self.root / name, "rb", buffering=0) as file:
+            file.seek(start)
+            done = 0
+            while done < len(buffer) and (more := file.readinto(buffer[done:])):
+                done += more
+            return done
+
     def tail(self, name: str) -> tuple[int, bytes] | None:
         try:
             with open(self.root / name, "rb", buffering=0) as file:
@@ -132,14 +147,19 @@ class Folder:
                     raise
 
     def create(self, name: str, data: Bytes) -> bool:
-        part = self._partial(name, data)
-        try:
-            os.link(part, self.root / name)
-        except FileExistsError:
-            return False
-        finally:
-            part.unlink()
-        return True
+        for left in reversed(range(TRIES)):
+            part = self._partial(name, data)
+            try:
+                os.link(part, self.root / name)
+                return True
+            except FileExistsError:
+                return False
+            except FileNotFoundError:  # another process tidies up
+                if not left:
+                    raise
+            finally:
+                part.unlink(missing_ok=True)
+        raise AssertionError
 
     def append(self, name: str, line: bytes) -> None:
         path = self.root / name
@@ -219,6 +239,11 @@ class Objects:
         else:
             data = self._files.cat_file(path)
         return data
+
+    def read_into(self, name: str, start: int, buffer: memoryview) -> int:
+        data = self.read(name, start, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def tail(self, name: str) -> tuple[int, bytes] | None:
         path = f"{self._root}/{name}"

@@ -130,3 +130,26 @@ def test_who_writes_while_another_tidies_writes_again(tmp_path: Path, monkeypatc
     assert len(tidied) == 2
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
     assert storage.read("a/b") == b"whole"
+
+
+def test_who_creates_while_another_tidies_creates_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, real, tidied = Folder(tmp_path), os.link, []
+
+    def link(part: Path, name: Path) -> None:
+        if len(tidied) < 2:
+            tidied.append(part.name)
+            storage.tidy()
+        real(part, name)
+
+    monkeypatch.setattr(os, "link", link)
+    assert storage.create("lease", b"whole") and not storage.create("lease", b"second")
+    assert storage.read("lease") == b"whole" and os.listdir(tmp_path) == ["lease"]
+
+
+def test_bytes_are_read_into_a_buffer(storage: Storage) -> None:
+    storage.write("a", b"0123456789")
+    buffer = bytearray(6)
+    assert storage.read_into("a", 2, memoryview(buffer)) == 6 and bytes(buffer) == b"234567"
+    assert storage.read_into("a", 7, memoryview(buffer)) == 3 and bytes(buffer[:3]) == b"789"
+    with pytest.raises(FileNotFoundError):
+        storage.read_into("b", 0, memoryview(buffer))

@@ -6,6 +6,7 @@ Written and read here, because zarr takes a good many times as long for as many 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ from ..ledger.chunks import checksum
 from ..storage import TAIL, Storage
 
 ABSENT = 2**64 - 1  # offset and length of a chunk that is not there: it is zeros
+MOST_READ = 2**19  # bytes in one call, where a chunk has fewer: they stay in a core's cache until they are copied
+KEPT = threading.local()  # the buffer that a thread reads into
 RESTORE = "restore it from a copy, or ingest its adapters again into a new store"
 Values = NDArray[Any]
 
@@ -132,9 +135,9 @@ class Shard:
     def read(
         self, storage: Storage, index: NDArray[np.uint64], row: int, chunks: Sequence[int]
     ) -> Iterator[tuple[int, Values | None]]:
-        """Ascending chunks of a module, each with its values (slots, …), None for zeros.
+        """Ascending chunks of a module, each with its values (slots, …), None for zeros: valid until the next one.
 
-        Chunks that follow each other in the file are read together.
+        Chunks that follow each other in the file are read together, MOST_READ bytes at most unless one has more.
 
         Raises:
             TaskvecError: a chunk's checksum differs, or the file ends before it.
@@ -145,7 +148,8 @@ class Shard:
                 yield from ((chunk, None) for chunk in run)
                 continue
             start, each = int(there[0]), int(there[1])
-            data = np.frombuffer(storage.read(self.file, start, each * len(run)), np.uint8)
+            buffer = scratch(each * len(run))
+            data = buffer[: storage.read_into(self.file, start, buffer.data)]
             for i, chunk in enumerate(run):
                 piece = data[i * each : (i + 1) * each]
                 if len(piece) < each or checksum(piece[:-TAIL]) != piece[-TAIL:].tobytes():
@@ -158,10 +162,21 @@ class Shard:
         return TaskvecError(what, where=f"{storage.url}/{self.file}", got=got, fix=RESTORE)
 
 
+def scratch(size: int) -> NDArray[np.uint8]:
+    """Bytes of this thread, the same ones each time: fresh ones cost more than what is read into them."""
+    if len(getattr(KEPT, "buffer", ())) < size:
+        KEPT.buffer = np.empty(size, np.uint8)
+    found: NDArray[np.uint8] = KEPT.buffer[:size]
+    return found
+
+
 def runs(index: NDArray[np.uint64], chunks: Sequence[int]) -> Iterator[list[int]]:
     """Ascending chunks in runs that lie next to each other in the file, and those that are not there by themselves."""
     run: list[int] = []
     for chunk in chunks:
+        if run and (len(run) + 1) * int(index[chunk, 1]) > MOST_READ and index[chunk, 0] != ABSENT:
+            yield run
+            run = []
         if run:
             last = index[run[-1]]
             follows = (

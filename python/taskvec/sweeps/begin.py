@@ -13,7 +13,7 @@ from ..ledger.lease import STALE
 from ..storage import UNFINISHED, Folder, open_storage, remote_url
 from ..store.factors import Factors
 from .extend import add_variables
-from .job import Job, Ordered, entries_text, state_file
+from .job import Job, Ordered, state_file
 from .keep import Keep
 from .layout import coordinate_arrays, coordinates_of, listed_variables, unit_bytes
 from .options import Options
@@ -110,10 +110,10 @@ def begin(job: Job, attributes: Mapping[str, Any]) -> None:
     entries, storage = job.plan.entries, job.storage
     before = stored(storage)
     names, identities = (tuple(getattr(entry, name) for entry in entries) for name in ("name", "identity"))
-    storage.write(state_file(job.state), entries_text(entries))
     options = told(job.options, job.keep, job.several)
-    now = Stored(names, identities, job.plan, job.context, options, job.replaces, job.inputs)
-    storage.write(PLAN, now.text())
+    text = Stored(names, identities, job.plan, job.context, options, job.replaces, job.inputs).text()
+    for name in (PLAN, state_file(job.state)):
+        storage.write(name, text)
     lams = job.options.solver.lams if job.several else None
     arrays, parts = coordinate_arrays(coordinates_of(job.plan, job.keep, lams))
     chunks = {}

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -217,12 +217,8 @@ def state_of(identities: Sequence[str]) -> str:
 
 
 def state_file(state: str) -> str:
-    """Lists the adapters that a record was computed for."""
+    """A copy of the plan that a record was computed by, which lists its adapters."""
     return f"{STATES}/{state}.json"
-
-
-def entries_text(entries: Iterable[Entry]) -> bytes:
-    return json.dumps({"identities": [entry.identity for entry in entries]}).encode()
 
 
 @dataclass(frozen=True)

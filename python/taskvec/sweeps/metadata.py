@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from ..errors import TaskvecError
 from ..ledger.arrays import METADATA, is_group
-from ..ledger.seals import is_sealed
+from ..ledger.records import Ledger
 from ..storage import Storage
-from .job import STATES, state_of
-from .output import PLAN
+from .begin import COORDINATES
+from .job import STATES, state_file, state_of
+from .output import PLAN, Stored
 
 
 def damaged_metadata(storage: Storage) -> Iterator[str]:
@@ -19,7 +21,7 @@ def damaged_metadata(storage: Storage) -> Iterator[str]:
         yield from damaged_arrays(storage)
     else:
         yield METADATA
-    if not is_sealed(content(storage, PLAN)):
+    if Stored.of_text(content(storage, PLAN)) is None:
         yield PLAN
     yield from damaged_states(storage)
 
@@ -31,10 +33,20 @@ def damaged_arrays(storage: Storage) -> dict[str, bytes]:
     return {name: text for name, text in wanted.items() if content(storage, name) != text}
 
 
-def mend(storage: Storage) -> bool:
-    """Write again what follows from other files; a sweep writes the rest, which goes. Whether the group's did."""
+def mend(storage: Storage, ledger: Ledger) -> bool:
+    """Write again what follows from other files; a sweep writes the rest, which goes. Whether the group's did.
+
+    Raises:
+        TaskvecError: neither the plan nor its copy is as it was written.
+    """
+    plan = plan_there(storage, ledger)
+    if plan is None:
+        what, fix = "is damaged, and so is its copy", "sweep to another output path"
+        raise TaskvecError(what, where=f"{storage.url}/{PLAN}", fix=fix)
     for name in [*damaged_states(storage)]:
         storage.remove(name)
+    for name in (PLAN, state_file(state_of(plan.identities))):
+        storage.write(name, plan.text())
     if is_group(content(storage, METADATA)):
         for name, text in damaged_arrays(storage).items():
             storage.write(name, text)
@@ -43,15 +55,18 @@ def mend(storage: Storage) -> bool:
     return True
 
 
+def plan_there(storage: Storage, ledger: Ledger) -> Stored | None:
+    """The plan of a result, or its copy where it is damaged; None where neither is as it was written."""
+    coordinates = ledger.newest.get(COORDINATES)
+    copy = state_file(coordinates.key) if coordinates else ""
+    return Stored.of_text(content(storage, PLAN)) or Stored.of_text(content(storage, copy))
+
+
 def damaged_states(storage: Storage) -> Iterator[str]:
-    """Lists of adapters that are not those whose hash is their name."""
+    """Copies of plans that are not as they were written, or not of the adapters whose hash is their name."""
     for name in storage.names(STATES):
-        try:
-            identities = json.loads(storage.read(name))["identities"]
-            good = state_of(identities) == PurePosixPath(name).stem
-        except (OSError, ValueError, KeyError, TypeError):
-            good = False
-        if not good:
+        copy = Stored.of_text(content(storage, name))
+        if copy is None or state_of(copy.identities) != PurePosixPath(name).stem:
             yield name
 
 

@@ -60,6 +60,21 @@ class Stored:
         }  # fmt: skip
         return sealed(json.loads(json.dumps(about, default=str)))
 
+    @classmethod
+    def of_text(cls, data: bytes) -> Stored | None:
+        """None for what ``text`` did not make, every byte."""
+        if not is_sealed(data):
+            return None
+        found = json.loads(data)
+        try:
+            shapes = tuple((int(m), int(n)) for m, n in found["shapes"])
+            plan = Plan((), tuple(found["modules"]), shapes, found["chunk"], found["side"], found["group"])
+            names, identities = tuple(found["names"]), tuple(found["identities"])
+            about = (found[name] for name in ("context", "options", "replaces", "inputs"))
+            return cls(names, identities, plan, *about)
+        except (KeyError, TypeError, ValueError):
+            return None
+
 
 def named(name: str) -> Entry:
     """An adapter of which nothing else is known."""
@@ -73,33 +88,15 @@ def stored(storage: Storage) -> Stored | None:
         TaskvecError: it is of another version, or damaged.
     """
     try:
-        data = storage.read(PLAN)
-        found = json.loads(data)
+        found = Stored.of_text(storage.read(PLAN))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise damaged_plan(storage) from error
-    if not is_sealed(data):
-        raise damaged_plan(storage)
-    try:
-        shapes = tuple((int(m), int(n)) for m, n in found["shapes"])
-        plan = Plan((), tuple(found["modules"]), shapes, found["chunk"], found["side"], found["group"])
-        names, identities = tuple(found["names"]), tuple(found["identities"])
-        return Stored(
-            names,
-            identities,
-            plan,
-            found["context"],
-            found["options"],
-            found["replaces"],
-            found["inputs"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged_plan(storage) from error
-
-
-def damaged_plan(storage: Storage) -> TaskvecError:
-    return TaskvecError("is damaged", where=f"{storage.url}/{PLAN}", fix="sweep to another output path")
+    except OSError:
+        found = None
+    if found is None:
+        fix = f"taskvec verify {storage.url} --repair writes it again"
+        raise TaskvecError("is damaged", where=f"{storage.url}/{PLAN}", fix=fix)
+    return found
 
 
 def check_output(path: str | Path, *, overwrite: bool) -> None:

@@ -38,7 +38,7 @@ def repair_result(path: str | Path, units: set[str], progress: Mode = "off") -> 
     attributes = read_attributes(storage)
     with Lease(storage, "repaired"):
         ledger.mend()
-        if mend(storage):
+        if mend(storage, ledger):
             metrics = as_text(plan.options["metrics"].split(","))
             attributes = {"device": "cpu", **plan.options, "metrics": metrics}
             if not plan.options["several"] and isinstance(attributes["lambda"], list):

@@ -47,7 +47,7 @@ from .top import counts, merge
 from .unit import compute_unit
 
 POLL = 0.5  # seconds between looks at a result that another process finishes
-Engine = Callable[[Job, list[Unit], Callable[[Record], None], Advance], None]
+Engine = Callable[[Job, list[Unit], Advance], None]
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -312,7 +312,7 @@ def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
     try:
         speed = None if progress == "off" else speed_of(job.plan, job.options)
         with stop_signals(), progress_bar(progress, "comparing pairs", total, speed) as advance:
-            engine(job, units, lambda record: None, advance)
+            engine(job, units, advance)
     except KeyboardInterrupt as stop:
         every = sum(1 for _ in job.plan.units())
         number = getattr(stop, "signal", signal.SIGINT)
@@ -330,7 +330,7 @@ def disk_errors(out: str | Path) -> Iterator[None]:
         raise TaskvecError(what, where=str(out), fix=fix) from error
 
 
-def one_after_the_other(job: Job, units: list[Unit], done: Callable[[Record], None], advance: Advance) -> None:
+def one_after_the_other(job: Job, units: list[Unit], advance: Advance) -> None:
     """In this process: one unit is written while the next one is computed."""
     with ThreadPoolExecutor(1) as writer:
         writing: Future[Record] | None = None
@@ -341,10 +341,10 @@ def one_after_the_other(job: Job, units: list[Unit], done: Callable[[Record], No
                 continue
             parts, seconds = job.compute(unit, following=following, advance=advance)
             if writing is not None:
-                done(writing.result())
+                writing.result()
             writing = writer.submit(job.commit, unit, parts, seconds)
         if writing is not None:
-            done(writing.result())
+            writing.result()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ..progress import Advance
 from ..storage import Storage, open_storage
 from .begin import COORDINATES, LISTED
 from .job import state_of
-from .metadata import damaged_metadata
+from .metadata import damaged_metadata, plan_there
 from .output import Stored, is_ours, stored
 
 METADATA_UNIT = "metadata"  # in the place of a unit's name: what says what the result is
@@ -116,10 +116,10 @@ def forget(path: str | Path, units: set[str]) -> None:
 def opened(path: str | Path) -> tuple[Storage, Stored, Ledger]:
     """What is known of a result from its own folder."""
     storage = open_storage(path)
-    plan = stored(storage)
+    ledger = Ledger(storage)
+    ledger.refresh()
+    plan = plan_there(storage, ledger) or stored(storage)
     if plan is None:
         what = "is a result of another version of taskvec" if is_ours(read_attributes(storage)) else "is no result"
         raise TaskvecError(what, where=str(path), fix="give the folder that taskvec sweep -o wrote")
-    ledger = Ledger(storage)
-    ledger.refresh()
     return storage, plan, ledger

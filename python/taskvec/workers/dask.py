@@ -35,7 +35,7 @@ class Job(Protocol):
         """Of what a unit computes, and by which code."""
 
     def run(self, unit: Any) -> Any:
-        """Compute a unit and commit it, unless that is done; its record."""
+        """Compute a unit and commit it, unless that is done."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,8 @@ class Dask:
     scheduler: str | None = None
     say: Callable[[str], None] = field(default=lambda message: None)
 
-    def __call__(
-        self, job: Job, units: Sequence[Any], done: Callable[[Any], None], advance: Callable[[int], None]
-    ) -> None:
-        """Have every unit computed; ``done`` gets the record of each once, ``advance`` its pairs.
+    def __call__(self, job: Job, units: Sequence[Any], advance: Callable[[int], None]) -> None:
+        """Have every unit computed; ``advance`` is told the pairs of each once, when it is committed.
 
         Raises:
             TaskvecError: no dask.distributed; a scheduler that cannot be reached; no worker that can take part; a unit
@@ -67,10 +65,6 @@ class Dask:
             return
         left = {unit.name: unit for unit in units}
 
-        def landed(unit: Any, record: Any) -> None:
-            done(record)
-            advance(unit.pairs)
-
         with nonce(job.storage) as (token, name):
             gpu = job.options.device.startswith("cuda")
             terms = Terms(token, job.storage.url, name, units[0], job.key(units[0]), gpu)
@@ -79,7 +73,7 @@ class Dask:
                 try:
                     with self._client() as client:
                         last = time.monotonic()
-                        Flight(client, Crew(client, terms, job, self.say), left, landed, self.say).land()
+                        Flight(client, Crew(client, terms, job, self.say), left, advance, self.say).land()
                 except (OSError, RuntimeError) as error:
                     if self.scheduler is None:
                         raise TaskvecError(

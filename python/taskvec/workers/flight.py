@@ -40,7 +40,7 @@ class Flight:
         client: connected.
         crew: its workers that take part.
         left: units by name; each is removed when it is done.
-        done: gets it then, with its record.
+        advance: gets its pairs then.
         say: is told in one line what the user should know.
     """
 
@@ -49,10 +49,10 @@ class Flight:
         client: Any,
         crew: Crew,
         left: dict[str, Any],
-        done: Callable[[Any, Any], None],
+        advance: Callable[[int], None],
         say: Callable[[str], None],
     ) -> None:
-        self.client, self.crew, self.left, self.done, self.say = client, crew, left, done, say
+        self.client, self.crew, self.left, self.advance, self.say = client, crew, left, advance, say
         self.sent: dict[Any, Sent] = {}  # by future
         self.ended: SimpleQueue[Any] = SimpleQueue()  # futures
         self.seconds: list[float] = []  # that units took, from when they were sent
@@ -148,10 +148,9 @@ class Flight:
         if sent is None:
             return  # it was taken back
         if future.status == "finished":
-            record = future.result()
             self.seconds.append(time.monotonic() - sent.since)
             if self.left.pop(sent.unit.name, None) is not None:  # the first of two
-                self.done(sent.unit, record)
+                self.advance(sent.unit.pairs)
         elif future.status == "error":
             self._failed(sent.unit, future.exception())
         self._forget(future)
@@ -175,6 +174,6 @@ class Flight:
         ) from error
 
     def _forget(self, future: Any) -> None:
-        """A result is in the ledger: a worker need not keep it."""
+        """What was computed is in the ledger: nobody need keep the future."""
         del self.sent[future]
         future.cancel(force=True) if future.status == "pending" else future.release()

@@ -74,12 +74,12 @@ def check_place(terms: Terms) -> None:
         raise TaskvecError(f"is on another file system: it does not see what was just written to {terms.out}")
 
 
-def run(token: str, unit: Any, threads: int) -> Any:
-    """The record of one unit; a unit that the ledger has is not computed again."""
+def run(token: str, unit: Any, threads: int) -> None:
+    """Compute and commit one unit; one that the ledger has is not computed again."""
     torch.set_num_threads(threads)
     if getattr(OPEN, "token", None) != token:
         OPEN.token, OPEN.job = token, pickle.loads(JOBS[token])
-    return OPEN.job.run(unit)
+    OPEN.job.run(unit)
 
 
 def leave(token: str) -> None:
