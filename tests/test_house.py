@@ -33,31 +33,42 @@ LAYERS = (
     ("workers",),
     ("conversion", "inspect", "env", "queries"),
     ("reports",),
-    ("plot",),
+    ("plot", "explore"),
     ("cli",),
     ("__init__", "__main__"),
 )
 # a stored result is all that these know of a sweep
-NEVER = {("queries", "sweeps"), ("reports", "sweeps"), ("reports", "inspect"), ("reports", "env"), ("plot", "sweeps")}
+NEVER = {
+    ("queries", "sweeps"),
+    ("reports", "sweeps"),
+    ("reports", "inspect"),
+    ("reports", "env"),
+    ("plot", "sweeps"),
+    ("explore", "sweeps"),
+}
 # packages of other people, and ours below: who may import them
 OTHERS = {
     "dask": {"workers"},
     "distributed": {"workers"},
+    "duckdb": {"explore"},
     "fsspec": {"storage"},
     "google_crc32c": {"ledger", "store"},
     "huggingface_hub": {"hub"},
     "matplotlib": {"reports", "plot"},
     "numcodecs": {"ledger"},
-    "numpy": {"chance", "formats", "ledger", "store", "sweeps", "queries", "reports", "plot"},
-    "pandas": {"queries", "reports", "results"},
+    "numpy": {"chance", "formats", "ledger", "store", "sweeps", "queries", "reports", "plot", "explore"},
+    "pandas": {"queries", "reports", "results", "explore"},
+    "pyarrow": {"explore"},
     "rich": {"progress", "reports", "cli"},
     "safetensors": {"conversion", "formats"},
     "scipy": {"chance", "queries"},
+    "starlette": {"explore"},
     "taskvec_bench": {"cli"},
     "taskvec_kernels": {"conversion", "store", "sweeps", "inspect", "env", "workers"},
     "torch": {"formats", "conversion", "naming", "store", "sweeps", "inspect", "env", "workers"},
     "typer": {"cli"},
-    "xarray": {"ledger", "sweeps", "queries"},
+    "uvicorn": {"explore"},
+    "xarray": {"ledger", "sweeps", "queries", "explore"},
     "zarr": {"ledger", "store", "sweeps"},
 }
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
@@ -143,7 +154,7 @@ def test_imports_are_seen_wherever_they_are(tmp_path: Path, monkeypatch: pytest.
     assert list(imported(file)) == ["taskvec.zoo", "taskvec.sweeps", "torch.nn", "a.b"]
 
 
-@pytest.mark.parametrize("package", ["queries", "reports"])
+@pytest.mark.parametrize("package", ["queries", "reports", "explore"])
 def test_reading_a_result_needs_no_torch(package: str) -> None:
     modules = [".".join(("taskvec", *parts(file))) for file in FILES if parts(file)[0] == package]
     code = f"import sys, {', '.join(modules)}; print('torch' in sys.modules, 'taskvec_kernels' in sys.modules)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,17 +13,23 @@ from ...documents import as_lines
 from ...errors import printable
 from ...queries.answers import Answer
 from ...queries.clustering import DISTANCE, LINKAGE
+from ...queries.details import Details
 from ...queries.flags import adapter_flags, meaning
 from ...queries.kept import kept
-from ...queries.mapping import classical_map
+from ...queries.labels import Labels
+from ...queries.mapping import Plane, classical_map
 from ...queries.slices import slices
 from ...results.projection import Projection
 from .methods import methods
-from .packing import FINE, Pack
+from .packing import FINE, Arrays, Pack
 from .paper import missing
 from .read import Read
 from .sentences import sentence, warnings
 from .tables import adapter_sheet
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+    import xarray as xr
 
 SCHEMA = "taskvec.report/1"
 MOST_PROJECTED = 50  # pairs whose S₂ is computed again
@@ -70,13 +76,17 @@ def matrix(read: Read, pack: Pack) -> dict[str, Any]:
     }
 
 
-def pairs(read: Read, pack: Pack) -> list[dict[str, Any]]:
-    """Verdicts on the strongest pairs, both directions of each, and what their modules say."""
-    of = kept(read.dataset)
-    values = of.by_module(read.source, read.target) if of.every_module else {}
-    ends = zip(read.source.tolist(), read.target.tolist(), strict=True)
+def pairs(
+    dataset: xr.Dataset, rows: pd.DataFrame, details: Sequence[Details], arrays: Arrays, *, by_module: bool = True
+) -> list[dict[str, Any]]:
+    """Verdicts on pairs, the rows of a ranking; ``by_module``: with what their modules say."""
+    of = kept(dataset)
+    position = {name: i for i, name in enumerate(of.names.tolist())}
+    source, target = (np.array([position[name] for name in rows[end]], np.intp) for end in ("source", "target"))
+    values = of.by_module(source, target) if by_module and of.every_module else {}
+    ends = zip(source.tolist(), target.tolist(), strict=True)
     for name in filter(values.__contains__, OF_MODULE):
-        pack.add(f"pairs.{name}", values[name].T, "root16" if values[name].size > FINE else "f32")  # [P, L]
+        arrays.add(f"pairs.{name}", values[name].T, "root16" if values[name].size > FINE else "f32")  # [P, L]
     return [
         {
             "source": i,
@@ -93,14 +103,13 @@ def pairs(read: Read, pack: Pack) -> list[dict[str, Any]]:
                 for name, of in one.other_layers.items()
             },
         }
-        for (i, j), row, one in zip(ends, read.rows.to_dict("records"), read.details, strict=True)
+        for (i, j), row, one in zip(ends, rows.to_dict("records"), details, strict=True)
     ]
 
 
-def modules(read: Read) -> dict[str, Any]:
+def modules(dataset: xr.Dataset) -> dict[str, Any]:
     """What is along ``module``: paths, layers, kinds, and the share that random directions would hold, r²/(m n), of r =
     1."""
-    dataset = read.dataset
     return {
         "path": [printable(str(path)) for path in dataset["module"].values],
         "layer": dataset["layer"].values.tolist(),
@@ -109,50 +118,46 @@ def modules(read: Read) -> dict[str, Any]:
     }
 
 
-def adapters(read: Read, pack: Pack) -> None:
+def adapters(dataset: xr.Dataset, arrays: Arrays) -> None:
     """Of each adapter and module: ‖τ‖, the participation ratio and the spectrum; of very many numbers their means."""
-    spectrum, norm = (read.dataset[name].values for name in ("spectrum", "norm"))  # [L, N, k], [L, N]
+    spectrum, norm = (dataset[name].values for name in ("spectrum", "norm"))  # [L, N, k], [L, N]
     if spectrum.size > MOST_SPECTRA:
         spectrum = nan_mean(spectrum)[0][None]
-    pack.add("adapters.spectrum", spectrum, "f32" if spectrum.size <= FINE else "root8")
-    pack.add("adapters.norm", norm)
-    pack.add("adapters.participation", read.dataset["participation"].values)
+    arrays.add("adapters.spectrum", spectrum, "f32" if spectrum.size <= FINE else "root8")
+    arrays.add("adapters.norm", norm)
+    arrays.add("adapters.participation", dataset["participation"].values)
 
 
-def cautions(read: Read) -> list[dict[str, Any]]:
+def cautions(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """What to know before any number is read: of the sweep, then of each adapter."""
-    attributes = read.dataset.attrs
+    attributes = dataset.attrs
     found: list[dict[str, Any]] = []
     if not attributes["complete"]:
         found.append({"adapter": None, "text": "The sweep is not complete: some of its modules are missing."})
     skipped = zip(*(as_lines(attributes[name]) for name in ("skipped_paths", "skipped")), strict=True)
     found += [{"adapter": None, "text": printable(f"left out: {path}: {reason}")} for path, reason in skipped]
     found += [{"adapter": None, "text": printable(text)} for text in as_lines(attributes["warnings"])]
-    norm, ratio = (read.dataset[name].values for name in ("norm", "participation"))
+    norm, ratio = (dataset[name].values for name in ("norm", "participation"))
     for i, start in enumerate(as_lines(attributes["starts"])):
         for flag in adapter_flags(norm[:, i], ratio[:, i], start):
             found.append({"adapter": i, "text": f"{flag}: {meaning(flag)}"})
     return found
 
 
-def summary(read: Read) -> str:
-    N, L = len(read.names), read.dataset.sizes["module"]
-    lam = float(read.dataset["lam"]) if "lam" in read.dataset.coords else float(read.dataset.attrs["lambda"])
+def summary(dataset: xr.Dataset) -> str:
+    N, L = dataset.sizes["source"], dataset.sizes["module"]
+    lam = float(dataset["lam"]) if "lam" in dataset.coords else float(dataset.attrs["lambda"])
     return f"{N:,} adapters, {N * (N - 1):,} ordered pairs, {L:,} modules, λ = {lam:g}"
 
 
-def labels_document(read: Read) -> dict[str, list[str]]:
+def labels_document(labels: Labels, names: Sequence[str]) -> dict[str, list[str]]:
     """By column, a label for each adapter; empty for none."""
-    return {
-        printable(column): [printable(read.labels.of(column, name)) for name in read.names]
-        for column in read.labels.columns
-    }
+    return {printable(column): [printable(labels.of(column, name)) for name in names] for column in labels.columns}
 
 
-def plane(read: Read, pack: Pack) -> dict[str, Any]:
+def plane(found: Plane, arrays: Arrays) -> dict[str, Any]:
     """The map."""
-    found = classical_map(read.matrices.values["cosine"])
-    pack.add("map.points", found.points, "f32")
+    arrays.add("map.points", found.points, "f32")
     return {"method": found.method, "explained": found.explained}
 
 
@@ -172,19 +177,19 @@ def projected(read: Read, pack: Pack, projections: Projections) -> None:
 
 def built(read: Read, pack: Pack, answers: Sequence[Answer], commands: Sequence[str]) -> dict[str, Any]:
     """The whole document; arrays go to ``pack``."""
-    adapters(read, pack)
-    of_pairs = pairs(read, pack)
+    adapters(read.dataset, pack)
+    of_pairs = pairs(read.dataset, read.rows, read.details, pack)
     document = {
         "schema": SCHEMA,
-        "summary": summary(read),
+        "summary": summary(read.dataset),
         "adapters": [printable(name) for name in read.names],
-        "modules": modules(read),
+        "modules": modules(read.dataset),
         "pair_metrics": [name for name in OF_MODULE if f"pairs.{name}" in pack.index],
         "matrix": matrix(read, pack),
         "pairs": of_pairs,
-        "cautions": cautions(read),
-        "labels": labels_document(read),
-        "map": plane(read, pack),
+        "cautions": cautions(read.dataset),
+        "labels": labels_document(read.labels, read.names),
+        "map": plane(classical_map(read.matrices.values["cosine"]), pack),
         "summaries": adapter_sheet(read.summaries).document(),
         "tables": [sheet.document() for sheet in read.paper],
         "no_tables": missing(read.paper),

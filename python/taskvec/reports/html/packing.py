@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,13 @@ MIDDLE = 2**19  # and 16 bits
 MISSING = {"root16": -(2**15), "root8": -(2**7)}
 LIMIT = {"root16": 2**15 - 1, "root8": 2**7 - 1}
 TYPES = {"f32": np.float32, "i32": np.int32, "root16": np.int16, "root8": np.int8}
+
+
+class Arrays(Protocol):
+    """Where the arrays of a document go."""
+
+    def add(self, name: str, values: NDArray[Any], encoding: Encoding | None = None) -> None:
+        """Keep an array; NaN is kept."""
 
 
 class Pack:
@@ -54,9 +61,9 @@ class Pack:
         self.parts.append(raw)
         self.size += len(raw)
 
-    def text(self) -> str:
-        """Everything, compressed, in base64."""
-        return base64.b64encode(gzip.compress(b"".join(self.parts), 6, mtime=0)).decode()
+    def text(self, level: int = 6) -> str:
+        """Everything, compressed (0: not), in base64."""
+        return base64.b64encode(gzip.compress(b"".join(self.parts), level, mtime=0)).decode()
 
 
 def rooted(values: NDArray[Any], encoding: str, scale: float) -> NDArray[Any]:

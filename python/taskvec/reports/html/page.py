@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -52,6 +53,10 @@ def style() -> str:
 
 @cache
 def script() -> str:
+    return one_script(resource(f"js/{name}.js") for name in SCRIPTS)
+
+
+def one_script(ours: Iterable[str]) -> str:
     """The libraries with their licences, then ours in a function of its own."""
     parts = []
     for name in LIBRARIES:
@@ -59,8 +64,7 @@ def script() -> str:
             line for line in resource(f"vendor/{name}.min.js").splitlines() if "sourceMappingURL" not in line
         )
         parts += [f"/*! {name}\n{resource(f'vendor/{name}.LICENSE')}*/", code]
-    ours = "\n".join(resource(f"js/{name}.js") for name in SCRIPTS)
-    return "\n".join([*parts, f'(() => {{\n"use strict";\n{ours}\n}})();'])
+    return "\n".join([*parts, '(() => {\n"use strict";', *ours, "})();"])
 
 
 def resource(name: str) -> str:

@@ -6,18 +6,63 @@ from typing import TYPE_CHECKING
 
 import pandas as pd  # type: ignore[import-untyped]
 
+from ...queries.kept import kept
 from ...queries.labels import Labels
-from ...queries.paper import by_model, task_means
+from ...queries.paper import (
+    ALONG_LAMBDA,
+    along_lambda,
+    by_model,
+    pair_means,
+    rank_scores,
+    task_means,
+    task_pairs,
+    tests,
+)
 from .sheets import Head, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    import xarray as xr
+    from numpy.typing import NDArray
 
 ENTROPIES = {"entropy": "H(S₁)", "entropy_projected": "H(S₂)"}
 METRICS = {"s1_sum": "ΣS₁", "l1": "L₁", "rec": "REC"}
 TITLES = {"rec": "REC", "l1": "L₁", "captured": "captured"}
 LAYERS = "Brackets: Student's 95 % interval, over layers for one pair of adapters, over pairs of runs for tasks."
 FOLLOWS = "ΣS₁ is the sum of the source's singular values, which L₁ follows whatever the target."
+
+
+def paper_sheets(
+    every_lam: xr.Dataset,
+    summaries: pd.DataFrame,
+    captured: NDArray[np.floating],
+    ends: tuple[NDArray[np.intp], NDArray[np.intp]],
+    labels: Labels,
+) -> list[Sheet]:
+    """The tables, as far as the result has them.
+
+    Args:
+        every_lam: the result for every λ.
+        summaries: of its adapters.
+        captured: (N, N) for the first λ.
+        ends: sources and targets of its strongest pairs, which stand in the tables unless labels name tasks.
+        labels: of the adapters.
+    """
+    dataset = every_lam.isel(lam=0) if "lam" in every_lam.dims else every_lam
+    names = [str(name) for name in dataset["source"].values]
+    means = pair_means(dataset, *(task_pairs(names, labels.groups) if labels.groups else ends))
+    tested = pd.DataFrame()
+    if kept(dataset).every_module and "l1" in dataset:
+        tested = tests(dataset, captured, labels.groups)
+    some = 2 * ALONG_LAMBDA
+    return [
+        *mean_sheets(means, labels),
+        *test_sheets(tested, labels),
+        *lambda_sheets(along_lambda(every_lam, ends[0][:some], ends[1][:some])),
+        *score_sheets(rank_scores(summaries, labels)),
+    ]
 
 
 def mean_sheets(means: pd.DataFrame, labels: Labels) -> list[Sheet]:

@@ -15,13 +15,11 @@ from ...chance.significance import Correction
 from ...errors import TaskvecError
 from ...queries.clustering import Tree, tree
 from ...queries.details import Details, details
-from ...queries.kept import kept
 from ...queries.labels import Labels
 from ...queries.matrices import Matrices, matrices
-from ...queries.paper import ALONG_LAMBDA, along_lambda, pair_means, rank_scores, task_pairs, tests
 from ...queries.selection import Selection, select
-from ...queries.summaries import summaries
-from .paper import lambda_sheets, mean_sheets, score_sheets, test_sheets
+from ...queries.summaries import Most, summaries
+from .paper import paper_sheets
 from .sheets import Sheet
 from .tables import adapter_sheet, pair_sheet
 
@@ -81,20 +79,10 @@ class Read:
 
     @cached_property
     def summaries(self) -> pd.DataFrame:
-        return summaries(self.dataset, self.matrices, self.labels.groups)
+        return summaries(self.dataset, Most.of(self.matrices.values["captured"]), self.labels.groups)
 
     @cached_property
     def paper(self) -> list[Sheet]:
         """The paper's tables, as far as the result has them."""
-        ends = task_pairs(self.names, self.labels.groups) if self.labels.groups else (self.source, self.target)
-        means = pair_means(self.dataset, *ends)
-        tested = pd.DataFrame()
-        if kept(self.dataset).every_module and {"l1"} <= set(self.dataset.data_vars):
-            tested = tests(self.dataset, self.matrices.values["captured"], self.labels.groups)
-        some = 2 * ALONG_LAMBDA
-        return [
-            *mean_sheets(means, self.labels),
-            *test_sheets(tested, self.labels),
-            *lambda_sheets(along_lambda(self.every_lam, self.source[:some], self.target[:some])),
-            *score_sheets(rank_scores(self.summaries, self.labels)),
-        ]
+        captured = self.matrices.values["captured"]
+        return paper_sheets(self.every_lam, self.summaries, captured, (self.source, self.target), self.labels)

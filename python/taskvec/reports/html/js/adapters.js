@@ -23,7 +23,6 @@ function adaptersSection(root) {
 }
 
 function oneAdapter(i, view, redraw) {
-  const row = DOC.summaries.rows[i];
   const facts = [
     ["hash", DOC.methods.hashes[i]],
     ...Object.entries(DOC.labels).map(([column, values]) => [column, values[i]]),
@@ -49,39 +48,33 @@ function oneAdapter(i, view, redraw) {
     h(
       "div",
       { class: "charts" },
-      neighbours(
-        i,
-        "Holds most of",
-        (j) => pooled("captured", i, j),
-        (j) => openPair(i, j),
-      ),
-      neighbours(
-        i,
-        "Held most by",
-        (j) => pooled("captured", j, i),
-        (j) => openPair(j, i),
-      ),
-      neighbours(
-        i,
-        "Nearest by cosine",
-        (j) => pooled("cosine", i, j),
-        (j) => openPair(i, j),
-        "s3",
-      ),
+      neighbours("Holds most of", nearest("holds", i), (j) => openPair(i, j)),
+      neighbours("Held most by", nearest("held", i), (j) => openPair(j, i)),
+      neighbours("Nearest by cosine", nearest("cosine", i), (j) => openPair(i, j), "s3"),
     ),
   ];
 }
 
-function neighbours(i, title, value, open, format = "percent") {
-  const rows = d3
+// The others that a number of the pair is largest with, [{j, value}]: as the document has them, or of all
+function nearest(which, i) {
+  if (DOC.nearest) return DOC.nearest[which];
+  const value = {
+    holds: (j) => pooled("captured", i, j),
+    held: (j) => pooled("captured", j, i),
+    cosine: (j) => pooled("cosine", i, j),
+  }[which];
+  return d3
     .range(DOC.adapters.length)
     .filter((j) => j !== i && known(value(j)))
-    .map((j) => ({ j, name: nameOf(j), value: value(j) }))
+    .map((j) => ({ j, value: value(j) }))
     .sort((a, b) => b.value - a.value)
     .slice(0, NEIGHBOURS);
+}
+
+function neighbours(title, found, open, format = "percent") {
   return table({
     title,
-    rows,
+    rows: found.map(({ j, value }) => ({ j, name: nameOf(j), value })),
     open: (row) => open(row.j),
     columns: [
       { key: "name", title: "adapter" },
@@ -124,7 +117,7 @@ function spectraByLayer(i, view, redraw) {
   draw();
   onTheme(canvas, draw);
   const participation = array("adapters.participation");
-  const N = DOC.adapters.length;
+  const [, N] = participation.shape;
   const series = kinds.map((one, k) => ({
     name: one,
     colour: labelColour(k),
@@ -132,7 +125,7 @@ function spectraByLayer(i, view, redraw) {
       .range(path.length)
       .filter((m) => kind[m] === one && layer[m] >= 0)
       .sort((a, b) => layer[a] - layer[b])
-      .map((m) => [layer[m], participation.data[m * N + i]]),
+      .map((m) => [layer[m], participation.data[m * N + heldAt(i)]]),
   }));
   return h(
     "div",

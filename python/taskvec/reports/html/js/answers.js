@@ -18,22 +18,7 @@ function answersSection(root) {
   const draw = () => {
     const some = DOC.answers.filter((one) => !view.adapter || one.adapter === view.adapter);
     list.replaceChildren(
-      ...some.slice(0, view.shown).map((one) =>
-        h(
-          "article",
-          { class: "answer" },
-          h("h3", {}, one.adapter),
-          h("p", { class: "prompt" }, one.prompt || NONE),
-          h(
-            "div",
-            { class: "sides" },
-            [
-              ["Base", one.base],
-              ["Adapter", one.answer],
-            ].map(([title, text]) => h("div", {}, h("h4", {}, title), h("p", {}, text || "(empty)"))),
-          ),
-        ),
-      ),
+      ...some.slice(0, view.shown).map(answerArticle),
     );
     more.textContent = `Show all ${some.length.toLocaleString("en")}`;
     more.hidden = some.length <= view.shown;
@@ -58,3 +43,19 @@ function answersSection(root) {
   );
   draw();
 }
+
+const answerArticle = (one) =>
+  h(
+    "article",
+    { class: "answer" },
+    h("h3", {}, one.adapter),
+    h("p", { class: "prompt" }, one.prompt || NONE),
+    h(
+      "div",
+      { class: "sides" },
+      [
+        ["Base", one.base],
+        ["Adapter", one.answer],
+      ].map(([title, text]) => h("div", {}, h("h4", {}, title), h("p", {}, text || "(empty)"))),
+    ),
+  );

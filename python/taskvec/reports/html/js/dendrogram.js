@@ -1,5 +1,6 @@
 // The tree beside the heat map, as one path. Leaves that are drawn as one (a cluster) are one leaf.
 function dendrogramPath(units, length, depth, sideways) {
+  if (!has("tree.merges")) return "";
   const { data: merges } = array("tree.merges");
   const { data: heights } = array("tree.heights");
   const { data: order } = array("tree.order");

@@ -93,25 +93,31 @@ function graphSection(root) {
     const edges = view.fold ? fold(kept) : kept;
     const nodes = [...new Set(edges.flatMap((edge) => [edge.from, edge.to]))];
     figure.replaceChildren(nodes.length ? drawGraph(nodes, edges) : note("No pair passes."));
-    state.textContent =
-      `${counted(nodes.length, "adapter")}, ${counted(edges.length, "edge")}` +
-      (kept.length > edges.length ? `, ${kept.length - edges.length} folded` : "") +
-      (count > kept.length ? `; the weakest ${counted(count - kept.length, "pair")} left out` : "") +
-      ".";
+    state.textContent = graphWords(nodes, edges, kept, count);
   }
   root.append(
     controls,
     state,
     figure,
-    note(
-      "An arrow goes from the adapter that holds to the one that is held, which stands ",
-      "below; its width is the share. Two heads: both hold that much, and the arrow starts at the one that holds ",
-      "more. ",
-      "Adapters without an edge are not drawn.",
-    ),
+    graphNote(),
   );
   draw();
 }
+
+// Of `count` pairs that pass the strongest are `kept`, and `edges` of these are not folded
+const graphWords = (nodes, edges, kept, count) =>
+  `${counted(nodes.length, "adapter")}, ${counted(edges.length, "edge")}` +
+  (kept.length > edges.length ? `, ${kept.length - edges.length} folded` : "") +
+  (count > kept.length ? `; the weakest ${counted(count - kept.length, "pair")} left out` : "") +
+  ".";
+
+const graphNote = () =>
+  note(
+    "An arrow goes from the adapter that holds to the one that is held, which stands ",
+    "below; its width is the share. Two heads: both hold that much, and the arrow starts at the one that holds ",
+    "more. ",
+    "Adapters without an edge are not drawn.",
+  );
 
 // So that some forty edges stand at first
 function firstThreshold() {

@@ -1,7 +1,8 @@
 // Adapters as points; arrow keys go from point to point.
 function mapSection(root) {
   const columns = Object.keys(DOC.labels);
-  const view = { label: columns.includes("task") ? "task" : columns[0] || "", names: DOC.adapters.length <= 40 };
+  const first = columns.includes("task") ? "task" : columns[0] || "";
+  const view = { label: first, names: DOC.adapters.length <= 40, ...DOC.chosen };
   const figure = h("div", { class: "figure" });
   const controls = h("div", { class: "controls" });
   if (columns.length) {
@@ -12,6 +13,7 @@ function mapSection(root) {
         view.label,
         (one) => {
           view.label = one;
+          remember({ label: one || "none" });
           draw();
         },
         { id: "map-label" },
@@ -24,6 +26,7 @@ function mapSection(root) {
       view.names,
       (one) => {
         view.names = one;
+        remember({ names: one ? "yes" : "no" });
         draw();
       },
       "map-names",

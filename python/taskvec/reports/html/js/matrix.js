@@ -16,13 +16,6 @@ const unitsOf = (ends, from, to) => {
 };
 const single = (from, to) => Array.from({ length: to - from }, (_, k) => [from + k, from + k + 1]);
 
-// The pooled number of a pair of adapters
-function pooled(metric, i, j) {
-  const N = DOC.adapters.length;
-  if (metric === "asymmetry") return pooled("captured", i, j) - pooled("captured", j, i);
-  return i === j ? NaN : array(`matrix.${metric}`).data[i * N + j];
-}
-
 // Mean over the pairs of two units
 function between(metric, rows, columns) {
   if (metric === "asymmetry") return between("captured", rows, columns) - between("captured", columns, rows);
@@ -276,10 +269,4 @@ function matrixSection(root) {
   );
   const set = heatmap(figure, { describe, press });
   build();
-}
-
-// of a pair of adapters; NaN where the sweep has none
-function qOf(i, j) {
-  const value = array("matrix.log_q").data[i * DOC.adapters.length + j];
-  return Number.isNaN(value) ? NaN : 10 ** -value;
 }

@@ -8,6 +8,25 @@ const CURVES = [
   ["excess", "excess"],
 ];
 
+const pairRows = new Map((DOC.pairs || []).map((pair, row) => [`${pair.source},${pair.target}`, row]));
+const rowOf = (i, j) => pairRows.get(`${i},${j}`);
+
+// A number of the whole update; of pairs that stand in the document as exactly as it has them
+function pooled(metric, i, j) {
+  const pair = DOC.pairs[rowOf(i, j)];
+  if (pair) return metric === "above_chance" ? difference(pair.rec, pair.rec_chance) : pair[metric];
+  if (i === j || !has(`matrix.${metric}`)) return NaN;
+  return array(`matrix.${metric}`).data[i * DOC.adapters.length + j];
+}
+
+const difference = (one, other) => (known(one) && known(other) ? one - other : NaN);
+
+// of a pair of adapters; NaN where the sweep has none
+function qOf(i, j) {
+  const pair = DOC.pairs[rowOf(i, j)];
+  return pair ? pair.q : 10 ** -pooled("log_q", i, j);
+}
+
 function pairSection(root) {
   const names = DOC.adapters.map((name, i) => [i, clip(name, 60)]);
   const pick = (end, label, id) =>
@@ -207,13 +226,17 @@ function spectra(i, j, row, view, redraw) {
   );
 }
 
+// Where an adapter is in the arrays of adapters: of all, or of those that the document holds
+const heldAt = (i) => (DOC.held ? DOC.held.indexOf(i) : i);
+
 // S of one adapter and module, without the zeros that pad it
 function spectrumOf(m, i) {
   const {
     data,
     shape: [, N, K],
   } = array("adapters.spectrum");
-  return data.subarray((m * N + i) * K, (m * N + i + 1) * K).filter((value) => value > 0);
+  const at = m * N + heldAt(i);
+  return data.subarray(at * K, (at + 1) * K).filter((value) => value > 0);
 }
 
 function projectedSpectrum(row, m) {

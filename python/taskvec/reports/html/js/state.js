@@ -1,8 +1,6 @@
 // What is chosen, and who wants to know; the address says it too, so that a view can be sent to someone.
 const listeners = { pair: [], adapter: [] };
 const chosen = { pair: null, adapter: 0 };
-const pairRows = new Map(DOC.pairs.map((pair, row) => [`${pair.source},${pair.target}`, row]));
-const rowOf = (i, j) => pairRows.get(`${i},${j}`);
 
 function on(what, callback) {
   listeners[what].push(callback);
@@ -15,6 +13,9 @@ function choose(what, value, { go = true } = {}) {
   history.replaceState(null, "", `#${what}=${[].concat(value).join(",")}`);
   if (go) goTo(what);
 }
+
+// what is chosen within a section is not
+const remember = () => {};
 
 const openPair = (i, j) => (i === j ? choose("adapter", i) : choose("pair", [i, j]));
 const openAdapter = (i) => choose("adapter", i);

@@ -1,8 +1,9 @@
 // A table whose columns sort, and which copies as CSV and LaTeX.
 // columns: {key, title, format, low, high}; rows: objects. open(row): what a row's button does.
+// sorted: {key, down, by(key, down)}, where rows are sorted by somebody else.
 const FIRST_ROWS = 200;
 
-function table({ title, columns, rows, open, notes = [], grow = FIRST_ROWS }) {
+function table({ title, columns, rows, open, notes = [], grow = FIRST_ROWS, sorted: given = null }) {
   const order = { key: null, down: true };
   let shown = grow;
   const head = h(
@@ -14,7 +15,12 @@ function table({ title, columns, rows, open, notes = [], grow = FIRST_ROWS }) {
         button(
           column.title,
           () => {
-            order.down = order.key === column.key ? !order.down : !isText(column);
+            const last = given || order;
+            order.down = last.key === column.key ? !last.down : !isText(column);
+            if (given) {
+              given.by(column.key, order.down);
+              return;
+            }
             order.key = column.key;
             head.querySelectorAll("th").forEach((th) => th.removeAttribute("aria-sort"));
             cell.setAttribute("aria-sort", order.down ? "descending" : "ascending");
@@ -23,6 +29,7 @@ function table({ title, columns, rows, open, notes = [], grow = FIRST_ROWS }) {
           { class: "sort", "aria-label": `sort by ${column.title}` },
         ),
       );
+      if (given && given.key === column.key) cell.setAttribute("aria-sort", given.down ? "descending" : "ascending");
       return cell;
     }),
   );

@@ -3,12 +3,13 @@ const redraws = new Set();
 const redrawAll = () => redraws.forEach((draw) => draw());
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function themeSwitch() {
+function themeSwitch(changed = () => {}) {
   const root = document.documentElement;
   const change = (value) => {
     if (value === "auto") delete root.dataset.theme;
     else root.dataset.theme = value;
     redrawAll();
+    changed(value);
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
   let before;
