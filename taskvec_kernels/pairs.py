@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .dispatch.arguments import (
     Array,
+    Home,
     batch_shape,
     common_dtype,
     expanded,
@@ -18,7 +20,8 @@ from .dispatch.arguments import (
     shape,
     to_tensors,
 )
-from .dispatch.operators import call, flat
+from .dispatch.operators import call, fill, flat
+from .dispatch.outputs import Given, named
 from .metrics import DEFAULT_PAIRWISE, PAIRWISE, check_metrics, documents
 from .seeding import seeds
 from .solver import Solver
@@ -43,6 +46,7 @@ def pairwise(
     solver: Solver | None = None,
     seed: DLPackArray | tuple[DLPackArray, DLPackArray] | None = None,
     backend: str | None = None,
+    out: Pairwise[ArrayT] | None = None,
 ) -> Pairwise[ArrayT]:
     """Project every task vector of x on the directions of every other, and compare the spectra (docs/METHOD.md §5).
 
@@ -67,6 +71,8 @@ def pairwise(
         seed: int64 (..., N), one an adapter, in place of ``solver.seed``: a pair draws from those of its two; with y a
             tuple of two, (..., N) and (..., M).
         backend: forces one; None picks.
+        out: where the results go, a contiguous tensor for each name, and what is returned; none shares memory with an
+            input.
 
     Returns:
         ``Pairwise(forward, backward)``: ``forward[name][..., i, j]`` is x_i→y_j, ``backward[name][..., j, i]`` is
@@ -83,6 +89,7 @@ def pairwise(
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; an unknown metric or precision;
             on the CPU a norm below ‖S‖ beyond rounding; a backend that cannot run.
+        RuntimeError: ``out`` where a derivative is asked for.
 
     Cost:
         2 k_x k_y (m + n) flop an unordered pair, whatever the number of λ's, and for each λ what ``sparsify`` costs.
@@ -122,10 +129,12 @@ def pairwise(
     if solver.random:
         sides = with_seeds(sides, seed, solver)
     other = NOBODY if y is None else sides[1]
-    values = call(
-        "pairwise", *sides[0], *other, list(names), spectra, precision, p, solver.lams, *flat(solver), backend
-    )
     keys = (*names, "spectra", "d") if spectra else names
+    arguments = *sides[0], *other, list(names), spectra, precision, p, solver.lams, *flat(solver), backend
+    if out is not None:
+        fill("pairwise", into(out, keys, y is not None, solver.several, home), *arguments)
+        return out
+    values = call("pairwise", *arguments)
     results = [
         give_back(t if solver.several or name == "d" else t[0], home) for name, t in zip(keys * 2, values, strict=False)
     ]
@@ -134,6 +143,21 @@ def pairwise(
 
 
 NOBODY = (None, None, None, None, None)
+
+
+def into(out: Pairwise[Any], names: Sequence[str], both: bool, several: bool, home: Home) -> list[Given]:
+    """The memory in ``out``, in the order of the operator's outputs."""
+    expect(
+        isinstance(out, tuple) and len(out) == 2 and (out[1] is not None) == both,
+        lambda: f"pairwise: out must be Pairwise(forward, {'backward' if both else 'None'})",
+    )
+    given = named("pairwise", "out.forward", out[0], names, home)
+    if both:
+        given += named("pairwise", "out.backward", out[1], names, home)
+    return [
+        one if several or name == "d" else one._replace(tensor=one.tensor[None], hidden=1)
+        for one, name in zip(given, [*names, *names], strict=False)
+    ]
 
 
 def chosen(lam: float | Sequence[float] | Array, solver: Solver | None) -> Solver:

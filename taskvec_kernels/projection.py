@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .dispatch.arguments import broadcast, check_factors, give_back, scale_tensor, shape, to_tensors
-from .dispatch.operators import call
+from .dispatch.operators import call, fill
+from .dispatch.outputs import Given, memory
 from .types import ArrayT
 
 
@@ -18,6 +19,7 @@ def project(
     *,
     clip: bool = True,
     backend: str | None = None,
+    out: ArrayT | None = None,
 ) -> ArrayT:
     """S₂ = max(0, d), d = diag(Uᴴ · scale·b·a · V), for a batch of pairs of raw factors (docs/METHOD.md §2).
 
@@ -29,6 +31,7 @@ def project(
         scale: a number, or a tensor that broadcasts to the leading dimensions.
         clip: False gives d itself, signed.
         backend: forces one; None picks.
+        out: (..., k) where d goes, contiguous, and what is returned; it shares no memory with an input.
 
     Returns:
         (..., k), fp32, or fp64 if any input is fp64.
@@ -38,6 +41,7 @@ def project(
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a backend that cannot run.
+        RuntimeError: ``out`` where a derivative is asked for.
 
     Cost:
         2 k r (m + n) flop a pair; two (..., k, r) products besides inputs and output.
@@ -48,11 +52,16 @@ def project(
     check_size("project", u.shape, vh.shape, left.shape[-2], right.shape[-1], "b·a")
     batch, (u, vh, left, right) = broadcast("project", 2, U=u, Vh=vh, b=left, a=right)
     scales = scale_tensor("project", scale, batch, left)
+    if out is not None:
+        fill("project", [Given("out", memory("project", "out", out, home))], u, vh, left, right, scales, clip, backend)
+        return out
     d: ArrayT = give_back(call("project", u, vh, left, right, scales, clip, backend), home)
     return d
 
 
-def project_dense(U: ArrayT, Vh: ArrayT, tau: ArrayT, *, clip: bool = True, backend: str | None = None) -> ArrayT:
+def project_dense(
+    U: ArrayT, Vh: ArrayT, tau: ArrayT, *, clip: bool = True, backend: str | None = None, out: ArrayT | None = None
+) -> ArrayT:
     """S₂ = max(0, d), d = diag(Uᴴ τ V), for a dense τ, which is read once (docs/METHOD.md §2).
 
     Args:
@@ -61,6 +70,7 @@ def project_dense(U: ArrayT, Vh: ArrayT, tau: ArrayT, *, clip: bool = True, back
         tau: (..., m, n); leading dimensions of all three broadcast.
         clip: False gives d itself, signed.
         backend: forces one; None picks.
+        out: (..., k) where d goes, contiguous, and what is returned; it shares no memory with an input.
 
     Returns:
         (..., k), fp32, or fp64 if any input is fp64.
@@ -70,6 +80,7 @@ def project_dense(U: ArrayT, Vh: ArrayT, tau: ArrayT, *, clip: bool = True, back
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a backend that cannot run.
+        RuntimeError: ``out`` where a derivative is asked for.
 
     Cost:
         2 k m n flop a matrix; besides inputs and output a few MiB of working rows.
@@ -80,6 +91,9 @@ def project_dense(U: ArrayT, Vh: ArrayT, tau: ArrayT, *, clip: bool = True, back
         raise ValueError(f"project_dense: tau (..., m, n) needs 2 dimensions, got {shape(target)}")
     check_size("project_dense", u.shape, vh.shape, target.shape[-2], target.shape[-1], "tau")
     _, (u, vh, target) = broadcast("project_dense", 2, U=u, Vh=vh, tau=target)
+    if out is not None:
+        fill("project_dense", [Given("out", memory("project_dense", "out", out, home))], u, vh, target, clip, backend)
+        return out
     d: ArrayT = give_back(call("project_dense", u, vh, target, clip, backend), home)
     return d
 

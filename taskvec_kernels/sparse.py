@@ -8,8 +8,9 @@ from typing import Any, Literal, Unpack, overload
 import torch
 from torch import Tensor
 
-from .dispatch.arguments import Array, batch_shape, expect, give_back, one_tensor, result_dtype, shape, to_tensors
-from .dispatch.operators import call, flat
+from .dispatch.arguments import Array, Home, batch_shape, expect, give_back, one_tensor, result_dtype, shape, to_tensors
+from .dispatch.operators import call, fill, flat
+from .dispatch.outputs import Given, memory
 from .dispatch.values import slack
 from .seeding import seeds
 from .solver import Solver, SolverSettings
@@ -22,13 +23,13 @@ Lambda = float | Sequence[float] | DLPackArray
 def sparsify(
     d: ArrayT, tau_norm: ArrayT, lam: Lambda | None = ..., *, solver: Solver | None = ...,
     return_info: Literal[False] = ..., seed: int | DLPackArray | None = ..., check: bool | None = ...,
-    backend: str | None = ..., **settings: Unpack[SolverSettings],
+    backend: str | None = ..., out: ArrayT | None = ..., **settings: Unpack[SolverSettings],
 ) -> ArrayT: ...  # fmt: skip
 @overload
 def sparsify(
     d: ArrayT, tau_norm: ArrayT, lam: Lambda | None = ..., *, solver: Solver | None = ...,
     return_info: Literal[True], seed: int | DLPackArray | None = ..., check: bool | None = ...,
-    backend: str | None = ..., **settings: Unpack[SolverSettings],
+    backend: str | None = ..., out: tuple[ArrayT, SparseInfo[ArrayT]] | None = ..., **settings: Unpack[SolverSettings],
 ) -> tuple[ArrayT, SparseInfo[ArrayT]]: ...  # fmt: skip
 def sparsify(
     d: ArrayT,
@@ -40,6 +41,7 @@ def sparsify(
     seed: int | DLPackArray | None = None,
     check: bool | None = None,
     backend: str | None = None,
+    out: ArrayT | tuple[ArrayT, SparseInfo[ArrayT]] | None = None,
     **settings: Unpack[SolverSettings],
 ) -> ArrayT | tuple[ArrayT, SparseInfo[ArrayT]]:
     """S₂ = argmin over S ≥ 0 of ‖U S Vᴴ − τ₂‖_F + λ ΣS, from d and ‖τ₂‖_F alone (docs/METHOD.md §3).
@@ -54,6 +56,8 @@ def sparsify(
         seed: of ``start="normal"``: an int, or int64 (...), one seed for each pair.
         check: look at the values of λ, d and ‖τ₂‖; None: on the CPU, where it does not make a device wait.
         backend: forces one; None picks.
+        out: where the result goes, S or with ``return_info`` (S, SparseInfo), all contiguous, and what is returned; it
+            shares no memory with an input.
         **settings: the other fields of ``Solver``: ``method``, ``norm``, and those of Adam.
 
     Returns:
@@ -68,6 +72,7 @@ def sparsify(
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; a setting that does not exist or
             cannot have its value; λ negative, NaN or infinite; ‖τ₂‖ below ‖d‖ beyond rounding; r = 0; a backend
             that cannot run.
+        RuntimeError: ``out`` where a derivative is asked for.
 
     Cost:
         exact: a few passes over r numbers in fp64; adam: some 30 flop an element and step, 60 with "exp" and 90 with
@@ -93,10 +98,31 @@ def sparsify(
     draws = None
     if solver.random:
         draws = pair_seeds(solver.seed if seed is None or isinstance(seed, int) else seed, batch, target.device)
-    S, *info = call("sparsify", target, length, lams, draws, *flat(solver), return_info, room, backend)
+    arguments = target, length, lams, draws, *flat(solver), return_info, room, backend
+    if out is not None:
+        fill("sparsify", into(out, return_info, several, home, target), *arguments)
+        return out
+    S, *info = call("sparsify", *arguments)
     S, info = (S, info) if several else (S[0], [t[0] for t in info if return_info])
     solution: ArrayT = give_back(S, home)
     return (solution, SparseInfo(*(give_back(t, home) for t in info))) if return_info else solution
+
+
+def into(out: Any, return_info: bool, several: bool, home: Home, like: Tensor) -> list[Given]:
+    """The memory in ``out``, in the order of the operator's outputs; of what nobody asked for there is nothing."""
+    parts = {"out": out}
+    if return_info:
+        expect(
+            isinstance(out, tuple) and len(out) == 2 and len(out[1]) == len(SparseInfo._fields),
+            lambda: "sparsify: with return_info out must be (S, SparseInfo(objective, steps, converged))",
+        )
+        parts = {"out[0]": out[0], **dict(zip((f"out[1].{name}" for name in SparseInfo._fields), out[1], strict=True))}
+    tensors = {label: memory("sparsify", label, value, home) for label, value in parts.items()}
+    given = [Given(label, t if several else t[None], hidden=0 if several else 1) for label, t in tensors.items()]
+    if not return_info:
+        dtypes = like.dtype, torch.int64, torch.bool
+        given += [Given("", like.new_empty(0, dtype=dtype)) for dtype in dtypes]
+    return given
 
 
 def lambdas(lam: Solver | Array, batch: tuple[int, ...], device: torch.device) -> tuple[Tensor, bool, tuple[int, ...]]:

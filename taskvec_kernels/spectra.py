@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .dispatch.arguments import broadcast, common_dtype, expect, give_back, shape, to_tensors
-from .dispatch.operators import call
+from .dispatch.operators import call, fill
+from .dispatch.outputs import named
 from .metrics import DEFAULT_SPECTRAL, SPECTRAL, check_metrics, documents
 from .types import ArrayT
 
@@ -18,6 +19,7 @@ def compare_spectra(
     metrics: Sequence[str] = DEFAULT_SPECTRAL,
     p: float | None = None,
     backend: str | None = None,
+    out: dict[str, ArrayT] | None = None,
 ) -> dict[str, ArrayT]:
     """Compare a source's spectrum S₁ with a projected one S₂ (docs/METHOD.md §4).
 
@@ -28,6 +30,8 @@ def compare_spectra(
             {metrics}
         p: the p of ``lp``.
         backend: forces one; None picks.
+        out: where the results go, a contiguous tensor for each metric, and what is returned; none shares memory with
+            an input.
 
     Returns:
         name → (...,), fp32, or fp64 for fp64 input. With a zero spectrum rec is 0 and its entropy NaN; the entropy of
@@ -41,6 +45,7 @@ def compare_spectra(
     Raises:
         TypeError, ValueError: an argument of the wrong kind, dtype, device or shape; an unknown metric; a backend
             that cannot run.
+        RuntimeError: ``out`` where a derivative is asked for.
 
     Cost:
         One pass over the spectra.
@@ -52,5 +57,10 @@ def compare_spectra(
         lambda: f"compare_spectra: s1 and s2 must be (..., k) with the same k ≥ 1, got {shape(one)} and {shape(two)}",
     )
     _, spectra = broadcast("compare_spectra", 1, s1=one, s2=two)
-    values = call("compare_spectra", *common_dtype(*spectra), list(names), p, backend)
+    one, two = common_dtype(*spectra)
+    arguments = one, two, list(names), p, backend
+    if out is not None:
+        fill("compare_spectra", named("compare_spectra", "out", out, names, home), *arguments)
+        return out
+    values = call("compare_spectra", *arguments)
     return {name: give_back(value, home) for name, value in zip(names, values, strict=True)}

@@ -91,8 +91,10 @@ struct Requests {
 
 // An operand as Python gives it: dtype, address, length, strides of batch, direction and position
 using OperandTuple = std::tuple<std::string, Address, std::int64_t, Strides>;
+// An output of every matrix of a batch: address, elements from one matrix to the next
+using OutputTuple = std::tuple<Address, std::int64_t>;
 // Outputs of lowrank_svd: u_t, s, vh
-using SvdTuple = std::tuple<Address, Address, Address>;
+using SvdTuple = std::tuple<OutputTuple, OutputTuple, OutputTuple>;
 
 Operand operand(const OperandTuple& given) {
   const auto& [dtype, address, length, strides] = given;
@@ -100,12 +102,14 @@ Operand operand(const OperandTuple& given) {
           {pointer(address), length, std::get<0>(strides), std::get<1>(strides), std::get<2>(strides)}};
 }
 
+BatchedOutput output(const OutputTuple& given) { return {pointer(std::get<0>(given)), std::get<1>(given)}; }
+
 LowRankSVDArgs lowrank_args(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a,
                             Address scale, const SvdTuple& svd) {
   const auto& [u_t, s, vh] = svd;
   const Operand left = operand(b), right = operand(a);
-  return {left.dtype,   batch,      r,          left.factor, right.factor, pointer<const double>(scale),
-          pointer(u_t), pointer(s), pointer(vh)};
+  return {left.dtype,  batch,     r,         left.factor, right.factor, pointer<const double>(scale),
+          output(u_t), output(s), output(vh)};
 }
 
 void bind_lowrank_svd(std::int64_t batch, std::int64_t r, const OperandTuple& b, const OperandTuple& a, Address scale,
@@ -178,7 +182,8 @@ PYBIND11_MODULE(_C, module) {
   module.def("available_simd_levels", &available_simd_levels, "Names of the levels this CPU can run, best first.");
   module.def("lowrank_svd", &bind_lowrank_svd, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"),
              py::arg("scale"), py::arg("svd"), py::arg("threads"),
-             "Writes svd, the addresses of u_t (batch, k, m), s (batch, k) and vh (batch, k, n). An operand, here b "
+             "Writes svd: u_t (batch, k, m), s (batch, k) and vh (batch, k, n), each (address, stride of batch). An "
+             "operand, here b "
              "and a of one dtype, "
              "is (dtype, address, length, strides of batch, direction and position).");
   module.def("cuda_built", &cuda_built, "Whether this build has the CUDA kernels.");

@@ -86,11 +86,12 @@ struct Core {
   }
 
   TASKVEC_TEAM void put(int64_t item, int64_t column, double value) const {
-    const int64_t i = (work.first + item) * work.plan.k + column;
+    const BatchedOutput& s = work.args.s;
+    const int64_t i = (work.first + item) * s.batch_stride + column;
     if (work.args.dtype == DType::f64) {
-      static_cast<double*>(work.args.s)[i] = value;
+      static_cast<double*>(s.data)[i] = value;
     } else {
-      static_cast<float*>(work.args.s)[i] = float(value);
+      static_cast<float*>(s.data)[i] = float(value);
     }
   }
 };

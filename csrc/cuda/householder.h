@@ -81,10 +81,11 @@ struct Householder {
   template <class Team>
   TASKVEC_TEAM void rotate_back(Team& team, int64_t item, int f, int64_t slot) const {
     const Plan& plan = work.plan;
-    const int64_t length = plan.length(f), first = (work.first + item) * plan.k * length;
+    const int64_t length = plan.length(f);
     const bool stored = *work.state(item, f) == State::hidden;
     const double *tall = work.tall(slot, f), *fragments = work.fragments(item, f);
-    void* out = f == 0 ? work.args.u_t : work.args.vh;
+    const BatchedOutput& out = f == 0 ? work.args.u_t : work.args.vh;
+    const int64_t first = (work.first + item) * out.batch_stride;
     for (int64_t c = 0; c < plan.k; ++c) {
       each(team, length, [&](int64_t p) {
         double sum = 0;
@@ -93,9 +94,9 @@ struct Householder {
         }
         const int64_t i = first + c * length + p;
         if (work.args.dtype == DType::f64) {
-          static_cast<double*>(out)[i] = sum;
+          static_cast<double*>(out.data)[i] = sum;
         } else {
-          static_cast<float*>(out)[i] = float(sum);
+          static_cast<float*>(out.data)[i] = float(sum);
         }
       });
     }

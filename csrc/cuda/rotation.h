@@ -26,7 +26,8 @@ struct Rotate {
     const int f = part < of_b ? 0 : 1;
     const int64_t length = plan.length(f), begin = (f == 0 ? part : part - of_b) * positions_per_block;
     const Stripe<Src> F(work, matrix, f, smaller(begin + positions_per_block, length));
-    Out* out = static_cast<Out*>(f == 0 ? work.args.u_t : work.args.vh) + (work.first + matrix) * plan.k * length;
+    const BatchedOutput& to = f == 0 ? work.args.u_t : work.args.vh;
+    Out* out = static_cast<Out*>(to.data) + (work.first + matrix) * to.batch_stride;
     const bool packed = F.position_stride == 1 && F.direction_stride % wide == 0 && length % (2 * wide) == 0 &&
                         reinterpret_cast<std::uintptr_t>(F.data) % sizeof(Pack<Src, wide>) == 0 &&
                         reinterpret_cast<std::uintptr_t>(out) % 16 == 0;

@@ -82,8 +82,8 @@ struct SvdProblem {
   SvdProblem(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool transposed, Content content)
       : b(random_stored(dtype, batch * m * r)), a(random_stored(dtype, batch * r * n)), scale(batch) {
     for (int64_t i = 0; i < batch; ++i) scale[i] = i % 2 ? -0.5 : 2.0;
-    args = {dtype,   batch,   r,      {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(),
-            nullptr, nullptr, nullptr};
+    args = {dtype, batch, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, scale.data(),
+            {},    {},    {}};
     if (transposed) {
       args.b.direction_stride = m, args.b.position_stride = 1;
       args.a.direction_stride = 1, args.a.position_stride = r;

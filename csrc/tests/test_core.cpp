@@ -34,7 +34,7 @@ void test_lowrank_svd(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t 
   SvdProblem problem(dtype, batch, m, r, n, transposed, content);
   LowRankSVDArgs& args = problem.args;
   Output u(f64, batch * k * m), s(f64, batch * k), v(f64, batch * k * n);
-  args.u_t = u.data(), args.s = s.data(), args.vh = v.data();
+  args.u_t = {u.data(), k * m}, args.s = {s.data(), k}, args.vh = {v.data(), k * n};
   lowrank_svd(args, threads);
   check_problem(problem, content, u, s, v, f64 ? 1e-11 : 1e-6);
 }

@@ -51,7 +51,7 @@ void test(DType dtype, int64_t batch, int64_t m, int64_t r, int64_t n, bool tran
   LowRankSVDArgs there = args;
   there.b.data = b_there.get(), there.a.data = a_there.get(),
   there.scale = static_cast<const double*>(scale_there.get());
-  there.u_t = u_there.get(), there.s = s_there.get(), there.vh = v_there.get();
+  there.u_t = {u_there.get(), k * m}, there.s = {s_there.get(), k}, there.vh = {v_there.get(), k * n};
   lowrank_svd_cuda(there, 0, workspace.get(), nullptr);
   must(cudaDeviceSynchronize());
 

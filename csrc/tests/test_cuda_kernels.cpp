@@ -64,7 +64,8 @@ Results run(const LowRankSVDArgs& given, const Options& options) {
   Results out{Output(f64, given.batch * k * given.b.length), Output(f64, given.batch * k),
               Output(f64, given.batch * k * given.a.length)};
   LowRankSVDArgs args = given;
-  args.u_t = out.u.data(), args.s = out.s.data(), args.vh = out.v.data();
+  args.u_t = {out.u.data(), k * given.b.length}, args.s = {out.s.data(), k},
+  args.vh = {out.v.data(), k * given.a.length};
   if (args.dtype == DType::f64) emulate<double>(args, options);
   if (args.dtype == DType::f32) emulate<float>(args, options);
   if (args.dtype == DType::f16) emulate<kernels::F16>(args, options);
@@ -163,8 +164,8 @@ void test_alignment(DType dtype) {
   std::vector<char> moved(r * n * size + size);
   std::memcpy(moved.data() + size, a.bytes.get(), r * n * size);
   const double scale = 1;
-  LowRankSVDArgs args{
-      dtype, 1, r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, &scale, nullptr, nullptr, nullptr};
+  LowRankSVDArgs args{dtype, 1,  r, {b.bytes.get(), m, m * r, 1, r}, {a.bytes.get(), n, r * n, n, 1}, &scale,
+                      {},    {}, {}};
   const Results aligned = run(args, {});
   args.a.data = moved.data() + size;
   const Results unaligned = run(args, {});
@@ -220,8 +221,7 @@ void test_plans() {
     for (int64_t length : {1, 4096, 1 << 20}) {
       context = "plan of " + std::to_string(length) + "x" + std::to_string(r);
       const LowRankSVDArgs args{
-          DType::f32, 4096,    r,      {nullptr, length, 0, 1, r}, {nullptr, length, 0, length, 1}, nullptr,
-          nullptr,    nullptr, nullptr};
+          DType::f32, 4096, r, {nullptr, length, 0, 1, r}, {nullptr, length, 0, length, 1}, nullptr, {}, {}, {}};
       const kernels::Plan plan(args, 99 << 10);
       CHECK(plan.workspace_bytes() <= (192 << 20) + std::max<int64_t>(64 << 20, plan.tall_bytes));
       CHECK(plan.team_bytes <= 99 << 10);

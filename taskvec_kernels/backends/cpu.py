@@ -1,4 +1,4 @@
-"""The backend "cpu": the operators' flat signatures on the compiled core, which fills outputs made here."""
+"""The backend "cpu": the operators' flat signatures on the compiled core, which fills outputs given or made here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import _C
 from ..dispatch.arguments import DTYPES, result_dtype
+from ..dispatch.outputs import batch_stride
 from ..dispatch.values import check_weights
 from ..solver import Solver
 from ..types import Adapters, LowRankSVD
@@ -17,19 +18,28 @@ from ..types import Adapters, LowRankSVD
 NAMES = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES}
 
 
-def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def lowrank_svd(
+    b: Tensor, a: Tensor, scale: Tensor, out: Sequence[Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     batch, (m, r), n = b.shape[:-2], b.shape[-2:], a.shape[-1]
     k, dtype = min(r, m, n), result_dtype(b, a)
     b3, a3 = b.reshape(-1, m, r), a.reshape(-1, r, n)
     scales = scale.reshape(-1).contiguous()
-    Ut = torch.empty(*batch, k, m, dtype=dtype)
-    S = torch.empty(*batch, k, dtype=dtype)
-    Vh = torch.empty(*batch, k, n, dtype=dtype)
+    Ut, S, Vh = out or (torch.empty(*batch, *size, dtype=dtype) for size in ((k, m), (k,), (k, n)))
     _C.lowrank_svd(
-        len(b3), r, operand(b3, -1, -2), operand(a3), scales.data_ptr(),
-        (Ut.data_ptr(), S.data_ptr(), Vh.data_ptr()), torch.get_num_threads(),
+        len(b3), r, operand(b3, -1, -2), operand(a3), scales.data_ptr(), svd_outputs(Ut, S, Vh),
+        torch.get_num_threads(),
     )  # fmt: skip
     return Ut, S, Vh
+
+
+def svd_outputs(Ut: Tensor, S: Tensor, Vh: Tensor) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """How the core is told of these outputs: addresses, and strides from matrix to matrix."""
+    return (
+        (Ut.data_ptr(), batch_stride(Ut, 2)),
+        (S.data_ptr(), batch_stride(S, 1)),
+        (Vh.data_ptr(), batch_stride(Vh, 2)),
+    )
 
 
 def operand(t: Tensor, direction: int = -2, position: int = -1) -> tuple[str, int, int, tuple[int, int, int]]:
@@ -44,10 +54,12 @@ def one_batch(t: Tensor) -> Tensor:
     return t if t.dim() <= 3 else t.flatten(0, -3)
 
 
-def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
+def project(
+    U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, out: Sequence[Tensor] | None = None
+) -> Tensor:
     *batch, _, k = U.shape
     dtype = result_dtype(U, Vh, b, a)
-    d = torch.empty(*batch, k, dtype=dtype)
+    d = torch.empty(*batch, k, dtype=dtype) if out is None else out[0]
     if len(batch) > 1:
         U, Vh, b, a = one_batch(U), one_batch(Vh), one_batch(b), one_batch(a)
     scale = scale.contiguous()
@@ -59,9 +71,9 @@ def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bo
     return d
 
 
-def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, out: Sequence[Tensor] | None = None) -> Tensor:
     batch, k, dtype = U.shape[:-2], U.shape[-1], result_dtype(U, Vh, tau)
-    d = torch.empty(*batch, k, dtype=dtype)
+    d = torch.empty(*batch, k, dtype=dtype) if out is None else out[0]
     U, Vh, tau = one_batch(U), one_batch(Vh), one_batch(tau)
     _C.project_dense(
         dtype == torch.float64, batch.numel(), k, operand(U, -1, -2), operand(Vh), operand(tau),
@@ -70,28 +82,40 @@ def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
     return d
 
 
-def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None) -> list[Tensor]:
+def compare_spectra(
+    s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None, out: Sequence[Tensor] | None = None
+) -> list[Tensor]:
     batch, k, dtype = s1.shape[:-1], s1.shape[-1], result_dtype(s1, s2)
     s1, s2 = s1.to(dtype).contiguous(), s2.to(dtype).contiguous()
-    out = {name: torch.empty(batch, dtype=dtype) for name in metrics}
-    pointers = {name: t.data_ptr() for name, t in out.items()}
+    values = [torch.empty(batch, dtype=dtype) for _ in metrics] if out is None else list(out)
+    pointers = {name: t.data_ptr() for name, t in zip(metrics, values, strict=True)}
     count = s1.numel() // k
     _C.compare_spectra(
         dtype == torch.float64, count, k, s1.data_ptr(), s2.data_ptr(), p or 1.0, pointers, torch.get_num_threads()
     )
-    return list(out.values())
+    return values
 
 
 def sparsify(
-    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
+    d: Tensor,
+    tau_norm: Tensor,
+    lam: Tensor,
+    seed: Tensor | None,
+    solver: Solver,
+    info: bool,
+    slack: float | None,
+    out: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     d, tau_norm, k = d.contiguous(), tau_norm.contiguous(), d.shape[-1]
     seed = None if seed is None else seed.contiguous()
     settings = as_tuple(solver)
-    S = torch.empty(*lam.shape, k, dtype=d.dtype)
     found = lam.shape if info else (0,)
-    objective = torch.empty(found, dtype=d.dtype)
-    steps, converged = torch.zeros(found, dtype=torch.int64), torch.zeros(found, dtype=torch.bool)
+    S, objective, steps, converged = out or (
+        torch.empty(*lam.shape, k, dtype=d.dtype),
+        torch.empty(found, dtype=d.dtype),
+        torch.zeros(found, dtype=torch.int64),
+        torch.zeros(found, dtype=torch.bool),
+    )
     for i, weight in enumerate(lam):  # [...]
         weight = weight.contiguous()
         outputs = [t[i].data_ptr() for t in (objective, steps, converged)] if info else [0, 0, 0]
@@ -121,19 +145,21 @@ def pairwise(
     precision: str,
     p: float | None,
     solver: Solver,
+    out: Sequence[Tensor] | None = None,
 ) -> list[Tensor]:
     batch, dtype, lams = x.S.shape[:-2], result_dtype(x.U), solver.lams
     m, n = x.U.shape[-2], x.Vh.shape[-1]
     left = stored_by_direction(x, dtype)
     right = left if y is None else stored_by_direction(y, dtype)
 
+    given = None if out is None else iter(out)
+
     def outputs(source: Adapters, target: Adapters) -> dict[str, Tensor]:
         shape, k = (*batch, source.S.shape[-2], target.S.shape[-2]), source.S.shape[-1]
-        out = {name: torch.empty(len(lams), *shape, dtype=dtype) for name in metrics}
+        sizes = {name: (len(lams), *shape) for name in metrics}
         if spectra:
-            out["spectra"] = torch.empty(len(lams), *shape, k, dtype=dtype)
-            out["d"] = torch.empty(*shape, k, dtype=dtype)
-        return out
+            sizes |= {"spectra": (len(lams), *shape, k), "d": (*shape, k)}
+        return {name: next(given) if given else torch.empty(*size, dtype=dtype) for name, size in sizes.items()}
 
     forward = outputs(left, right)
     backward = {} if y is None else outputs(right, left)

@@ -1,8 +1,13 @@
-"""The backend "reference": the functions of ``reference`` behind the operators' flat signatures."""
+"""The backend "reference": the functions of ``reference`` behind the operators' flat signatures.
+
+The oracle makes its results itself: into outputs that are given they are copied.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,25 +19,44 @@ from ..solver import Solver
 from ..types import Adapters
 
 
+def copied(run: Callable[..., Any]) -> Callable[..., Any]:
+    """``run`` that can also be given its outputs."""
+
+    @wraps(run)
+    def into(*arguments: Any, out: Sequence[Tensor] | None = None) -> Any:
+        values = run(*arguments)
+        if out is not None:
+            for target, value in zip(out, (values,) if isinstance(values, Tensor) else values, strict=True):
+                target.copy_(value)
+        return values
+
+    return into
+
+
+@copied
 def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     U, S, Vh = reference.lowrank_svd(b, a, scale)
     dtype = result_dtype(b, a)
     return U.mT.to(dtype, memory_format=torch.contiguous_format).contiguous(), S.to(dtype), Vh.to(dtype).contiguous()
 
 
+@copied
 def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
     return reference.project(U, Vh, b, a, scale, clip=clip).to(result_dtype(U, Vh, b, a)).contiguous()
 
 
+@copied
 def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
     return reference.project_dense(U, Vh, tau, clip=clip).to(result_dtype(U, Vh, tau)).contiguous()
 
 
+@copied
 def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None) -> list[Tensor]:
     values = reference.compare_spectra(s1, s2, metrics=metrics, p=p)
     return [value.to(result_dtype(s1, s2)).contiguous() for value in values.values()]
 
 
+@copied
 def sparsify(
     d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -45,6 +69,7 @@ def sparsify(
     return S.to(d.dtype), objective.to(d.dtype), steps, converged
 
 
+@copied
 def pairwise(
     x: Adapters,
     y: Adapters | None,

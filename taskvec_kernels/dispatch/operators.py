@@ -1,12 +1,12 @@
 """The ``torch.library`` operators behind the public functions: opaque to ``torch.compile``, with fakes for shapes.
 
-Signatures are flat and functional (fresh outputs, no mutation). One operator call covers a whole zoo, so that the cost
-of dispatch (microseconds) vanishes.
+Signatures are flat. Each operator has two: one with fresh outputs, and ``out``, which fills those it is given and
+returns nothing. One operator call covers a whole zoo, so that the cost of dispatch (microseconds) vanishes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import Any
 
@@ -17,7 +17,8 @@ from torch.nn import Parameter
 from ..solver import Solver
 from ..types import Adapters
 from . import autograd
-from .arguments import forward_mode, result_dtype
+from .arguments import forward_mode, has_derivative
+from .outputs import SIZES, Given, check, refuse_overlap
 from .registry import implementation
 from .values import check_norm
 
@@ -29,50 +30,62 @@ SOLVER = (
 ADAPTERS = "Tensor {0}U, Tensor {0}S, Tensor {0}Vh, Tensor? {0}_norm, Tensor? {0}_seed"
 MORE_ADAPTERS = ADAPTERS.replace("Tensor ", "Tensor? ")
 LIBRARY = torch.library.Library("taskvec", "DEF")  # type: ignore[no-untyped-call]
-SCHEMAS = (
-    "lowrank_svd(Tensor b, Tensor a, Tensor scale, str? backend) -> (Tensor, Tensor, Tensor)",
-    "project(Tensor U, Tensor Vh, Tensor b, Tensor a, Tensor scale, bool clip, str? backend) -> Tensor",
-    "project_dense(Tensor U, Tensor Vh, Tensor tau, bool clip, str? backend) -> Tensor",
-    "compare_spectra(Tensor s1, Tensor s2, str[] metrics, float? p, str? backend) -> Tensor[]",
-    f"sparsify(Tensor d, Tensor tau_norm, Tensor lam, Tensor? seed, {SOLVER}, bool info, float? slack, "
-    "str? backend) -> (Tensor, Tensor, Tensor, Tensor)",
-    f"pairwise({ADAPTERS.format('x')}, {MORE_ADAPTERS.format('y')}, str[] metrics, bool spectra, str precision, "
-    f"float? p, float[] lam, {SOLVER}, str? backend) -> Tensor[]",
-)
+SCHEMAS = {  # arguments, outputs
+    "lowrank_svd": ("Tensor b, Tensor a, Tensor scale, str? backend", "(Tensor, Tensor, Tensor)"),
+    "project": ("Tensor U, Tensor Vh, Tensor b, Tensor a, Tensor scale, bool clip, str? backend", "Tensor"),
+    "project_dense": ("Tensor U, Tensor Vh, Tensor tau, bool clip, str? backend", "Tensor"),
+    "compare_spectra": ("Tensor s1, Tensor s2, str[] metrics, float? p, str? backend", "Tensor[]"),
+    "sparsify": (
+        f"Tensor d, Tensor tau_norm, Tensor lam, Tensor? seed, {SOLVER}, bool info, float? slack, str? backend",
+        "(Tensor, Tensor, Tensor, Tensor)",
+    ),
+    "pairwise": (
+        f"{ADAPTERS.format('x')}, {MORE_ADAPTERS.format('y')}, str[] metrics, bool spectra, str precision, float? p, "
+        f"float[] lam, {SOLVER}, str? backend",
+        "Tensor[]",
+    ),
+}
+Out = Sequence[Tensor] | None  # what a backend fills; None: it makes its own
 
 
-def lowrank_svd(b: Tensor, a: Tensor, scale: Tensor, backend: str | None) -> tuple[Tensor, Tensor, Tensor]:
-    return implementation("lowrank_svd", backend, b.device)(b, a, scale)  # type: ignore[no-any-return]
+def lowrank_svd(
+    b: Tensor, a: Tensor, scale: Tensor, backend: str | None, out: Out = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    return implementation("lowrank_svd", backend, b.device)(b, a, scale, out=out)  # type: ignore[no-any-return]
 
 
-def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, backend: str | None) -> Tensor:
-    return implementation("project", backend, U.device)(U, Vh, b, a, scale, clip)  # type: ignore[no-any-return]
+def project(
+    U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, backend: str | None, out: Out = None
+) -> Tensor:
+    return implementation("project", backend, U.device)(U, Vh, b, a, scale, clip, out=out)  # type: ignore[no-any-return]
 
 
-def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, backend: str | None) -> Tensor:
-    return implementation("project_dense", backend, U.device)(U, Vh, tau, clip)  # type: ignore[no-any-return]
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, backend: str | None, out: Out = None) -> Tensor:
+    return implementation("project_dense", backend, U.device)(U, Vh, tau, clip, out=out)  # type: ignore[no-any-return]
 
 
-def compare_spectra(s1: Tensor, s2: Tensor, metrics: list[str], p: float | None, backend: str | None) -> list[Tensor]:
-    return implementation("compare_spectra", backend, s1.device)(s1, s2, metrics, p)  # type: ignore[no-any-return]
+def compare_spectra(
+    s1: Tensor, s2: Tensor, metrics: list[str], p: float | None, backend: str | None, out: Out = None
+) -> list[Tensor]:
+    return implementation("compare_spectra", backend, s1.device)(s1, s2, metrics, p, out=out)  # type: ignore[no-any-return]
 
 
 def sparsify(
-    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, *rest: Any
+    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, *rest: Any, out: Out = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *solver, info, slack, backend = rest
     run = implementation("sparsify", backend, d.device)
-    return run(d, tau_norm, lam, seed, as_solver(0.0, *solver), info, slack)  # type: ignore[no-any-return]
+    return run(d, tau_norm, lam, seed, as_solver(0.0, *solver), info, slack, out=out)  # type: ignore[no-any-return]
 
 
-def pairwise(*arguments: Any) -> list[Tensor]:
+def pairwise(*arguments: Any, out: Out = None) -> list[Tensor]:
     x, y = Adapters(*arguments[:5]), None if arguments[5] is None else Adapters(*arguments[5:10])
     metrics, spectra, precision, p, lam, *solver, backend = arguments[10:]
     for name, side in (("x", x), ("y", y)):
         if side is not None and side.norm is not None and side.norm.is_cpu:
             check_norm(name, side.S, side.norm)
     run = implementation("pairwise", backend, x.U.device)
-    return run(x, y, metrics, spectra, precision, p, as_solver(lam, *solver))  # type: ignore[no-any-return]
+    return run(x, y, metrics, spectra, precision, p, as_solver(lam, *solver), out=out)  # type: ignore[no-any-return]
 
 
 def flat(solver: Solver) -> tuple[Any, ...]:
@@ -91,67 +104,34 @@ def solver_of(*fields: Any) -> Solver:
     return Solver(*fields)
 
 
-def fake_lowrank_svd(b: Tensor, a: Tensor, scale: Tensor, backend: str | None) -> tuple[Tensor, Tensor, Tensor]:
-    *batch, m, r = b.shape
-    n = a.shape[-1]
-    k = min(r, m, n)
-    dtype = result_dtype(b, a)
-    return (
-        b.new_empty(*batch, k, m, dtype=dtype),
-        b.new_empty(*batch, k, dtype=dtype),
-        b.new_empty(*batch, k, n, dtype=dtype),
-    )
+def fake(name: str) -> Callable[..., Any]:
+    """The operator's outputs, empty."""
+    gives = SCHEMAS[name][1]
+
+    def run(first: Tensor, *rest: Any) -> Any:
+        made = [first.new_empty(shape, dtype=dtype) for shape, dtype in SIZES[name](first, *rest)]
+        return made[0] if gives == "Tensor" else made if gives == "Tensor[]" else tuple(made)
+
+    return run
 
 
-def fake_project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, backend: str | None) -> Tensor:
-    return U.new_empty(*U.shape[:-2], U.shape[-1], dtype=result_dtype(U, Vh, b, a))
+def filler(name: str, run: Callable[..., Any]) -> Callable[..., None]:
+    """The operator ``out`` of ``run``."""
 
+    def into(*arguments: Any, out: Sequence[Tensor], labels: Sequence[str] = ()) -> None:
+        refuse_overlap(name, labels or [f"out[{i}]" for i in range(len(out))], out, arguments)
+        run(*arguments, out=out)
 
-def fake_project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, backend: str | None) -> Tensor:
-    return U.new_empty(*U.shape[:-2], U.shape[-1], dtype=result_dtype(U, Vh, tau))
-
-
-def fake_compare_spectra(
-    s1: Tensor, s2: Tensor, metrics: list[str], p: float | None, backend: str | None
-) -> list[Tensor]:
-    return [s1.new_empty(s1.shape[:-1], dtype=result_dtype(s1, s2)) for _ in metrics]
-
-
-def fake_sparsify(
-    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, *rest: Any
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    found = lam.shape if rest[-3] else (0,)
-    return (
-        d.new_empty(*lam.shape, d.shape[-1]),
-        d.new_empty(found),
-        d.new_empty(found, dtype=torch.int64),
-        d.new_empty(found, dtype=torch.bool),
-    )
-
-
-def fake_pairwise(*arguments: Any) -> list[Tensor]:
-    x, y = Adapters(*arguments[:5]), None if arguments[5] is None else Adapters(*arguments[5:10])
-    metrics, spectra, _, _, lam, *_ = arguments[10:]
-    *batch, N, kx = x.S.shape
-    M, ky = (N, kx) if y is None else y.S.shape[-2:]
-    dtype = result_dtype(x.U)
-
-    def one_way(rows: int, columns: int, k: int) -> list[Tensor]:
-        shapes = [(len(lam), *batch, rows, columns) for _ in metrics]
-        if spectra:
-            shapes += [(len(lam), *batch, rows, columns, k), (*batch, rows, columns, k)]
-        return [x.S.new_empty(shape, dtype=dtype) for shape in shapes]
-
-    return one_way(N, M, kx) + ([] if y is None else one_way(M, N, ky))
+    return into
 
 
 def on_its_device(run: Callable[..., Any]) -> Callable[..., Any]:
     """``run`` with the first tensor's GPU as the current one, which is where Triton launches."""
 
     @wraps(run)
-    def there(first: Tensor, *rest: Any) -> Any:
+    def there(first: Tensor, *rest: Any, **options: Any) -> Any:
         with torch.cuda.device(first.device):
-            return run(first, *rest)
+            return run(first, *rest, **options)
 
     return there
 
@@ -165,24 +145,20 @@ def undifferentiated(name: str) -> Callable[..., Any]:
     return run
 
 
-for schema in SCHEMAS:
-    LIBRARY.define(schema)  # type: ignore[no-untyped-call]
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 ON_GPU: dict[str, Callable[..., Any]] = {}
 OPERATORS: dict[str, Callable[..., Any]] = {}
 DERIVATIVES: dict[str, Callable[..., Any]] = {}
-for run, fake in (
-    (lowrank_svd, fake_lowrank_svd),
-    (project, fake_project),
-    (project_dense, fake_project_dense),
-    (compare_spectra, fake_compare_spectra),
-    (sparsify, fake_sparsify),
-    (pairwise, fake_pairwise),
-):
+for run in (lowrank_svd, project, project_dense, compare_spectra, sparsify, pairwise):
     name, guarded = run.__name__, on_its_device(run)
-    LIBRARY.impl(name, run, "CPU")  # type: ignore[no-untyped-call]
-    LIBRARY.impl(name, guarded, "CUDA")  # type: ignore[no-untyped-call]
-    torch.library.register_fake(f"taskvec::{name}", fake, lib=LIBRARY)
+    takes, gives = SCHEMAS[name]
+    LIBRARY.define(f"{name}({takes}) -> {gives}")  # type: ignore[no-untyped-call]
+    LIBRARY.define(f"{name}.out({takes}, *, Tensor(a!)[] out) -> ()")  # type: ignore[no-untyped-call]
+    for device, function in (("CPU", run), ("CUDA", guarded)):
+        LIBRARY.impl(name, function, device)  # type: ignore[no-untyped-call]
+        LIBRARY.impl(f"{name}.out", filler(name, function), device)  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"taskvec::{name}", fake(name), lib=LIBRARY)
+    torch.library.register_fake(f"taskvec::{name}.out", lambda *arguments, out: None, lib=LIBRARY)
     FUNCTIONS[name], ON_GPU[name] = run, guarded
     OPERATORS[name] = getattr(torch.ops.taskvec, name).default
     DERIVATIVES[name] = autograd.function(name, undifferentiated(name)).apply
@@ -208,6 +184,38 @@ def eager(name: str, first: Tensor, *rest: Any) -> Any:
     if not observed(first, *rest):
         return (FUNCTIONS if first.is_cpu else ON_GPU if first.is_cuda else OPERATORS)[name](first, *rest)
     return (DERIVATIVES if differentiated(first, *rest) else OPERATORS)[name](first, *rest)
+
+
+def fill(name: str, given: Sequence[Given], first: Tensor, *rest: Any) -> None:
+    """``call`` with its results in the memory given.
+
+    Raises:
+        TypeError, ValueError: it cannot hold them, or it is an input's too.
+        RuntimeError: a derivative is asked for.
+    """
+    check(name, given, SIZES[name](first, *rest), first.device)
+    out, labels = [one.tensor for one in given], [one.label for one in given]
+    if torch.compiler.is_compiling():
+        refuse_derivative(name, derivative_is_traced(), first, *rest, *out)
+        getattr(torch.ops.taskvec, name).out(first, *rest, out=out)
+        return
+    refuse_derivative(name, bool(transforms()), first, *rest, *out)
+    if observed(first, *rest, *out) or not (first.is_cpu or first.is_cuda):
+        getattr(torch.ops.taskvec, name).out(first, *rest, out=out)
+    else:
+        filler(name, (FUNCTIONS if first.is_cpu else ON_GPU)[name])(first, *rest, out=out, labels=labels)
+
+
+def refuse_derivative(name: str, transformed: bool, *tensors: Any) -> None:
+    """RuntimeError, as torch's own functions raise it: memory that is written again has no derivative."""
+    if transformed:
+        raise RuntimeError(f"{name}: out= cannot be used inside transforms of torch.func; leave it out there")
+    asked = torch.is_grad_enabled() or forward_mode()
+    if asked and any(isinstance(value, Tensor) and has_derivative(value) for value in tensors):
+        raise RuntimeError(
+            f"{name}: out= does not support automatic differentiation, but one of the arguments requires grad; "
+            "leave out= away, or call it under torch.no_grad()"
+        )
 
 
 NOT_TRACED = (

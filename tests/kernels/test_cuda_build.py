@@ -56,7 +56,7 @@ def test_without_a_gpu_every_call_says_so_in_one_line() -> None:
         _C.cuda_workspace(1, 3, *operands, 0)
     assert one_line(str(raised.value))
     with pytest.raises(RuntimeError, match="CUDA") as raised:
-        _C.lowrank_svd_cuda(1, 3, *operands, 0, (0, 0, 0), 0, 0, 0)
+        _C.lowrank_svd_cuda(1, 3, *operands, 0, ((0, 0),) * 3, 0, 0, 0)
     assert one_line(str(raised.value))
 
 

@@ -65,6 +65,16 @@ def test_opcheck(name: str) -> None:
     torch.library.opcheck(op.default, arguments)
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_opcheck_of_given_outputs(name: str) -> None:
+    op, arguments = CALLS[name]
+    want = op(*arguments)
+    out = [torch.empty_like(t) for t in ([want] if isinstance(want, torch.Tensor) else want)]
+    torch.library.opcheck(op.out, arguments, {"out": out})
+    assert op.out(*arguments, out=out) is None
+    assert_same_bits(out, [want] if isinstance(want, torch.Tensor) else list(want))
+
+
 FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "lowrank_svd": (lambda b, a: lowrank_svd(b, a, 0.5), (b, a)),
     "lowrank_svd with scales": (lowrank_svd, (b, a, torch.arange(4.0))),

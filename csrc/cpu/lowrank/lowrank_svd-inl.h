@@ -49,10 +49,13 @@ template <class Out>
 struct LowRankOutputs {
   Out *u_t, *s, *vh;
 
-  LowRankOutputs(const LowRankSVDArgs& args, int64_t k, int64_t index)
-      : u_t(static_cast<Out*>(args.u_t) + index * k * args.b.length),
-        s(static_cast<Out*>(args.s) + index * k),
-        vh(static_cast<Out*>(args.vh) + index * k * args.a.length) {}
+  LowRankOutputs(const LowRankSVDArgs& args, int64_t index)
+      : u_t(of(args.u_t, index)), s(of(args.s, index)), vh(of(args.vh, index)) {}
+
+ private:
+  static Out* of(const BatchedOutput& out, int64_t index) {
+    return static_cast<Out*>(out.data) + index * out.batch_stride;
+  }
 };
 
 template <class Src, class Out>
@@ -63,7 +66,7 @@ void lowrank_svd(const LowRankSVDArgs& args, int64_t index, void* memory) {
   s.layout(static_cast<char*>(memory), shape);
   const Src* b = static_cast<const Src*>(args.b.data) + index * args.b.batch_stride;
   const Src* a = static_cast<const Src*>(args.a.data) + index * args.a.batch_stride;
-  const LowRankOutputs<Out> out(args, k, index);
+  const LowRankOutputs<Out> out(args, index);
   const double scale = args.scale[index];
 
   if (!is_finite(scale) || !orthonormalise(b, args.b, shape, s.b, s) || !orthonormalise(a, args.a, shape, s.a, s)) {

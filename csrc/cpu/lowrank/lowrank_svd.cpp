@@ -1,6 +1,7 @@
 #include "taskvec/lowrank_svd.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cpu/memory.h"
 #include "cpu/parallel.h"
@@ -16,8 +17,9 @@ void lowrank_svd(const LowRankSVDArgs& args, int threads) {
   const int workers = worth(threads, args.batch, products);
   const Scratch scratch(kernels().lowrank_scratch(args), workers);
   const std::int64_t k = std::min({args.r, args.b.length, args.a.length}), size = args.dtype == DType::f64 ? 8 : 4;
-  prefer_large_pages(args.u_t, args.batch * k * args.b.length * size);
-  prefer_large_pages(args.vh, args.batch * k * args.a.length * size);
+  for (const auto& [out, length] : {std::pair(args.u_t, args.b.length), std::pair(args.vh, args.a.length)}) {
+    prefer_large_pages(out.data, ((args.batch - 1) * out.batch_stride + k * length) * size);
+  }
   // runs of matrices: two threads that first touch one large page would wait for each other
   const std::int64_t run = std::max<std::int64_t>(1, args.batch / (4 * workers)), runs = (args.batch + run - 1) / run;
   parallel_for(runs, workers, [&](std::int64_t item, int worker) {

@@ -8,6 +8,12 @@
 
 namespace taskvec {
 
+// One result of every matrix: contiguous within a matrix, `batch_stride` elements from one to the next.
+struct BatchedOutput {
+  void* data = nullptr;
+  std::int64_t batch_stride = 0;
+};
+
 // b has r directions of m positions, a r directions of n.
 struct LowRankSVDArgs {
   // inputs
@@ -15,10 +21,10 @@ struct LowRankSVDArgs {
   std::int64_t batch, r;
   Factor b, a;
   const double* scale;  // [batch]
-  // outputs, contiguous; double when dtype is f64, else float; k = min(r, m, n)
-  void* u_t;  // [batch, k, m]
-  void* s;    // [batch, k]
-  void* vh;   // [batch, k, n]
+  // outputs; double when dtype is f64, else float; k = min(r, m, n)
+  BatchedOutput u_t;  // [batch, k, m]
+  BatchedOutput s;    // [batch, k]
+  BatchedOutput vh;   // [batch, k, n]
 };
 
 // Throws std::bad_alloc.

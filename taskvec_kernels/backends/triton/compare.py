@@ -33,10 +33,12 @@ def compare_rows(
         tl.store(outs[n] + row, spectral(word(NAMES, n), s1, s2, sum1, sum2, rank, P), mask=inside)
 
 
-def compare_spectra(s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None) -> list[Tensor]:
+def compare_spectra(
+    s1: Tensor, s2: Tensor, metrics: Sequence[str], p: float | None, out: Sequence[Tensor] | None = None
+) -> list[Tensor]:
     batch, k, dtype = s1.shape[:-1], s1.shape[-1], result_dtype(s1, s2)
     s1, s2 = s1.to(dtype).contiguous(), s2.to(dtype).contiguous()
-    outs = [torch.empty(batch, dtype=dtype, device=s1.device) for _ in metrics]
+    outs = [torch.empty(batch, dtype=dtype, device=s1.device) for _ in metrics] if out is None else list(out)
     count = batch.numel()
     K = next_power_of_2(k)
     rows = max(1, 4096 // (s1.element_size() * K))

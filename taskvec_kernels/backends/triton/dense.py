@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,7 +71,7 @@ def project_part(
     tl.store(out + program.to(tl.int64) * k + c, tl.sum(u * y, axis=0), mask=c < k)
 
 
-def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
+def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, out: Sequence[Tensor] | None = None) -> Tensor:
     (m, n), k = tau.shape[-2:], U.shape[-1]
     dtype = result_dtype(U, Vh, tau)
     check_dtype("project_dense", dtype, machine(U.device))
@@ -88,5 +89,6 @@ def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool) -> Tensor:
             PRECISION="ieee" if dtype == torch.float64 else "tf32x3", num_warps=4, num_stages=shape.stages,
             maxnreg=shape.registers,
         )  # fmt: skip
-    d = parts.sum(1).view(*batch, k)
+    d = torch.empty(*batch, k, dtype=dtype, device=U.device) if out is None else out[0]
+    torch.sum(parts, 1, out=d.view(batch.numel(), k))
     return d.clamp_(min=0) if clip else d  # clamp keeps NaN

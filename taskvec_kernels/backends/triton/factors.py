@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
@@ -60,20 +62,23 @@ def cross(
     return total
 
 
-def project(U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool) -> Tensor:
+def project(
+    U: Tensor, Vh: Tensor, b: Tensor, a: Tensor, scale: Tensor, clip: bool, out: Sequence[Tensor] | None = None
+) -> Tensor:
     k, (m, r), n = U.shape[-1], b.shape[-2:], a.shape[-1]
-    out = torch.empty(*U.shape[:-2], k, dtype=result_dtype(U, Vh, b, a), device=U.device)
-    check_dtype("project", out.dtype, machine(U.device))
+    dtype = result_dtype(U, Vh, b, a)
+    check_dtype("project", dtype, machine(U.device))
+    d = torch.empty(*U.shape[:-2], k, dtype=dtype, device=U.device) if out is None else out[0]
     parts = [Strided.of(t, 2) for t in (U, Vh, b, a)]
     scales = scale.reshape(-1).contiguous()
     block_k, block_r = (min(32, max(16, next_power_of_2(size))) for size in (k, r))
     few = block_k * block_r < 1024 and b.element_size() == 4  # one warp holds them, if its registers have no limit
-    if out.numel():
+    if d.numel():
         arguments = [value for t in parts for value in (t.data, t.offsets, *t.strides)]
         project_pairs[(scales.numel() * ceil_div(k, block_k),)](
-            *arguments, scales, out, m, n, k, r,
+            *arguments, scales, d, m, n, k, r,
             CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=64 if few else 32, RUN=RUN,
             ALIGNED=all(t.aligned for t in parts), num_warps=1 if few else 4,
             maxnreg=None if few else {2: 255, 4: 128}.get(b.element_size()),
         )  # fmt: skip
-    return out
+    return d

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,7 +36,7 @@ from .launch import (
 )
 from .pack import pack, pad_spectra
 from .panels import LEAST, Cost, Panel, Plan, panels, plan, room
-from .reduce import Side, allocate, reduce
+from .reduce import Side, outputs, reduce
 from .schedule import triangle_tiles
 
 TL_DTYPE = {torch.float32: tl.float32, torch.float64: tl.float64}
@@ -132,6 +132,7 @@ def pairwise(
     precision: str,
     p: float | None,
     solver: Solver,
+    out: Sequence[Tensor] | None = None,
 ) -> list[Tensor]:
     batch, dtype, device = x.S.shape[:-2], result_dtype(x.U), x.S.device
     zoo = Zoo.of(x, dtype)
@@ -142,11 +143,11 @@ def pairwise(
     grams = not set(captures.NAMES).isdisjoint(metrics)
     m, n = x.U.shape[-2], x.Vh.shape[-1]
     call = Call(zoo, other, y is None, on, how, tile(on, how), m, n, dtype, overlaps, grams)
-    lams = len(solver.lams)
-    forward = allocate(metrics, spectra, lams, (*batch, zoo.count, other.count), zoo.k, dtype, device)
+    lams, given = len(solver.lams), None if out is None else iter(out)
+    forward = outputs(metrics, spectra, lams, (*batch, zoo.count, other.count), zoo.k, dtype, device, given)
     backward = forward
     if y is not None:
-        backward = allocate(metrics, spectra, lams, (*batch, other.count, zoo.count), other.k, dtype, device)
+        backward = outputs(metrics, spectra, lams, (*batch, other.count, zoo.count), other.k, dtype, device, given)
     if batch.numel() and forward:
         run(call, batch.numel(), forward, backward, len(batch), p, solver)
     return [*forward.values(), *(backward.values() if y is not None else ())]

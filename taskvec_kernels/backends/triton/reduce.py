@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -221,7 +221,7 @@ def reduce(
     )  # fmt: skip
 
 
-def allocate(
+def outputs(
     metrics: list[str],
     spectra: bool,
     lams: int,
@@ -229,10 +229,12 @@ def allocate(
     k: int,
     dtype: torch.dtype,
     device: torch.device,
+    given: Iterator[Tensor] | None,
 ) -> dict[str, Tensor]:
-    """Outputs of one direction, (L, ..., N, M) and (L, ..., N, M, k); d without L."""
-    out = {name: torch.empty((lams, *shape), dtype=dtype, device=device) for name in metrics}
+    """Outputs of one direction, (L, ..., N, M) and (L, ..., N, M, k), d without L: the next given, or fresh ones."""
+    sizes = {name: (lams, *shape) for name in metrics}
     if spectra:
-        out["spectra"] = torch.empty((lams, *shape, k), dtype=dtype, device=device)
-        out["d"] = torch.empty((*shape, k), dtype=dtype, device=device)
-    return out
+        sizes |= {"spectra": (lams, *shape, k), "d": (*shape, k)}
+    return {
+        name: next(given) if given else torch.empty(size, dtype=dtype, device=device) for name, size in sizes.items()
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
@@ -102,24 +104,33 @@ def constants(solver: Solver) -> dict[str, object]:
 
 
 def sparsify(
-    d: Tensor, tau_norm: Tensor, lam: Tensor, seed: Tensor | None, solver: Solver, info: bool, slack: float | None
+    d: Tensor,
+    tau_norm: Tensor,
+    lam: Tensor,
+    seed: Tensor | None,
+    solver: Solver,
+    info: bool,
+    slack: float | None,
+    out: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if slack is not None:
         check_weights(d, tau_norm, lam, slack)
     d, tau_norm, k = d.contiguous(), tau_norm.contiguous(), d.shape[-1]
     seed = None if seed is None else seed.contiguous()
-    S = torch.empty((*lam.shape, k), dtype=d.dtype, device=d.device)
     found = lam.shape if info else (0,)
-    objective = torch.empty(found, dtype=d.dtype, device=d.device)
-    steps = torch.zeros(found, dtype=torch.int64, device=d.device)
-    converged = torch.zeros(found, dtype=torch.int8, device=d.device)
+    S, objective, steps, converged = out or (
+        torch.empty((*lam.shape, k), dtype=d.dtype, device=d.device),
+        torch.empty(found, dtype=d.dtype, device=d.device),
+        torch.zeros(found, dtype=torch.int64, device=d.device),
+        torch.zeros(found, dtype=torch.bool, device=d.device),
+    )
     K = next_power_of_2(k)
     rows = max(1, BYTES // (d.element_size() * K))
     count = tau_norm.numel()
     for i, weight in enumerate(lam if count else ()):
-        out = [t[i] if info else t for t in (objective, steps, converged)]
+        known = [t[i] if info else t for t in (objective, steps, converged.view(torch.int8))]
         sparsify_rows[(ceil_div(count, rows),)](
-            d, tau_norm, weight.contiguous(), d if seed is None else seed, S[i], *out, count, k, solver.steps,
+            d, tau_norm, weight.contiguous(), d if seed is None else seed, S[i], *known, count, k, solver.steps,
             **constants(solver), INFO=info, ROWS=rows, K=K, num_warps=4, maxnreg=255,
         )  # fmt: skip
-    return S, objective, steps, converged.bool()
+    return S, objective, steps, converged
