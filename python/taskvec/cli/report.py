@@ -31,8 +31,12 @@ Data = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write every table as CSV and Parquet too.", show_default=False),
 ]
-
-
+PaperFiles = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Write the paper's tables (Markdown, LaTeX) and figures (PDF) too.", show_default=False
+    ),
+]
 Adapters = Annotated[
     list[Path] | None,
     typer.Option(
@@ -52,17 +56,27 @@ def report(
     labels: LabelsFile = None,
     answers: AnswersFile = None,
     data: Data = None,
+    paper: PaperFiles = None,
     adapters: Adapters = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file, and files in DIR.")] = False,
 ) -> None:
     """A result as one HTML file that opens offline: verdicts, matrix, pairs, tables, graph, map, adapters, methods."""
     from ..reports.html.report import report
 
+    if paper is not None:
+        from ..plot.paper import check_paper
+
+        check_paper(paper, overwrite=overwrite)
     command = shlex.join(["taskvec", *sys.argv[1:]]) if sys.argv[1:2] == ["report"] else None
     options: dict[str, Any] = {"labels": labels, "answers": answers, "data": data, "overwrite": overwrite}
     projections = projections_of(adapters, first_lambda(result), reading) if adapters else None
     report(result, out, projections=projections, command=command, **options)
     print(f"written to {printable(str(out))}")
+    if paper is not None:
+        from ..plot.paper import paper as write_paper
+
+        write_paper(result, paper, labels=labels, overwrite=overwrite)
+        print(f"written to {printable(str(paper))}")
 
 
 def first_lambda(result: Path) -> float:

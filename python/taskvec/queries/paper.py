@@ -1,8 +1,8 @@
-"""The paper's tables as frames, with intervals: means of pairs, tests between them, λ, and rank against scores."""
+"""The paper's tables as frames, with intervals: means of pairs, tests between them, and λ."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -125,7 +125,7 @@ def task_means(means: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     )
 
 
-def tests(dataset: xr.Dataset, captured: Floats, groups: Mapping[str, str]) -> pd.DataFrame:
+def tests(dataset: xr.Dataset, captured: Floats, labels: Labels) -> pd.DataFrame:
     """Whether a source holds one target more than another, as tables 5 and 11, and corrected over all that is tested.
 
     Every pair of targets of every source while they are few, else the two that each source holds most of.
@@ -133,7 +133,7 @@ def tests(dataset: xr.Dataset, captured: Floats, groups: Mapping[str, str]) -> p
     Args:
         dataset: for one λ, with every module.
         captured: (N, N).
-        groups: tasks of adapters; a source is then compared with two other tasks.
+        labels: of tasks: a source is then compared with two other tasks; of models: all three are of one.
 
     Returns:
         A row a comparison and metric: source, first, second, metric, difference with the ends of its interval over
@@ -142,7 +142,9 @@ def tests(dataset: xr.Dataset, captured: Floats, groups: Mapping[str, str]) -> p
     """
     names = [str(name) for name in dataset["source"].values]
     rows = []
-    for i, j, k in comparisons(captured, [groups.get(name, name) for name in names]):
+    tasks = [labels.groups.get(name, name) for name in names]
+    models = [(labels.of("family", name), labels.of("model", name)) for name in names]
+    for i, j, k in comparisons(captured, tasks, models):
         try:
             result = compare(dataset, names[i], names[j], names[k])
         except TaskvecError:  # no module in common
@@ -176,10 +178,11 @@ def adjusted(p: pd.Series) -> pd.Series:
     return q
 
 
-def comparisons(captured: Floats, tasks: Sequence[str]) -> list[tuple[int, int, int]]:
-    """Positions of sources and two targets each, the nearer first, of three tasks."""
+def comparisons(captured: Floats, tasks: Sequence[str], models: Sequence[Hashable] = ()) -> list[tuple[int, int, int]]:
+    """Positions of sources and two targets each, the nearer first, of three tasks and one model."""
     near = np.argsort(-np.nan_to_num(captured, nan=-1.0), axis=1, kind="stable")
-    order = [[j for j in row if tasks[j] != tasks[i]] for i, row in enumerate(near.tolist())]
+    of = models or [None] * len(tasks)
+    order = [[j for j in row if tasks[j] != tasks[i] and of[j] == of[i]] for i, row in enumerate(near.tolist())]
     if len(order) <= FEW:
         every = [(i, j, k) for i, row in enumerate(order) for j, k in combinations(row, 2) if tasks[j] != tasks[k]]
         if len(every) <= MOST_TESTS:
@@ -210,37 +213,6 @@ def along_lambda(dataset: xr.Dataset, source: NDArray[np.intp], target: NDArray[
                 )
     frame = pd.DataFrame(rows, columns=["pair", "projection", "lam", "l2", "l1", "rec"])
     return frame.sort_values(["pair", "lam"], kind="stable").drop(columns="pair")
-
-
-def rank_scores(adapters: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Table 7: the scores of the labels against the adapters' ranks; empty without a column of numbers.
-
-    Args:
-        adapters: from ``summaries``.
-        labels: with scores.
-
-    Returns:
-        rank, task, score (its column), mean, low and high (Student's 95 % over runs), runs.
-    """
-    rows = []
-    for score in labels.scores:
-        known = {name: float(text) for name, text in labels.values[score].items()}
-        some = adapters[adapters["adapter"].isin(list(known))]
-        for (rank, task), of in some.groupby(["rank", "task"], sort=True):
-            values = np.array([known[name] for name in of["adapter"]])
-            _, low, high = mean_interval(values, 2)
-            rows.append(
-                {
-                    "rank": rank,
-                    "task": task,
-                    "score": score,
-                    "mean": values.mean(),
-                    "low": low,
-                    "high": high,
-                    "runs": len(of),
-                }
-            )
-    return pd.DataFrame(rows, columns=["rank", "task", "score", "mean", "low", "high", "runs"])
 
 
 def by_model(means: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, Mapping[str, str]]:

@@ -1,4 +1,4 @@
-"""The paper's tables 3 to 7, 10 and 11, in its layouts."""
+"""The paper's tables 2 to 7, 10 and 11, in its layouts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ...queries.paper import (
     along_lambda,
     by_model,
     pair_means,
-    rank_scores,
     task_means,
     task_pairs,
     tests,
 )
+from ...queries.task_scores import rank_scores, task_scores
 from .sheets import Head, Sheet
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ ENTROPIES = {"entropy": "H(S₁)", "entropy_projected": "H(S₂)"}
 METRICS = {"s1_sum": "ΣS₁", "l1": "L₁", "rec": "REC"}
 TITLES = {"rec": "REC", "l1": "L₁", "captured": "captured"}
 LAYERS = "Brackets: Student's 95 % interval, over layers for one pair of adapters, over pairs of runs for tasks."
+OF_RUNS = "Brackets: Student's 95 % interval over runs."
 FOLLOWS = "ΣS₁ is the sum of the source's singular values, which L₁ follows whatever the target."
 
 
@@ -52,17 +53,25 @@ def paper_sheets(
     """
     dataset = every_lam.isel(lam=0) if "lam" in every_lam.dims else every_lam
     names = [str(name) for name in dataset["source"].values]
-    means = pair_means(dataset, *(task_pairs(names, labels.groups) if labels.groups else ends))
+    means = pair_means(dataset, *pairs_of_tables(names, ends, labels))
     tested = pd.DataFrame()
     if kept(dataset).every_module and "l1" in dataset:
-        tested = tests(dataset, captured, labels.groups)
+        tested = tests(dataset, captured, labels)
     some = 2 * ALONG_LAMBDA
     return [
+        *score_sheets(task_scores(summaries, labels)),
         *mean_sheets(means, labels),
         *test_sheets(tested, labels),
         *lambda_sheets(along_lambda(every_lam, ends[0][:some], ends[1][:some])),
-        *score_sheets(rank_scores(summaries, labels)),
+        *rank_sheets(rank_scores(summaries, labels)),
     ]
+
+
+def pairs_of_tables(
+    names: Sequence[str], strongest: tuple[NDArray[np.intp], NDArray[np.intp]], labels: Labels
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Sources and targets of tables 3 and 4: pairs of tasks where labels name them, else the strongest ones."""
+    return task_pairs(names, labels.groups) if labels.groups else strongest
 
 
 def mean_sheets(means: pd.DataFrame, labels: Labels) -> list[Sheet]:
@@ -137,6 +146,21 @@ def lambda_sheets(frame: pd.DataFrame) -> list[Sheet]:
 
 
 def score_sheets(frame: pd.DataFrame) -> list[Sheet]:
+    """Table 2: a row a task, a column a score of each model."""
+    if not len(frame):
+        return []
+    wide = pd.DataFrame({"task": list(dict.fromkeys(frame["task"]))}).set_index("task")
+    heads = [Head("task", "task")]
+    for (model, score), of in frame.groupby(["model", "score"], sort=False):
+        name, column = f"{score}.{model}", of.set_index("task")
+        wide[name], wide[f"{name}_low"], wide[f"{name}_high"] = column["mean"], column["low"], column["high"]
+        heads.append(Head(name, " ".join(filter(None, (model, score))), "short", bounds=True))
+    return [
+        Sheet("table_2", "Table 2: scores of the adapters on their own task", heads, wide.reset_index(), (OF_RUNS,))
+    ]
+
+
+def rank_sheets(frame: pd.DataFrame) -> list[Sheet]:
     """Table 7, one for each column of scores of the labels: a row a rank, a column a task."""
     sheets: list[Sheet] = []
     scores: Sequence[str] = list(dict.fromkeys(frame["score"]))
@@ -150,8 +174,7 @@ def score_sheets(frame: pd.DataFrame) -> list[Sheet]:
             wide[name], wide[f"{name}_low"], wide[f"{name}_high"] = column["mean"], column["low"], column["high"]
             heads.append(Head(name, task or "all", "short", bounds=True))
         name = f"table_7_{len(sheets) + 1}" if sheets else "table_7"
-        notes = ("Brackets: Student's 95 % interval over runs.",)
-        sheets.append(Sheet(name, f"Table 7: rank against {score}", heads, wide.reset_index(), notes))
+        sheets.append(Sheet(name, f"Table 7: rank against {score}", heads, wide.reset_index(), (OF_RUNS,)))
     return sheets
 
 
@@ -166,7 +189,7 @@ def missing(sheets: Sequence[Sheet]) -> list[str]:
     if "table_6" not in names:
         lines.append("Table 6 needs a sweep over several λ: --lambda 0 --lambda 1e-3 …")
     if "table_7" not in names:
-        lines.append("Table 7 needs scores: a column of numbers in --labels.")
+        lines.append("Tables 2 and 7 need scores: columns of numbers in --labels.")
     if "table_10" not in names:
         lines.append("Tables 10 and 11 are tables 4 and 5 of a second family of models: a column family in --labels.")
     return lines
