@@ -5,27 +5,20 @@ Needs Debian's chromium and chromium-driver, and selenium; axe-core by `make axe
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from browser import AXE, CHROMIUM, DRIVER, HOSTILE, browse, keys, pick, press, text, until
 from made_results import KINDS, made_result, stored
 from taskvec.reports.html.report import report
-
-AXE = Path(__file__).parents[2] / "build/axe/package/axe.min.js"
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="no chromium and chromedriver on this machine"),
 ]
-HOSTILE = ["</script><script>document.title='broken'</script>", "a\nb\x1b[31mred", "<img src=x onerror=alert(2)>"]
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +38,8 @@ def page(tmp_path_factory) -> Iterator[Any]:
 
 
 def opened(path: Path) -> Any:
-    """A headless Chromium that shows the file and has drawn every section."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1300,1000"):
-        options.add_argument(argument)
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    """One that shows the file and has drawn every section."""
+    browser = browse()
     browser.get(path.as_uri())
     until(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
     # what is copied is read here
@@ -71,41 +57,9 @@ def opened(path: Path) -> Any:
     return browser
 
 
-def until(condition: Any, seconds: float = 10) -> Any:
-    """What the condition gives once it is true."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.03)
-    return found
-
-
-def text(page: Any, selector: str) -> str:
-    found: str = page.execute_script(f"return document.querySelector({selector!r}).textContent")
-    return found
-
-
-def pick(page: Any, selector: str, value: str) -> None:
-    """Choose of a list, or move a slider, as a person would."""
-    page.execute_script(
-        f"const one = document.querySelector({selector!r}); one.value = {value!r};"
-        "one.dispatchEvent(new Event('input')); one.dispatchEvent(new Event('change'));"
-    )
-
-
-def press(page: Any, selector: str) -> None:
-    page.execute_script(f"document.querySelector({selector!r}).click()")
-
-
 def picture(page: Any) -> str:
     found: str = page.execute_script("return document.querySelector('#matrix canvas').toDataURL()")
     return found
-
-
-def keys(page: Any, selector: str, *names: str) -> None:
-    page.execute_script(f"document.querySelector({selector!r}).focus()")
-    for name in names:
-        page.switch_to.active_element.send_keys(name)
 
 
 def test_no_console_error_and_no_name_is_obeyed(page) -> None:

@@ -24,6 +24,7 @@ from ..queries.mapping import Plane, classical_map, landmark_map, listed_map
 from ..queries.neighbours import of_modules
 from ..queries.ranking import STORED, Significance, check, frame
 from ..queries.summaries import summaries
+from ..reports.html.document import cautions
 from ..reports.html.paper import paper_sheets
 from ..reports.html.sheets import Sheet
 from .database import Database
@@ -32,11 +33,12 @@ from .tables import MOST_ROWS, adapter_table, module_norm_table, module_table, m
 MOST_SQUARE = 2000  # adapters up to which every number of the whole update is in memory
 LANDMARKS = 500  # of the map of more adapters
 REMEMBERED = 5000  # ordered pairs whose details are
-# pairs of the paper's tables, where no labels name tasks
 STRONGEST = """
 SELECT source_at, target_at FROM pair_rows WHERE captured >= coalesce(captured_back, 0)
-ORDER BY captured DESC, source_at, target_at LIMIT 150
+ORDER BY captured DESC, source_at, target_at LIMIT {}
 """
+OF_PAPER = 150  # pairs of the paper's tables, where no labels name tasks
+AT_FIRST = 20  # pairs whose verdicts people see first
 
 
 class View:
@@ -58,6 +60,10 @@ class View:
         self.labels = labels
         self.names = [str(name) for name in self.dataset["source"].values]
         self.position = {name: i for i, name in enumerate(self.names)}
+        attributes = self.dataset.attrs
+        if not attributes["complete"] and "captured" not in self.dataset and "listed" not in self.dataset.dims:
+            what = f"a sweep with --keep {attributes.get('keep')} lists its pairs once all are computed"
+            raise TaskvecError(what, fix="this page can be read when the sweep is done")
         check(self.dataset)
         self.pooled = pooled(self.dataset)
         self.pairs = kept(self.pooled)
@@ -135,9 +141,14 @@ class View:
         return "module" in self.dataset["captured"].dims
 
     @cached_property
+    def cautions(self) -> list[dict[str, Any]]:
+        """What to know before any number is read: of the sweep, then of each adapter."""
+        return cautions(self.pooled)
+
+    @cached_property
     def paper(self) -> list[Sheet]:
         """The paper's tables, as far as the result has them."""
-        found = self.database.frame(STRONGEST)
+        found = self.database.frame(STRONGEST.format(OF_PAPER))
         both = np.array([end for i, j in found.itertuples(index=False) for end in ((i, j), (j, i))], np.intp)
         captured = self.square("captured") if self.in_memory else np.full((0, 0), np.nan, np.float32)
         source, target = both.reshape(-1, 2).T
@@ -145,6 +156,8 @@ class View:
 
     def warm(self) -> None:
         """Compute at once what pages would wait for."""
+        first = self.database.frame(STRONGEST.format(AT_FIRST)).itertuples(index=False)
+        self.details(self.rows([(int(i), int(j)) for i, j in first]))
         if self.in_memory:
             _ = self.tree
         _ = self.plane, self.paper
@@ -199,7 +212,7 @@ def pooled(dataset: xr.Dataset) -> xr.Dataset:
         some = dataset.drop_vars([name for name in dataset.data_vars if str(name).endswith(("_of_layer", "_of_kind"))])
         return some.load()
     if len(pairs.names) > MOST_SQUARE:
-        return dataset.assign(norm=dataset["norm"].load())
+        return dataset.assign({name: dataset[name].load() for name in ("norm", "participation")})
     values = in_squares(pairs, STORED)
     rest = dataset.drop_vars(of_pairs).load()
     return rest.assign({name: (("source", "target"), square) for name, square in values.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...reports.html.document import cautions, summary
+from ...reports.html.document import summary
 from .facets import FIRST
 from .page import Asked, Document, names_of, records
 
@@ -27,7 +27,7 @@ def overview(asked: Asked) -> Document:
     N = len(view.names)
     held = view.database.one("SELECT count(*) FROM pair_rows")
     every = N * (N - 1)
-    kinds = Counter(one["text"].split(":")[0] for one in cautions(view.dataset))
+    kinds = Counter(one["text"].split(":")[0] for one in view.cautions)
     return {
         **names_of(view, [*top["source_at"], *top["target_at"]]),
         "summary": summary(view.dataset),
