@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +54,18 @@ def names_of(dataset: xr.Dataset) -> list[str]:
     return [str(name) for name in dataset["source"].values]
 
 
-def seeds_of(names: list[str]) -> list[str]:
-    """Seeds of which all three tasks of the paper were trained: s0, s1, …"""
-    known = [{name.rpartition("-")[2] for name in names if name.rpartition("-")[0] == task} for task in TASKS]
-    return sorted(set.intersection(*known))
+def seeds_of(names: list[str]) -> list[tuple[str, str]]:
+    """Ends of the names of adapters of all three tasks, -s0 or -s0-shared, and what they are called."""
+    ends = {name.removeprefix(f"{task}-"): None for task in TASKS for name in names if name.startswith(f"{task}-")}
+    plain = [end for end in ends if re.fullmatch(r"s\d+(-shared)?", end)]
+    known = [end for end in plain if all(f"{task}-{end}" in names for task in TASKS)]
+    return [(f"-{end}", end.replace("-shared", ", shared start")) for end in known]
 
 
 def tests(dataset: xr.Dataset) -> pd.DataFrame:
     """Tables 5 and 11 for each seed: is sum nearer to ner than to ten?"""
     names, rows = names_of(dataset), []
-    suffixes = [(f"-{seed}", seed) for seed in seeds_of(names)]
-    if all(f"{task}-shared-s0" in names for task in TASKS):
-        suffixes.append(("-shared-s0", "shared start"))
-    for suffix, seed in suffixes:
+    for suffix, seed in seeds_of(names):
         found = compare(dataset, *(f"{task}{suffix}" for task in TASKS))
         for one in found.differences:
             row = {"seed": seed, "source": "sum", "first": "ner", "second": "ten", "metric": one.metric}
@@ -110,12 +110,9 @@ def starts(dataset: xr.Dataset) -> pd.DataFrame:
 
 
 def pairs_of_starts(names: list[str]) -> Iterator[tuple[str, str, str]]:
-    for start, infix in (("own", ""), ("shared", "-shared")):
-        for one, two in pairwise((*TASKS, TASKS[0])):
-            for name in names:
-                task, _, seed = name.rpartition("-")
-                if task == one + infix and (other := f"{two}{infix}-{seed}") in names:
-                    yield start, name, other
+    for suffix, seed in seeds_of(names):
+        for one, two in combinations(TASKS, 2):
+            yield "shared" if "shared" in seed else "own", f"{one}{suffix}", f"{two}{suffix}"
 
 
 def along_lambda(adapters: Path, names: set[str]) -> pd.DataFrame:

@@ -245,7 +245,7 @@ def of_scores(scores: pd.DataFrame) -> list[str]:
 
 def of_behaviour(behaviour: pd.DataFrame) -> list[str]:
     """Tasks of single runs, a row what is applied, a column whose task; means over seeds."""
-    ends = behaviour[["source", "target"]].apply(lambda names: names.str.replace(r"-s\d+$", "", regex=True))
+    ends = behaviour[["source", "target"]].apply(lambda names: names.str.replace(r"-s\d+", "", regex=True))
     plain = [name for name in ends["target"].unique() if "-" not in name]
     square = behaviour.assign(**ends).pivot_table("behaviour", "source", "target", "mean", sort=False)
     rows = [[name, *(number(square[other].get(name, float("nan")), ".2f") for other in plain)] for name in plain]
@@ -253,7 +253,7 @@ def of_behaviour(behaviour: pd.DataFrame) -> list[str]:
 
 
 def of_forgetting(forgetting: pd.DataFrame) -> list[str]:
-    frame = forgetting.assign(adapter=forgetting["adapter"].str.replace(r"-s\d+$", "", regex=True))
+    frame = forgetting.assign(adapter=forgetting["adapter"].str.replace(r"-s\d+", "", regex=True))
     frame = frame[~frame["adapter"].str.contains("-")]
     rows = [
         [

@@ -15,7 +15,7 @@ import taskvec
 from taskvec.adapters import Adapter, LowRank, Module
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("sum-s0", "ner-s0", "ten-s0", "sum-s1", "ner-s1", "ten-s1", "sum-shared-s0", "ner-shared-s0", "ten-shared-s0")
+NAMES = ("sum-s0", "ner-s0", "ten-s0", "sum-s1", "ner-s1", "ten-s1", "sum-s0-shared", "ner-s0-shared", "ten-s0-shared")
 TRUTH = {
     "schema": "taskvec.truth/1",
     "groups": {task: [f"{task}-s{s}" for s in (0, 1)] for task in ("sum", "ner", "ten", "both")},
@@ -80,7 +80,7 @@ def test_from_a_result_to_tables(study, tmp_path, monkeypatch) -> None:
     assert "Pairs with a shared start: 3 of 3 flagged" in text
     assert "| sum | LoRA | 8 | 2 | 55.00 |" in text and "| sum | zero-shot |  | 1 | 10.00 |" in text
     tests = pd.read_csv(base / "tests.csv")
-    assert set(tests["seed"]) == {"s0", "s1", "shared start"}
+    assert set(tests["seed"]) == {"s0", "s1", "s0, shared start"}
     first = tests[(tests["metric"] == "rec") & (tests["seed"] == "s0")].iloc[0]
     assert f"s0 {first['of_first']:.3f} against {first['of_second']:.3f} (p = {first['p']:.2g})" in text
     assert "### Forgetting" not in text and "### λ" not in text  # there is no such file, or nothing in it
