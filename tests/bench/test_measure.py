@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 import torch
 
+from taskvec.reports.terminal import render
 from taskvec_bench.cases import CASES
 from taskvec_bench.cases.case import Case, Provider
 from taskvec_bench.measure import command, machine, memory
@@ -75,6 +76,18 @@ def test_a_wrong_kernel_of_ours_is_status_1_and_the_table_has_the_others(few_cas
     at = lines.index(DOUBLE.split())
     assert {line[0] for line in lines[at + 1 : at + 3]} == {"torch/part", "other*"} and "ours/cpu" not in out
     assert "* other: x + 1" in out and "no row: double N=3: ours/cpu: RuntimeError: out of luck" in err
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_table_fits(width) -> None:
+    name = "pairwise gpt2-c_attn modules=12 N=8 m=2304 n=768 r=8"
+    ways = ("ours/cpu", "torch/panels", "torch/loop")
+    rows = [made_row(Sample(name, way, 1, [0.0123456 * (i + 1)])) for i, way in enumerate(ways)]
+    text = render([command.table(rows)], width)
+    assert max(map(len, text.splitlines())) <= width
+    assert all(number in text for number in ("12.35", "24.69", "37.04")) and "(min)" in text
+    assert all(word in text.split() for word in " ".join((name, *ways)).split())
+    assert ("No room for" in text) == (width == 60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

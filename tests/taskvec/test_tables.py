@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from taskvec import cli
 from taskvec.cli import main
 from taskvec.reports.tables import Column, Table
 from taskvec.reports.terminal import render
@@ -19,6 +21,13 @@ from .conftest import random_factors, save_adapter
 
 LONG = ("customer-support/english_v2-seed0", "customer-support/english_v2-seed1", "sports")
 WIDTHS = (60, 80, 200)
+TIMED = ("status", "sweep --dry-run")  # what they took or would take is another number each time
+TRUTH = {
+    "schema": "taskvec.truth/1",
+    "same": [{"among": [*LONG[:2]]}],
+    "contains": [{"container": LONG[2], "part": LONG[0]}],
+    "unrelated": [{"between": [LONG[1], LONG[2]]}],
+}
 NUMBER = re.compile(r"[-+]?\d+\.\d+(?:e[-+]\d+)?")
 
 
@@ -64,25 +73,47 @@ def commands(folder: Path, out: Path) -> dict[str, list[str]]:
         "test": ["test", first, second, third],
         "lambda-path": ["lambda-path", first, second, "--grid", "0,0.1"],
         "env": ["env"],
+        "diff": ["diff", str(out), str(out)],
+        "sweep --dry-run": ["sweep", str(folder), "-o", str(out.with_name("none.zarr")), "--dry-run"],
+        "ingest": ["ingest", str(folder), "-o", str(out.with_name("zoo.zarr"))],
+        "status": ["status", str(out)],
+        "verify": ["verify", str(out)],
+        "report": ["report", str(out), "-o", str(out.with_suffix(".html")), "--overwrite"],
+        "convert": ["convert", first, str(out.with_name("as-peft"))],
+        "score": ["score", str(out), "--truth", str(out.with_name("truth.json"))],
     }
 
 
-COMMANDS = tuple(commands(Path(), Path()))
+COMMANDS = tuple(commands(Path(), Path("out.zarr")))
+
+
+def test_every_command_is_here() -> None:
+    """But a server, and the benchmarks, which have a test of their own."""
+    assert {command.split()[0] for command in COMMANDS} == set(cli.COMMANDS) - {"explore"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_fits(folder, tmp_path, capsys, command: str) -> None:
+def test_every_command_fits(folder, tmp_path, capsys, monkeypatch, command: str) -> None:
     run = commands(folder, tmp_path / "out.zarr")
-    if command.split()[0] in ("show", "query", "groups"):
+    if str(tmp_path / "out.zarr") in run[command][:3] and command != "sweep":
         assert main(run["sweep"]) == 0
+    (tmp_path / "truth.json").write_text(json.dumps(TRUTH))
+
+    def printed_at(width: int) -> str:
+        monkeypatch.setenv("COLUMNS", str(width))
+        shutil.rmtree(tmp_path / "as-peft", ignore_errors=True)
         capsys.readouterr()
-    assert main([*run[command], "--width", "1000"]) == 0
-    whole = capsys.readouterr().out
+        assert main(run[command]) == 0
+        return capsys.readouterr().out
+
+    whole = printed_at(1000)
+    assert whole
     for width in WIDTHS:
-        assert main([*run[command], "--width", str(width)]) == 0
-        printed = capsys.readouterr().out
+        printed = printed_at(width)
         assert too_wide(printed, width) == []
-        assert "…" not in printed and set(NUMBER.findall(printed)) <= set(NUMBER.findall(whole))
+        assert "…" not in printed
+        if command not in TIMED:
+            assert set(NUMBER.findall(printed)) <= set(NUMBER.findall(whole))
         if command in ("sweep", "show", "inspect several"):
             assert all(piece in printed for name in LONG for piece in re.split("(?<=[-_/])", name))
 
@@ -120,15 +151,21 @@ def test_columns_holds_in_a_pipe_and_without_it_a_row_is_a_line(folder, tmp_path
     assert capsys.readouterr().out == piped
 
 
-@pytest.mark.parametrize("command", ["project", "env"])
-def test_a_locale_without_unicode_and_no_color(folder, tmp_path, command: str) -> None:
-    run = commands(folder, tmp_path / "out.zarr")[command]
+def test_a_locale_without_unicode_and_no_color(folder, tmp_path) -> None:
+    """Every command in one process: what each prints is after a line of dollars."""
+    run = commands(folder, tmp_path / "out.zarr")
+    (tmp_path / "truth.json").write_text(json.dumps(TRUTH))
+    code = "import json, sys; from taskvec.cli import main\nfor one in json.loads(sys.argv[1]):"
+    code += " print('$$$'); assert main(one) == 0, one"
     environment = {**os.environ, "LC_ALL": "C", "NO_COLOR": "1", "COLUMNS": "80"}
-    done = subprocess.run([sys.executable, "-m", "taskvec", *run], capture_output=True, env=environment, timeout=120)
-    assert done.returncode == 0, done.stderr
-    text = done.stdout.decode("ascii")
-    assert "\x1b" not in text and "---" in text
-    assert too_wide(text, 80) == []
+    arguments = [sys.executable, "-c", code, json.dumps([*run.values()])]
+    done = subprocess.run(arguments, capture_output=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    printed = dict(zip(run, done.stdout.decode("ascii").split("$$$\n")[1:], strict=True))
+    for command, text in printed.items():
+        assert text and "\x1b" not in text and not re.search(r"\\[xuU][0-9a-f]{2}", text), command
+        assert too_wide(text, 80) == [], command
+    assert "---" in printed["project"]
 
 
 def test_names_with_control_characters_are_escaped(tmp_path, capsys) -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
@@ -15,12 +15,17 @@ from typing import NoReturn
 
 import torch
 
+from taskvec.cli.common import print_parts
+from taskvec.reports.tables import Column, Table
+
 from ..cases import selected
 from ..cases.limits import LIMIT
 from .fingerprints import fingerprints
 from .machine import described, machine_name, source_tree
 from .rows import Row, read_csv
 
+SHOWN = {"min": "ms (min)", "median": "median", "share_of_matmul": "of matmul", "share_of_copy": "of copy"}
+SHOWN |= {"peak_memory": "peak MiB"}
 PACKAGES = {"pytest_benchmark": "pytest-benchmark", "vlora": "vlora-dev"}  # where a package is not named as its module
 
 
@@ -42,6 +47,7 @@ def parser() -> Parser:
     add("--device", choices=("cpu", "cuda"), default="cpu", help="cases of this device (default: cpu)")
     add("--list", action="store_true", help="print the names of the cases and stop")
     add("--json", action="store_true", help="print one JSON document")
+    add("--width", type=int, metavar="N", help="fit the table into N columns (default: the terminal's)")
     add("--csv", type=Path, metavar="PATH", help="a file .csv or a folder: each row is there as soon as it is measured")
     add("--processes", type=int, default=3, help="fresh processes, one after the other (default: 3)")
     add("--seconds", type=float, default=0.2, help="for the rounds of a provider in a process (default: 0.2)")
@@ -118,7 +124,7 @@ def measured(options: argparse.Namespace) -> int:
         document = {"machine": {"name": machine_name(options.device), **machine}, "rows": rows, "refused": refused}
         print(json.dumps({**document, "left_out": left_out, "stopped": stopped or None}, ensure_ascii=False))
     else:
-        print(*table(rows), sep="\n")
+        print_parts([table(rows)], options.width)
     for item in refused:
         say("no row: {case}: {provider}: {reason}".format(**item))
     for missing in left_out:
@@ -129,15 +135,16 @@ def measured(options: argparse.Namespace) -> int:
     return 130 if stopped == "interrupted" else 1 if stopped or wrong else 0
 
 
-def table(rows: Sequence[Row]) -> Iterator[str]:
-    """A line for each case and, by time, one for each of its providers; a star where it computes something else."""
-    columns = {"min": "ms (min)", "median": "median", "share_of_matmul": "of matmul", "share_of_copy": "of copy"}
-    columns |= {"peak_memory": "peak MiB"}
-    yield f"{'':30}" + "".join(f"{title:>12}" for title in columns.values())
+def table(rows: Sequence[Row]) -> Table:
+    """A row for each case and, by time, one for each of its providers; a star where it computes something else."""
+    found = Table([Column("", "name"), *(Column(title, rank=rank) for rank, title in enumerate(SHOWN.values()))])
     for case, group in groupby(rows, key=lambda row: row["case"]):
-        yield case
+        if found.rows:
+            found.rule()
+        found.add(case)
         for row in sorted(group, key=lambda row: row["min"]):
             shown = row | {"min": row["min"] * 1e3, "median": row["median"] * 1e3}
-            cells = "".join(f"{'-' if shown[key] is None else format(shown[key], '.4g'):>12}" for key in columns)
-            yield f"  {row['provider'] + '*' * bool(row['computes']):28}{cells}"
-    yield from dict.fromkeys(f"* {row['provider']}: {row['computes']}" for row in rows if row["computes"])
+            cells = ("-" if shown[key] is None else format(shown[key], ".4g") for key in SHOWN)
+            found.add(f"  {row['provider']}{'*' * bool(row['computes'])}", *cells)
+    found.notes += dict.fromkeys(f"* {row['provider']}: {row['computes']}" for row in rows if row["computes"])
+    return found

@@ -73,6 +73,11 @@ def print_parts(parts: Iterable[Part], width: int | None) -> None:
     sys.stdout.write(render(parts, columns(width), ascii_only=ascii_only()))
 
 
+def say(*lines: str) -> None:
+    """Paragraphs on stdout."""
+    print_parts(lines, None)
+
+
 def columns(width: int | None) -> int | None:
     """Columns of a line: those asked for, COLUMNS, the terminal's; None for a pipe, where lines stay whole."""
     given = os.environ.get("COLUMNS", "")

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import printable
-from .common import AsJson, print_json, warn
+from .common import AsJson, print_json, say, warn
 from .reading import reading_options
 
 
@@ -37,4 +36,4 @@ def convert(
         )
         return
     cut = f", at most {made.residual:.2g} of a module's norm cut off" if made.residual else ""
-    print(f"written to {printable(str(made.path))}: {made.modules} modules of rank up to {made.rank}{cut}")
+    say(f"written to {made.path}: {made.modules} modules of rank up to {made.rank}{cut}")

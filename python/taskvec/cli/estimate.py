@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..progress import Mode
-from .common import print_json
+from .common import print_json, say
 
 if TYPE_CHECKING:
     from ..store.entry import Entry
@@ -57,7 +57,10 @@ def say_estimate(
         lines.append(f"--keep {kind}: at most {size_text(size)}{' (this one)' * (kind == str(chosen))}")
     if found.free is not None:
         lines.append(f"free on the disk: {size_text(found.free)}")
-    print("\n".join(lines), file=sys.stdout if dry_run else sys.stderr)
+    if dry_run:
+        say(*lines)
+    else:
+        print(*lines, sep="\n", file=sys.stderr)
 
 
 def duration(seconds: float) -> str:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import TaskvecError, printable
-from .common import AsJson, Paths, Progress, Recursive, SkipBad, print_json, warn
+from ..errors import TaskvecError
+from .common import AsJson, Paths, Progress, Recursive, SkipBad, print_json, say, warn
 from .reading import reading_options
 
 SCHEMA = "taskvec.ingest/1"
@@ -96,8 +96,7 @@ def ingest(
     lines = [f"{out}: {len(done.store.entries)} adapters ({told})"]
     if worst:
         lines.append(f"fp16 moves a task vector by at most {worst:.1e} of its norm")
-    for line in lines:
-        print(printable(line))
+    say(*lines)
 
 
 def some(names: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import printable
+from .common import say
 from .projections import projections_of
 from .reading import reading_options
 
@@ -71,12 +71,12 @@ def report(
     options: dict[str, Any] = {"labels": labels, "answers": answers, "data": data, "overwrite": overwrite}
     projections = projections_of(adapters, first_lambda(result), reading) if adapters else None
     report(result, out, projections=projections, command=command, **options)
-    print(f"written to {printable(str(out))}")
+    say(f"written to {out}")
     if paper is not None:
         from ..plot.paper import paper as write_paper
 
         write_paper(result, paper, labels=labels, overwrite=overwrite)
-        print(f"written to {printable(str(paper))}")
+        say(f"written to {paper}")
 
 
 def first_lambda(result: Path) -> float:

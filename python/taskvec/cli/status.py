@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import printable
-from .common import AsJson, print_json
+from .common import AsJson, print_json, say
 
 SCHEMA = {"name": "taskvec status", "version": 1}
 
@@ -27,11 +26,11 @@ def status(
         print_json({"schema": SCHEMA, **asdict(found)})
         return
     state = "complete" if found.complete and found.done == found.units else f"{found.done / found.units:.0%} computed"
-    print(printable(f"{result}: {state}, {found.done} of {found.units} blocks, {size_text(found.bytes)}"))
-    print(f"{found.adapters} adapters, {found.modules} modules, --keep {found.keep}")
+    say(f"{result}: {state}, {found.done} of {found.units} blocks, {size_text(found.bytes)}")
+    say(f"{found.adapters} adapters, {found.modules} modules, --keep {found.keep}")
     if found.seconds:
-        print(f"{found.pairs_done:,} pairs of modules in {found.seconds:.1f} s of work")
+        say(f"{found.pairs_done:,} pairs of modules in {found.seconds:.1f} s of work")
     if found.writer:
-        print(printable(f"being computed by {found.writer}"))
+        say(f"being computed by {found.writer}")
     elif found.done < found.units:
-        print("nobody computes it: the command of the sweep, once more, goes on")
+        say("nobody computes it: the command of the sweep, once more, goes on")

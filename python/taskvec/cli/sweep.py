@@ -10,7 +10,7 @@ import typer
 
 from ..documents import as_lines
 from ..errors import TaskvecError, printable
-from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, warn
+from .common import Backend, Paths, Precision, Progress, Recursive, SkipBad, say, warn
 from .estimate import say_estimate
 from .ranking import check_shown, groups_of, print_result, ranking_options, shown_pairs
 from .reading import reading_options
@@ -147,7 +147,7 @@ def sweep(
         print(f"taskvec: interrupted: {printable(str(interrupt))}", file=sys.stderr)
         raise typer.Exit(128 + interrupt.signal) from None
     if not dataset.attrs["complete"]:
-        print(f"part {share['shard']} is in {printable(str(out))}; the last part to end completes it")
+        say(f"part {share['shard']} is in {out}; the last part to end completes it")
         return
     if baseline != "none":
         pairs = None if baseline == "all" else shown_pairs(dataset, shown)
@@ -158,7 +158,7 @@ def sweep(
             raise typer.Exit(130) from None
     print_result(dataset, out, shown)
     if not shown["as_json"]:
-        print(f"written to {printable(str(out))}")
+        say(f"written to {out}")
     check_rules(found, dataset, out, shown, rules)
 
 

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import printable
 from ..progress import Mode
-from .common import AsJson, Progress, print_json
+from .common import AsJson, Progress, print_json, say
 
 SCHEMA = "taskvec.verify/1"
 MOST_SHOWN = 5
@@ -52,9 +51,9 @@ def verify_result_at(place: Path, repair: bool, as_json: bool, progress: Mode) -
         print_json({"schema": SCHEMA, "result": str(place), "chunks": chunks, "damaged": damaged, "repaired": repaired})
     else:
         for one in found:
-            print(printable(f"{one.chunk} is not as it was written (block {one.unit})"))
+            say(f"{one.chunk} is not as it was written (block {one.unit})")
         state = f"{len(found)} damaged{', computed again' * repair}" if found else "all as written"
-        print(printable(f"{place}: {chunks} chunks, {state}"))
+        say(f"{place}: {chunks} chunks, {state}")
     if found and not repair:
         raise typer.Exit(1)
 
@@ -82,10 +81,10 @@ def verify_store_at(place: Path, repair: bool, as_json: bool, progress: Mode) ->
     else:
         for one in found.damaged:
             whose = f" (of {', '.join(one.adapters[:MOST_SHOWN])}{', ...' * (len(one.adapters) > MOST_SHOWN)})"
-            print(printable(f"{one.file} {one.what}{whose if one.adapters else ''}"))
+            say(f"{one.file} {one.what}{whose if one.adapters else ''}")
         state = f"{len(found.damaged)} damaged" if found.damaged else "all as written"
-        print(printable(f"{place}: {found.chunks} chunks in {found.files} files, {state}"))
+        say(f"{place}: {found.chunks} chunks in {found.files} files, {state}")
         if repair and found.damaged:
-            print(f"{len(forgotten)} adapters forgotten: taskvec ingest reads what the store does not have")
+            say(f"{len(forgotten)} adapters forgotten: taskvec ingest reads what the store does not have")
     if found.damaged and not repair:
         raise typer.Exit(1)
