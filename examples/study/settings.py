@@ -9,7 +9,6 @@ from pathlib import Path
 from .files import read_json, write_json
 from .plan import Plan, PlanError
 
-
 OF_THE_LIST = ("adapters", "snapshots", "instructions")  # of a base: which adapters there are, not how they are made
 
 
