@@ -37,13 +37,11 @@ def command(tmp_path_factory) -> Iterator[tuple[subprocess.Popen[str], str, Path
     labels.write_text("adapter,task,score\n" + "".join(f"author/task{i},t{i % 2},{i}.5\n" for i in range(5)))
     saved = folder / "saved.json"
     arguments = ["explore", str(path), "--no-browser", "--labels", str(labels), "--saved", str(saved)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "taskvec", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    yield process, process.stdout.readline().strip(), saved
-    process.kill()
-    process.wait()
+    command = [sys.executable, "-m", "taskvec", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip(), saved
+        process.kill()
 
 
 @pytest.fixture(scope="module")

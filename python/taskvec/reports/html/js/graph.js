@@ -243,7 +243,6 @@ function drawPart(graph, nodes, most, head) {
           {
             tabindex: "0",
             role: "button",
-            "aria-label": `open ${nameOf(i)}`,
             transform: `translate(${x - w / 2},${y - tall / 2})`,
             onclick: () => openAdapter(i),
             onkeydown: (event) => {
@@ -251,8 +250,8 @@ function drawPart(graph, nodes, most, head) {
             },
           },
           s("rect", { width: w, height: tall, rx: 5 }),
-          s("text", { x: w / 2, y: 17, "text-anchor": "middle" }, shortName(i)),
           s("title", {}, nameOf(i)),
+          s("text", { x: w / 2, y: 17, "text-anchor": "middle", "aria-hidden": "true" }, shortName(i)),
         );
       }),
     ),
