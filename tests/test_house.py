@@ -67,6 +67,7 @@ OTHERS = {
     "taskvec_kernels": {"conversion", "store", "sweeps", "inspect", "env", "workers"},
     "torch": {"formats", "conversion", "naming", "store", "sweeps", "inspect", "env", "workers"},
     "typer": {"cli"},
+    "umap": {"queries"},
     "uvicorn": {"explore"},
     "xarray": {"ledger", "sweeps", "queries", "explore"},
     "zarr": {"ledger", "store", "sweeps"},

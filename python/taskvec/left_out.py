@@ -39,6 +39,17 @@ def left_out(adapters: Sequence[Described]) -> list[str]:
     return [f"not compared: {' and '.join(told)}{up_to}"]
 
 
+def left_out_of(adapter: Described) -> str:
+    """What one adapter holds that is no part of its task vector, on a line; empty for nothing."""
+    reasons = Counter(item.reason for item in adapter.left_out)
+    if not reasons:
+        return ""
+    kinds = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(MOST_REASONS))
+    more = "; ..." if len(reasons) > MOST_REASONS else ""
+    part = f": {share(adapter):.1%} of its trained parameters" if adapter.parameters else ""
+    return f"{_counted(len(adapter.left_out), 'tensor')} ({kinds}{more}){part}"
+
+
 def share(adapter: Described, alone: Collection[tuple[str, tuple[int, int]]] = ()) -> float:
     """The share of an adapter's parameters that is in what was left out, and in the modules that it has alone."""
     unused = sum(item.parameters for item in adapter.left_out)

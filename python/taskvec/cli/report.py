@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -48,6 +48,11 @@ Adapters = Annotated[
 ]
 
 
+MapBy = Annotated[
+    Literal["mds", "umap"], typer.Option("--map", help="The map: classical MDS of 1 - cosine, or UMAP (extra umap).")
+]
+
+
 @reading_options
 def report(
     result: Result,
@@ -58,6 +63,7 @@ def report(
     data: Data = None,
     paper: PaperFiles = None,
     adapters: Adapters = None,
+    mapped: MapBy = "mds",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file, and files in DIR.")] = False,
 ) -> None:
     """A result as one HTML file that opens offline: verdicts, matrix, pairs, tables, graph, map, adapters, methods."""
@@ -68,7 +74,13 @@ def report(
 
         check_paper(paper, overwrite=overwrite)
     command = shlex.join(["taskvec", *sys.argv[1:]]) if sys.argv[1:2] == ["report"] else None
-    options: dict[str, Any] = {"labels": labels, "answers": answers, "data": data, "overwrite": overwrite}
+    options: dict[str, Any] = {
+        "labels": labels,
+        "answers": answers,
+        "data": data,
+        "mapped": mapped,
+        "overwrite": overwrite,
+    }
     projections = projections_of(adapters, first_lambda(result), reading) if adapters else None
     report(result, out, projections=projections, command=command, **options)
     say(f"written to {out}")

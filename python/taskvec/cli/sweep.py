@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -142,6 +143,7 @@ def sweep(
             progress=progress,
             engine=engine,
             shard=share.get("shard"),
+            command=shlex.join(["taskvec", *sys.argv[1:]]) if sys.argv[1:2] == ["sweep"] else None,
         )
     except SweepInterrupted as interrupt:
         print(f"taskvec: interrupted: {printable(str(interrupt))}", file=sys.stderr)

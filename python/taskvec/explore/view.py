@@ -20,7 +20,7 @@ from ..queries.clustering import Tree, tree
 from ..queries.details import Details, details
 from ..queries.kept import Kept, Listed, kept
 from ..queries.labels import Labels
-from ..queries.mapping import Plane, classical_map, landmark_map, listed_map
+from ..queries.mapping import Plane, classical_map, landmark_map, listed_map, umap_map
 from ..queries.neighbours import of_modules
 from ..queries.ranking import STORED, Significance, check, frame
 from ..queries.summaries import summaries
@@ -170,6 +170,11 @@ class View:
     def tree(self) -> Tree:
         """Of a result that is in memory."""
         return tree(self.square("captured"))
+
+    @cached_property
+    def umap(self) -> Plane:
+        """Of a result that is in memory."""
+        return umap_map(self.square("cosine"))
 
     @cached_property
     def plane(self) -> Plane:

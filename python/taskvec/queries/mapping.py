@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import LinearOperator, eigsh
+
+from ..errors import TaskvecError
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,30 @@ def plane_of(values: NDArray[np.float64], vectors: NDArray[np.float64], whole: f
     vectors = vectors * np.where(vectors[np.abs(vectors).argmax(0), [0, 1]] < 0, -1.0, 1.0)
     shares = float(values[0] / whole), float(values[1] / whole)
     return Plane(vectors * np.sqrt(values), shares, method)
+
+
+def umap_map(cosine: NDArray[np.floating]) -> Plane:
+    """UMAP (McInnes, Healy and Melville, 2018) of 1 − cosine: who is near whom; distances between groups say little.
+
+    The seed is fixed, so that the same numbers give the same picture.
+
+    Args:
+        cosine: (N, N), N ≥ 4; the diagonal is not read. A pair without a cosine counts as orthogonal.
+
+    Raises:
+        TaskvecError: umap-learn is not installed, or N is less than 4.
+    """
+    check_map("umap", N := len(cosine))
+    from umap import UMAP  # type: ignore[import-not-found, unused-ignore]
+
+    distance = 1 - np.nan_to_num(cosine).astype(np.float64)
+    distance = np.clip((distance + distance.T) / 2, 0.0, 2.0)
+    np.fill_diagonal(distance, 0.0)
+    model = UMAP(metric="precomputed", random_state=0, n_neighbors=min(15, N - 1), init="random", n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="using precomputed metric")
+        points = np.asarray(model.fit_transform(distance), np.float64)
+    return Plane(points, None, "UMAP of 1 − cosine, seed 0")
 
 
 def listed_map(
@@ -105,3 +134,20 @@ def landmark_map(cosine: NDArray[np.floating], landmarks: NDArray[np.integer]) -
     vectors = vectors * np.where(vectors[np.abs(vectors).argmax(0), [0, 1]] < 0, -1.0, 1.0)
     points = (mean - square) @ (vectors / np.sqrt(values)) / 2
     return Plane(points, None, f"landmark MDS of 1 − cosine, by {n} adapters")
+
+
+MAPS: Mapping[str, Callable[[NDArray[np.floating]], Plane]] = {"mds": classical_map, "umap": umap_map}
+
+
+def has_umap() -> bool:
+    return find_spec("umap") is not None
+
+
+def check_map(name: str, adapters: int) -> None:
+    """TaskvecError, before any work, for a map that cannot be made."""
+    if name not in MAPS:
+        raise TaskvecError(f"no map {name!r}", expected=f"one of {', '.join(MAPS)}")
+    if name == "umap" and not has_umap():
+        raise TaskvecError("UMAP needs umap-learn", fix="pip install 'taskvec[umap]'")
+    if name == "umap" and adapters < 4:
+        raise TaskvecError("UMAP needs four adapters", got=str(adapters), fix="leave --map umap out")

@@ -21,10 +21,11 @@ import xarray as xr
 from taskvec_kernels import Solver
 
 from ..documents import as_text
-from ..errors import TaskvecError
+from ..errors import TaskvecError, printable
 from ..ledger.checked import open_dataset
 from ..ledger.lease import HeldError, Lease
 from ..ledger.records import Record
+from ..left_out import left_out_of
 from ..progress import Advance, Mode, progress_bar
 from ..storage import Folder, open_storage, remote_url
 from ..store.entry import MEMORY_BYTES
@@ -91,6 +92,7 @@ def sweep(
     engine: Engine | None = None,
     inputs: Mapping[str, Any] | None = None,
     shard: str | None = None,
+    command: str | None = None,
 ) -> xr.Dataset:
     """Project every adapter on the directions of every other, and of itself.
 
@@ -120,6 +122,7 @@ def sweep(
         shard: "k/n": compute the k-th of n parts alone. Of processes that share a result in this way, the last one to
             end completes it.
         inputs: arguments of ``load_zoo`` that read these adapters again, for ``taskvec verify --repair``.
+        command: how the sweep was asked for, which ``out`` remembers.
 
     Returns:
         Dimensions ``module, source, target``; a float32 variable for each metric of a pair, and ``entropy``, ``norm``,
@@ -128,7 +131,7 @@ def sweep(
         ``mean_captured``, …, ``rec_z_raw``, ``used``, ``captured_of_layer``, ``rec_of_kind``, … join them.
         Coordinates ``layer``, ``kind``, ``rows`` and ``columns`` along module, ``source_group`` and ``target_group``:
         the base model that a group of adapters has in common. Attributes: ``complete``, ``warnings``, ``skipped``
-        files, ``input_sha256`` in the order of ``source``, versions and options.
+        files, ``input_sha256`` and ``left_out`` in the order of ``source``, versions and options.
 
     Raises:
         TaskvecError: names, shapes, options or the output path are not right; the disk is full; another sweep writes
@@ -155,6 +158,7 @@ def sweep(
     told = inputs if inputs is not None or not isinstance(zoo, str | Path) else {"paths": [str(zoo)]}
     job = job_of(out, factors, options, kept, several=chosen.several, overwrite=overwrite, memory=memory, inputs=told)
     about = attributes(job.plan.entries, options, kept, chosen, skipped, warnings)
+    about |= {"command": printable(command)} if command else {}
     if not is_complete(job) or job.pending():
         there = sum(size for record in job.ledger.newest.values() for size, _ in record.chunks.values())
         check_room(result_bytes(job.plan, options, kept, chosen.several), there, out)
@@ -388,6 +392,7 @@ def attributes(
         **({} if options.p is None else {"p": options.p}),
         "input_sha256": as_text(entry.digest for entry in entries),
         "starts": as_text(map(start_of, entries)),
+        "left_out": as_text(map(left_out_of, entries)),
         "skipped_paths": as_text(str(one.path) for one in skipped),
         "skipped": as_text(one.reason for one in skipped),
         "warnings": as_text(warnings),

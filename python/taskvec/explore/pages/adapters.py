@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...queries.kept import Listed
-from ...reports.html.document import modules
+from ...reports.html.document import left_out, modules
 from ...reports.html.tables import adapter_sheet
 from ..view import View
 from .facets import adapter_facets, label_names
@@ -62,6 +62,7 @@ def adapter(asked: Asked) -> Document:
         "held": [i],
         "modules": modules(view.dataset),
         "nearest": near,
+        "left_out": left_out(view.dataset),
         "cautions": [one for one in view.cautions if one["adapter"] == i],
         "labels": labels,
         "methods": {"hashes": {str(i): view.hashes[i]}},

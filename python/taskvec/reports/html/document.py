@@ -17,7 +17,7 @@ from ...queries.details import Details
 from ...queries.flags import adapter_flags, meaning
 from ...queries.kept import kept
 from ...queries.labels import Labels
-from ...queries.mapping import Plane, classical_map
+from ...queries.mapping import MAPS, Plane
 from ...queries.slices import slices
 from ...results.projection import Projection
 from .methods import methods
@@ -144,6 +144,12 @@ def cautions(dataset: xr.Dataset) -> list[dict[str, Any]]:
     return found
 
 
+def left_out(dataset: xr.Dataset) -> dict[str, str]:
+    """What adapters hold that is no part of a task vector, by position; of those of which the sweep says so."""
+    lines = as_lines(str(dataset.attrs.get("left_out", "")))
+    return {str(i): printable(line) for i, line in enumerate(lines) if line}
+
+
 def summary(dataset: xr.Dataset) -> str:
     N, L = dataset.sizes["source"], dataset.sizes["module"]
     lam = float(dataset["lam"]) if "lam" in dataset.coords else float(dataset.attrs["lambda"])
@@ -175,8 +181,11 @@ def projected(read: Read, pack: Pack, projections: Projections) -> None:
     pack.add("pairs.projected", values)
 
 
-def built(read: Read, pack: Pack, answers: Sequence[Answer], commands: Sequence[str]) -> dict[str, Any]:
-    """The whole document; arrays go to ``pack``."""
+def built(
+    read: Read, pack: Pack, answers: Sequence[Answer], commands: Sequence[str], mapped: str = "mds"
+) -> dict[str, Any]:
+    """The whole document; arrays go to ``pack``. ``mapped``: one of MAPS."""
+    points = MAPS[mapped](read.matrices.values["cosine"])
     adapters(read.dataset, pack)
     of_pairs = pairs(read.dataset, read.rows, read.details, pack)
     document = {
@@ -188,13 +197,16 @@ def built(read: Read, pack: Pack, answers: Sequence[Answer], commands: Sequence[
         "matrix": matrix(read, pack),
         "pairs": of_pairs,
         "cautions": cautions(read.dataset),
+        "left_out": left_out(read.dataset),
         "labels": labels_document(read.labels, read.names),
-        "map": plane(classical_map(read.matrices.values["cosine"]), pack),
+        "map": plane(points, pack),
         "summaries": adapter_sheet(read.summaries).document(),
         "tables": [sheet.document() for sheet in read.paper],
         "no_tables": missing(read.paper),
         "answers": [{name: printable_lines(text) for name, text in asdict(answer).items()} for answer in answers],
-        "methods": methods(read.dataset.attrs, read.names, read.dataset.sizes["module"], read.sigma0, commands),
+        "methods": methods(
+            read.dataset.attrs, read.names, read.dataset.sizes["module"], read.sigma0, commands, points.method
+        ),
     }
     return {**document, "arrays": pack.index}
 

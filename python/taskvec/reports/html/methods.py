@@ -39,7 +39,12 @@ CHANCE = (
 
 
 def methods(
-    attributes: Mapping[str, Any], names: Sequence[str], modules: int, sigma0: float, commands: Sequence[str]
+    attributes: Mapping[str, Any],
+    names: Sequence[str],
+    modules: int,
+    sigma0: float,
+    commands: Sequence[str],
+    mapped: str = "classical MDS of 1 − cosine",
 ) -> dict[str, Any]:
     """Paragraphs, versions, hashes of the inputs, BibTeX and commands.
 
@@ -49,6 +54,7 @@ def methods(
         modules: how many.
         sigma0: of the sweep; NaN when it is not known.
         commands: that made the result and the report, as far as they are known.
+        mapped: how the map was made.
     """
     lams = attributes["lambda"]
     several = not isinstance(lams, float | int)
@@ -64,10 +70,7 @@ def methods(
         f"products at precision {precision}, backend {backend})."
     )
     sigma = "" if sigma0 != sigma0 else f" In this sweep σ₀ = {sigma0:.2f}."
-    tree = (
-        f"Adapters are ordered by {LINKAGE} linkage of {DISTANCE}; the map is classical multidimensional scaling of "
-        "1 − cosine."
-    )
+    tree = f"Adapters are ordered by {LINKAGE} linkage of {DISTANCE}; the map is {mapped}."
     return {
         "paragraphs": [how, DEFINITIONS.format(objective=objective), CHANCE + sigma, tree],
         "versions": [[name, str(attributes.get(f"{name}_version", ""))] for name in VERSIONS],

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...errors import TaskvecError, printable
 from ...queries.answers import read_answers
 from ...queries.labels import Labels, read_labels
+from ...queries.mapping import check_map
 from ...queries.stored import open_result
 from .document import Projections, built, projected
 from .methods import sweep_command
@@ -35,6 +36,7 @@ def report(
     answers: str | Path | None = None,
     data: str | Path | None = None,
     projections: Projections | None = None,
+    mapped: str = "mds",
     overwrite: bool = False,
     command: str | None = None,
 ) -> Path:
@@ -49,6 +51,7 @@ def report(
         data: a folder for every table as CSV and Parquet; needs pyarrow.
         projections: gives the projections of pairs of adapters, by their names, both directions; from them is S₂, which
             a result does not keep.
+        mapped: the map: "mds", classical MDS of 1 − cosine, or "umap", which needs umap-learn.
         overwrite: replace a file of that name, and write into a folder that is not empty.
         command: how the report was asked for, to be shown among its methods.
 
@@ -68,13 +71,14 @@ def report(
         check_data(Path(data), overwrite=overwrite)
     dataset = open_result(result)
     names: Sequence[str] = dataset["source"].values.tolist()
+    check_map(mapped, len(names))
     known = Labels() if labels is None else read_labels(Path(labels), names)
     recorded = [] if answers is None else read_answers(Path(answers), names)
     read, pack = Read.of(dataset, known), Pack()
     commands = [sweep_command(dataset.attrs, Path(result).name), command or f"taskvec report {result} -o {out}"]
     if projections is not None:
         projected(read, pack, projections)
-    document = built(read, pack, recorded, commands)
+    document = built(read, pack, recorded, commands, mapped)
     title = f"Which task is included in which: {printable(Path(result).name)}"
     out.write_text(page(title, document, pack.text()), encoding="utf-8")
     if data is not None:

@@ -27,9 +27,10 @@ function oneAdapter(i, view, redraw) {
     ["hash", DOC.methods.hashes[i]],
     ...Object.entries(DOC.labels).map(([column, values]) => [column, values[i]]),
   ];
-  const left = DOC.cautions.filter(
-    ({ adapter, text }) => adapter === i || (adapter === null && text.includes(nameOf(i))),
-  );
+  const left = DOC.cautions
+    .filter(({ adapter, text }) => adapter === i || (adapter === null && text.includes(nameOf(i))))
+    .map(({ text }) => text);
+  if (DOC.left_out[i]) left.push(`not compared: ${DOC.left_out[i]}`);
   return [
     h("h3", {}, nameOf(i)),
     h(
@@ -41,7 +42,7 @@ function oneAdapter(i, view, redraw) {
       ? h(
           "ul",
           { class: "cautions" },
-          left.map(({ text }) => h("li", {}, text)),
+          left.map((text) => h("li", {}, text)),
         )
       : note("No cautions, and nothing left out is known."),
     spectraByLayer(i, view, redraw),
