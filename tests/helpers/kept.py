@@ -60,9 +60,8 @@ def listed(dataset: xr.Dataset, pairs: Iterable[tuple[int, int]], *, counts: boo
     found = found.assign(listed_source=("listed", source), listed_target=("listed", target))
     z = whole["rec_z_raw"].values[~np.eye(whole.sizes["source"], dtype=bool)]
     negative = z[z < 0].astype(float)
-    found = found.assign_attrs(
-        keep="list", pairs=len(z), negative_z=len(negative), negative_z_squares=float((negative**2).sum())
-    )
+    found = found.assign_attrs(keep="list", pairs=len(z))
+    found = found.assign(negative_z=len(negative), negative_z_squares=float((negative**2).sum()))
     if not counts:
         return found
     edges = np.linspace(-32, 32, 4095)

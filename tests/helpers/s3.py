@@ -55,6 +55,9 @@ def forget_servers() -> None:
     """fsspec keeps a file system for each set of arguments, and the address of the server is none of them."""
     import s3fs
 
+    for one in s3fs.S3FileSystem._cache.values():
+        if one._s3 is not None:
+            one.close_session(one.loop, one._s3)
     s3fs.S3FileSystem.clear_instance_cache()
 
 

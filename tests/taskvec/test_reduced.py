@@ -97,16 +97,36 @@ def test_the_best_pairs_are_those_of_a_reduced_sweep(adapter, tmp_path, monkeypa
         values = one.values[..., source, target] if "target" in one.dims else one.values
         np.testing.assert_array_equal(top[name].values, values, err_msg=name)
     z = reduced["rec_z_raw"].values[~np.eye(7, dtype=bool)]
-    assert (top.attrs["pairs"], top.attrs["negative_z"]) == (42, (z < 0).sum())
-    assert top.attrs["negative_z_squares"] == pytest.approx(np.square(z[z < 0], dtype=np.float64).sum())
+    assert (top.attrs["pairs"], int(top["negative_z"])) == (42, (z < 0).sum())
+    assert float(top["negative_z_squares"]) == pytest.approx(np.square(z[z < 0], dtype=np.float64).sum())
     assert top["z_counts"].sum() == 42 and top["z_counts"].dims == ("z_bin",)
     assert int(top["z_counts"].sel(z_bin=slice(None, 0)).sum()) == pytest.approx((z < 0).sum(), abs=1)
     assert len(ranking(top)) == len(wanted)
 
 
-def test_one_list_is_of_one_λ(uneven) -> None:
-    with pytest.raises(TaskvecError, match="of one λ"):
-        sweep(uneven, lam=[0.0, 0.1], keep="top=2")
+@pytest.mark.parametrize("side", [2, 64])
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_list_over_several_λ_has_the_best_pairs_of_each(adapter, tmp_path, monkeypatch, side: int, stored) -> None:
+    monkeypatch.setattr(plan, "SIDES", ((1 << 62, side, side),))
+    zoo = [adapter(f"a{i}", {"h.0.q": (12, 8, 2), "h.1.q": (12, 8, 3)}, seed=i) for i in range(6)]
+    keep, lams = Keep("top", 1, "rec"), [0.0, 0.1]
+    both = sweep(zoo, tmp_path / "out.zarr" if stored else None, lam=lams, keep=keep).load()
+    alone = [sweep(zoo, lam=lam, keep=keep) for lam in lams]
+    ends = [set(zip(one["listed_source"].values, one["listed_target"].values, strict=True)) for one in (both, *alone)]
+    assert ends[0] == ends[1] | ends[2] and ends[1] != ends[2]
+    assert both["rec"].dims == ("lam", "listed") and both["rec_of_layer"].dims == ("lam", "model_layer", "listed")
+    for lam, one in enumerate(alone):
+        for name in ("z_counts", "negative_z", "negative_z_squares"):
+            np.testing.assert_array_equal(both[name][lam], one[name])
+        at = [
+            place in ends[1 + lam]
+            for place in zip(both["listed_source"].values, both["listed_target"].values, strict=True)
+        ]
+        np.testing.assert_array_equal(both["rec"][lam, at], one["rec"])
+    assert set(ranking(both)["lam"]) == set(lams) and len(ranking(both)) == 2 * len(ends[0])
+
+
+def test_what_cannot_be_kept(uneven) -> None:
     with pytest.raises(TaskvecError, match="not computed, got cosine"):
         sweep(uneven, metrics=["rec"], keep=Keep("top", 2, "cosine"))
     for wrong in ("top", "top=0", "some", "top=-1"):

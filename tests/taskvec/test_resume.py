@@ -293,3 +293,18 @@ def test_who_joins_a_sweep_that_dies_completes_it(zoo_folder, tmp_path) -> None:
         sweep(zoo_folder, out, metrics=["captured", "rec"])
     sweep(zoo_folder, whole, metrics=["captured", "rec"])
     assert xr.open_zarr(out).attrs["complete"] == 1 and chunks(out) == chunks(whole)
+
+
+def test_a_list_of_the_best_takes_new_adapters_up_alone(five, tmp_path, computed) -> None:
+    """One with modules that the others lack, too; a changed one costs the units that it is in."""
+    keep, out, L = "top=2", tmp_path / "out.zarr", len(SPEC)
+    whole = sweep(five, tmp_path / "whole.zarr", keep=keep).load()
+    sweep(five[:3], out, keep=keep)
+    computed.clear()
+    found = sweep(five, out, keep=keep).load()
+    assert sum(computed) <= L * (5**2 - 3**2)
+    xr.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-6)
+    assert found.attrs["pairs"] == whole.attrs["pairs"]
+    computed.clear()
+    sweep(five, out, keep=keep)
+    assert computed == []

@@ -22,7 +22,7 @@ from taskvec.storage import open_storage
 from taskvec.workers.dask import Dask
 from taskvec_bench.zoos import square, write_folders
 
-KILLS = 30
+KILLS = 50
 ARRAY = Path(__file__).parents[2] / "examples/cluster/slurm_array.sh"
 pytestmark = pytest.mark.slow
 

@@ -7,14 +7,18 @@ import pytest
 import torch
 import xarray as xr
 
+from small_sweeps import chunks
 from taskvec import TaskvecError, sweep
 from taskvec.ingestion import ingest
 from taskvec.queries.details import details
 from taskvec.queries.selection import Selection, select
 from taskvec.store.factor_store import FactorStore
 from taskvec.store.memory import AdapterFactors
-from taskvec.sweeps import candidates, listed
+from taskvec.sweeps import candidates, listed, search
 from taskvec.sweeps.approximate import approximate
+from taskvec.sweeps.run import SweepInterrupted
+from taskvec.sweeps.search import Search
+from taskvec.sweeps.status import damages, status
 from taskvec.zoo import Zoo
 
 LAYERS, SHAPE, FLOOR = 8, (96, 80), 0.05
@@ -107,7 +111,7 @@ def test_a_result_reads_as_any_other(zoo, whole, tmp_path) -> None:
     ingest(Zoo(tuple(zoo[:60])), tmp_path / "zoo.zarr", sketch=32)
     store = FactorStore.open(tmp_path / "zoo.zarr")
     stored = approximate(store, tmp_path / "out.zarr", metrics=METRICS, min_captured=0.2, sketch=32)
-    again = approximate(zoo[:60], metrics=METRICS, min_captured=0.2, sketch=32)
+    again = approximate(zoo[:60], metrics=METRICS, min_captured=0.2, sketch=32).load()
     assert pairs_of(stored) == pairs_of(again) and stored.attrs["keep"] == "approximate"
     opened = xr.open_zarr(tmp_path / "out.zarr", chunks=None)
     np.testing.assert_array_equal(opened["captured"].values, stored["captured"].values)
@@ -117,6 +121,51 @@ def test_a_result_reads_as_any_other(zoo, whole, tmp_path) -> None:
     assert details(opened, selected.rows)[0].direction.verdict
     with pytest.raises(TaskvecError, match="exists"):
         approximate(zoo[:4], tmp_path / "out.zarr")
+
+
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_a_search_that_was_stopped_goes_on_to_the_same_bits(zoo, tmp_path, monkeypatch, after: int) -> None:
+    """In the sketches, the sample and the candidates; every unit is computed once."""
+    monkeypatch.setattr(search, "SIDE", 32)
+    monkeypatch.setattr(listed, "SIDE", 16)
+    monkeypatch.setattr(candidates, "SAMPLE", 4)
+    asked = {"metrics": METRICS, "min_captured": 0.3, "sketch": 32}
+    computed, compute = [], Search.compute
+
+    def counted(job, unit, **options):
+        if len(computed) == left:
+            raise KeyboardInterrupt
+        computed.append(unit.name)
+        return compute(job, unit, **options)
+
+    monkeypatch.setattr(Search, "compute", counted)
+    left = -1
+    approximate(zoo[:48], tmp_path / "whole.zarr", **asked)
+    every = sorted(computed)
+    assert {name[0] for name in every} == {"0", "1", "2"}
+    computed.clear()
+    out, left = tmp_path / "out.zarr", after
+    with pytest.raises(SweepInterrupted, match="continue with the same command"):
+        approximate(zoo[:48], out, **asked)
+    told = status(out)
+    assert not told.complete and told.done <= after and told.done < len(every)
+    left = -1
+    approximate(zoo[:48], out, **asked)
+    assert set(computed) == set(every) and len(computed) <= len(every) + 1  # that which was not written yet
+    assert chunks(out) == chunks(tmp_path / "whole.zarr")
+    told = status(out)
+    assert told.complete and told.done == told.units == len(every)
+    computed.clear()
+    approximate(zoo[:48], out, **asked)
+    assert computed == [] and list(damages(out)) == []
+
+
+def test_a_search_takes_new_adapters_up(zoo, tmp_path) -> None:
+    asked = {"metrics": METRICS, "min_captured": 0.3, "sketch": 32}
+    approximate(zoo[:30], tmp_path / "out.zarr", **asked)
+    found = approximate(zoo[:40], tmp_path / "out.zarr", **asked)
+    assert pairs_of(found) == pairs_of(approximate(zoo[:40], **asked))
+    assert list(damages(tmp_path / "out.zarr")) == []
 
 
 def test_what_cannot_be_asked(zoo) -> None:

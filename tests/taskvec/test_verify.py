@@ -104,7 +104,7 @@ def test_the_best_pairs_go_on_and_are_repaired(zoo_folder, tmp_path, monkeypatch
             sweep(zoo_folder, out, keep="top=1")
     sweep(zoo_folder, out, keep="top=1")
     assert chunks(out) == chunks(whole)
-    for name in ("captured/c/0", ".taskvec/top/0/0-1"):
+    for name in ("captured/c/0", ".taskvec/lists/0/0-1"):
         (out / name).unlink()
     assert command(capsys, "verify", out)[0] == 1
     assert command(capsys, "verify", out, "--repair")[0] == 0

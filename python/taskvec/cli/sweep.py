@@ -91,8 +91,8 @@ def sweep(
     if out.suffix.lower() in TABLES:
         fix = f"-o {out.with_suffix('.zarr')}, then taskvec query OUT.zarr --csv, --parquet or --json"
         raise TaskvecError("a result is a folder, a Zarr store, and no table", got=f"-o {out}", fix=fix)
-    if approximate and (keep is not None or dry_run or overwrite):
-        raise TaskvecError("--approximate goes without --keep, --dry-run and --overwrite", fix="leave them out")
+    if approximate and (keep is not None or dry_run):
+        raise TaskvecError("--approximate goes without --keep and --dry-run", fix="leave them out")
     check_output(out, overwrite=overwrite)
     chosen = None if metrics is None else metrics.split(",")
     if chosen is not None and (missing := [name for name in ("captured", "rec") if name not in chosen]):
@@ -101,9 +101,10 @@ def sweep(
     check_shown(shown)
     found = parsed(rules, RULED)
     engine = engine_of(share)
+    from ..store.sketches import SIZE
     from ..sweeps.baseline import add_baseline
     from ..sweeps.inputs import as_factors, one_store
-    from ..sweeps.keep import Keep
+    from ..sweeps.keep import FLOOR, Keep
     from ..sweeps.options import DEFAULT, Options, make_solver
     from ..sweeps.run import SweepInterrupted, given, sweep
     from ..zoo import load_zoo
@@ -117,13 +118,10 @@ def sweep(
     groups_of([entry.name for entry in factors.entries], shown)  # before the work, not after
     warn(f"left out: {item.reason}" for item in skipped)
     warn(warnings)
+    kept = None if keep is None else Keep.of(keep, keep_by)
     if approximate:
-        settings = {"metrics": options.metrics, "p": p, "precision": precision, "backend": backend, "device": device}
-        found = search(zoo, out, shown, sketch, solver=solver, progress=progress, **settings)
-        print_result(found, out, shown)
-        warn(as_lines(found.attrs["warnings"])[-1:])
-        return
-    if dry_run or progress != "off":
+        kept = Keep("approximate", floor=shown.get("min_captured", FLOOR), sketch=sketch or SIZE)
+    elif dry_run or progress != "off":
         say_estimate(factors.entries, options, keep, out, dry_run=dry_run, as_json=shown["as_json"], progress=progress)
     if dry_run:
         return
@@ -131,7 +129,7 @@ def sweep(
         dataset = sweep(
             zoo,
             out,
-            keep=None if keep is None else Keep.of(keep, keep_by),
+            keep=kept,
             inputs={"paths": list(map(str, paths)), **inputs},
             solver=solver,
             metrics=chosen or DEFAULT,
@@ -151,7 +149,9 @@ def sweep(
     if not dataset.attrs["complete"]:
         say(f"part {share['shard']} is in {out}; the last part to end completes it")
         return
-    if baseline != "none":
+    if approximate:
+        warn(as_lines(dataset.attrs["warnings"])[-1:])
+    elif baseline != "none":
         pairs = None if baseline == "all" else shown_pairs(dataset, shown)
         try:
             dataset = add_baseline(dataset, factors, pairs, out=out, progress=progress)
@@ -162,11 +162,3 @@ def sweep(
     if not shown["as_json"]:
         say(f"written to {out}")
     check_rules(found, dataset, out, shown, rules)
-
-
-def search(zoo: Any, out: Path, shown: dict[str, Any], sketch: int | None, **settings: Any) -> Any:
-    """``approximate`` with the floor of ``--min-captured``."""
-    from ..store.sketches import SIZE
-    from ..sweeps.approximate import FLOOR, approximate
-
-    return approximate(zoo, out, min_captured=shown.get("min_captured", FLOOR), sketch=sketch or SIZE, **settings)

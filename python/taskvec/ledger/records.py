@@ -99,6 +99,11 @@ class Ledger:
             self.folder.write(name, b"".join(line for line in lines if Record.of_line(line.removesuffix(b"\n"))))
         self.spoilt.clear()
 
+    def is_done(self, unit: str, key: str) -> bool:
+        """Whether the newest record of a unit has this key, and its chunks are on the disk."""
+        record = self.newest.get(unit)
+        return record is not None and record.key == key and not self.damaged(record)
+
     def damaged(self, record: Record, *, all_bytes: bool = False) -> list[str]:
         """The chunks of a record that are not those on the disk, by size and last bytes, or by all of them."""
         return [name for name, found in record.chunks.items() if not self._is_there(name, found, all_bytes)]

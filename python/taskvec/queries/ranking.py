@@ -141,7 +141,9 @@ def every_z(pairs: Kept) -> Any:
 
 def listed_sigma0(dataset: xr.Dataset) -> float:
     """σ₀ of a sweep that keeps a list of its pairs."""
-    count, squares = (dataset.attrs.get(name, 0) for name in ("negative_z", "negative_z_squares"))
+    if "negative_z" not in dataset:
+        return np.nan
+    count, squares = (dataset[name].values for name in ("negative_z", "negative_z_squares"))
     return Negative(int(count), float(squares)).sigma0
 
 

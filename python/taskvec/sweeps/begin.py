@@ -15,7 +15,7 @@ from ..store.factors import Factors
 from .extend import add_variables
 from .job import Job, Ordered, state_file
 from .keep import Keep
-from .layout import coordinate_arrays, coordinates_of, listed_variables, unit_bytes
+from .layout import coordinate_arrays, coordinates_of, unit_bytes
 from .options import Options
 from .output import (
     PLAN,
@@ -31,7 +31,7 @@ from .output import (
     stored,
 )
 from .plan import plan_sweep
-from .top import counts, merge
+from .search import Search, cut_for_sketches
 
 COORDINATES, LISTED = "coordinates", "listed"  # units of the ledger
 
@@ -73,7 +73,9 @@ def job_of(
         None if before is None else before.plan,
         all_modules=keep.how != "all",
     )
-    job = Job(
+    if keep.how == "approximate" and before is None:
+        plan = cut_for_sketches(plan)
+    job = kind_of(keep)(
         out, ordered, plan, options, keep, several, memory, replaces or (before.replaces if before else ""), inputs
     )
     if before is not None:
@@ -87,8 +89,13 @@ def goes_on(out: str | Path, factors: Factors, options: Options, keep: Keep, sev
     before = stored(storage)
     if before is None or read_attributes(storage).get("complete") == 1:
         return False
-    job = Job(out, factors, replace(before.plan, entries=factors.entries), options, keep, several)
+    job = kind_of(keep)(out, factors, replace(before.plan, entries=factors.entries), options, keep, several)
     return job.context == before.context and {entry.identity for entry in factors.entries} == set(before.identities)
+
+
+def kind_of(keep: Keep) -> type[Job]:
+    """Of the job that keeps this."""
+    return Search if keep.how == "approximate" else Job
 
 
 def told(options: Options, keep: Keep, several: bool) -> dict[str, Any]:
@@ -96,7 +103,7 @@ def told(options: Options, keep: Keep, several: bool) -> dict[str, Any]:
     solver = options.solver.to_dict()
     return {
         "metrics": ",".join(options.metrics), "precision": options.precision, "backend": options.backend or "auto",
-        "p": options.p, "keep": str(keep), "keep_by": keep.by, "several": several, **solver,
+        "p": options.p, **keep.told(), "several": several, **solver,
     }  # fmt: skip
 
 
@@ -131,10 +138,9 @@ def begin(job: Job, attributes: Mapping[str, Any]) -> None:
 def finish(job: Job, attributes: Mapping[str, Any]) -> None:
     """Say that a result is complete, and remove the older one that it replaces; of the best pairs, list them first."""
     job.storage.tidy()
-    if job.keep.how == "top":
-        values, counted = merge(job.lists, len(job.plan.entries), job.keep)
-        add_variables(job.out, listed_variables(values, counted), LISTED, job.state)
-        attributes = {**attributes, **counts(counted)}
+    if job.keep.lists:
+        listed, attributes = job.listed(attributes)
+        add_variables(job.out, listed, LISTED, job.state)
     lams = job.options.solver.lams if job.several else None
     arrays = coordinate_arrays(coordinates_of(job.plan, job.keep, lams))[0] | job.arrays
     others = extra_arrays(job.storage, arrays)
@@ -175,7 +181,7 @@ def is_complete(job: Job) -> bool:
     """Whether nothing is to be done but what ``Job.pending`` says."""
     if not is_current(job) or read_attributes(job.storage)["complete"] != 1:
         return False
-    if job.keep.how != "top":
+    if not job.keep.lists:
         return True
     listed = job.ledger.newest.get(LISTED)
     return listed is not None and listed.key == job.state and not job.ledger.damaged(listed)

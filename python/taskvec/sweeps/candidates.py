@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taskvec_kernels import Solver
 
-from ..ledger.arrays import Part
-from ..progress import Advance
-from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
 from ..store.sketches import captured_estimate
 from .collect import Index, OfSources, ways
 from .compute import BlockResult, Floats, compute
+from .keep import Keep
+from .listed import Pairs, Values
 from .options import Options
 from .plan import Block, Plan, Unit, blocks_of
 
@@ -27,7 +28,6 @@ KEPT = 7  # of these: pairs below it are none but for those that are sampled
 SAMPLE = 128  # pairs of each that are compared exactly
 MISSES = 0.005  # of the pairs that hold the floor, by the sample, one step before the one that is taken
 
-Pairs = NDArray[np.intp]  # (n, 2), source < target
 Doubles = NDArray[np.float64]
 
 
@@ -40,14 +40,27 @@ class Candidates:
         stratum: (n,) of each.
         sampled: of each stratum (m, 2), at random.
         sizes: pairs of each stratum.
-        of_sources: entropy, norm, participation and spectrum of the adapters.
     """
 
     pairs: Pairs
     stratum: NDArray[np.int8]
     sampled: list[Pairs]
     sizes: NDArray[np.int64]
-    of_sources: list[Part]
+
+    @classmethod
+    def of_units(cls, lists: Iterable[Values]) -> Candidates:
+        """From what ``strata`` has of each unit."""
+        columns: dict[str, list[NDArray[Any]]] = defaultdict(list)
+        for values in lists:
+            for name, one in values.items():
+                columns[name].append(one)
+        found = {name: np.concatenate(some) for name, some in columns.items() if name != "sizes"}
+        sampled = []
+        for k in range(len(EDGES) - 1):
+            some = np.flatnonzero(found["sampled_stratum"] == k)
+            sampled.append(found["sampled"][some[smallest(found["draw"][some])]].astype(np.intp))
+        sizes = np.sum(columns["sizes"], axis=0)
+        return cls(found["pairs"].astype(np.intp), found["stratum"], sampled, sizes)
 
     def enough(self, rates: Doubles) -> int:
         """How many strata, the surest first, have all but MISSES of the pairs that hold the floor, and one more.
@@ -105,48 +118,31 @@ class Estimated:
         return pairs, best[source, target]
 
 
-def candidates(
-    plan: Plan,
-    sketches: Factors,
-    size: int,
-    floor: float,
-    options: Options,
-    *,
-    memory: int = MEMORY_BYTES,
-    advance: Advance = lambda steps: None,
-) -> Candidates:
-    """The pairs of which one holds ``floor`` of the other, but for what sketches miss.
+def estimated(
+    unit: Unit, plan: Plan, sketches: Factors, keep: Keep, options: Options, known: OfSources, memory: int
+) -> Values:
+    """What sketches say of the pairs of a unit: ``strata``.
 
     Args:
-        plan: whose units have every module.
+        unit: of every module.
+        plan: of the zoo.
         sketches: of the adapters of the plan.
-        size: s of the sketches.
-        floor: captured.
+        keep: the floor, and the size s of the sketches.
         options: precision, backend and device of the products.
+        known: gets what belongs to the adapters of a diagonal unit.
         memory: bytes for the sketches and results of a block.
-        advance: told of ordered pairs of adapters and modules.
 
     Cost:
         4 r² s flop an unordered pair and module.
     """
     asked = replace(options, metrics=SHARES, p=None, spectra=False, solver=Solver())
-    found, known = Strata(floor), of_all(plan)
-    for unit in plan.units():
-        estimated = Estimated(unit, size)
-        for block in sketch_blocks(plan, unit, size, memory):
-            result = compute(block, sketches, asked)
-            estimated.add(block, result)
-            if unit.diagonal:
-                known.add(block, result)
-            advance(block.pairs)
-        found.add(unit, *estimated.best())
-    return Candidates(*found.values(), list(known.parts()))
-
-
-def of_all(plan: Plan) -> OfSources:
-    """What belongs to an adapter and module, of all adapters, from whatever blocks they are in."""
-    every = range(len(plan.entries))
-    return OfSources(plan, Unit(0, range(len(plan.modules)), every, every, 0, 0))
+    found = Estimated(unit, keep.sketch)
+    for block in sketch_blocks(plan, unit, keep.sketch, memory):
+        result = compute(block, sketches, asked)
+        found.add(block, result)
+        if unit.diagonal:
+            known.add(block, result)
+    return strata(unit, *found.best(), keep.floor)
 
 
 def sketch_blocks(plan: Plan, unit: Unit, size: int, memory: int) -> Iterator[Block]:
@@ -157,31 +153,21 @@ def sketch_blocks(plan: Plan, unit: Unit, size: int, memory: int) -> Iterator[Bl
     return blocks_of(plan.entries, modules, unit.sources, unit.targets, results=len(SHARES), memory=room)
 
 
-class Strata:
-    """Running strata: all pairs of the first, a sample of each."""
+def strata(unit: Unit, pairs: Pairs, estimate: Doubles, floor: float) -> Values:
+    """Pairs put apart by their estimates: those of the first strata, a sample of each, and how many are in each."""
+    edges = np.array(EDGES[1:-1]) * floor
+    stratum = np.searchsorted(-edges, -estimate, side="left").astype(np.int8)
+    draws = np.random.default_rng([unit.row, unit.column]).random(len(pairs))
+    places = [np.flatnonzero(stratum == k) for k in range(len(EDGES) - 1)]
+    sampled = np.concatenate([some[smallest(draws[some])] for some in places])
+    kept = stratum < KEPT
+    return {
+        "pairs": pairs[kept].astype(np.int32), "stratum": stratum[kept],
+        "sampled": pairs[sampled].astype(np.int32), "sampled_stratum": stratum[sampled], "draw": draws[sampled],
+        "sizes": np.bincount(stratum, minlength=len(EDGES) - 1),
+    }  # fmt: skip
 
-    def __init__(self, floor: float) -> None:
-        self.edges = np.array(EDGES[1:-1]) * floor
-        self.sizes = np.zeros(len(EDGES) - 1, np.int64)
-        self._pairs: list[NDArray[np.int32]] = [np.empty((0, 2), np.int32)]
-        self._strata: list[NDArray[np.int8]] = [np.empty(0, np.int8)]
-        self._sampled: list[tuple[Doubles, Pairs]] = [(np.empty(0), np.empty((0, 2), np.intp))] * len(self.sizes)
 
-    def add(self, unit: Unit, pairs: Pairs, estimate: Doubles) -> None:
-        stratum = np.searchsorted(-self.edges, -estimate, side="left").astype(np.int8)
-        kept = stratum < KEPT
-        self._pairs.append(pairs[kept].astype(np.int32))
-        self._strata.append(stratum[kept])
-        self.sizes += np.bincount(stratum, minlength=len(self.sizes))
-        draws = np.random.default_rng([unit.row, unit.column]).random(len(pairs))
-        for k, (draw, sampled) in enumerate(self._sampled):
-            some = stratum == k
-            draw, sampled = np.append(draw, draws[some]), np.append(sampled, pairs[some], axis=0)
-            first = np.argsort(draw, kind="stable")[
-                :SAMPLE
-            ]  # the smallest draws are a sample of all, whatever the units
-            self._sampled[k] = draw[first], sampled[first]
-
-    def values(self) -> tuple[Pairs, NDArray[np.int8], list[Pairs], NDArray[np.int64]]:
-        pairs, strata = np.concatenate(self._pairs).astype(np.intp), np.concatenate(self._strata)
-        return pairs, strata, [sampled for _, sampled in self._sampled], self.sizes
+def smallest(draws: Doubles) -> NDArray[np.intp]:
+    """The SAMPLE smallest: a sample of all, whatever the units were."""
+    return np.argsort(draws, kind="stable")[:SAMPLE]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from ..ledger.arrays import Array, Part
@@ -26,13 +27,15 @@ from ..store.entry import MEMORY_BYTES, Entry
 from ..store.factors import Factors, Form
 from ..version import __version__
 from .keep import Keep
-from .layout import arrays
+from .known import Known
+from .layout import arrays, listed_variables
+from .listed import Values
 from .options import Options
 from .plan import Plan, Unit
-from .top import pack, unpack
-from .unit import Known, compute_unit
+from .top import extended, merge, pack, unpack
+from .unit import compute_unit
 
-EPOCH = 2  # of what a unit computes: with another one the values of older units are not used
+EPOCH = 3  # of what a unit computes: with another one the values of older units are not used
 WRITERS = 4  # threads that compress and write the chunks of a unit: they wait for the disk most of the time
 STATES = f"{OWN}/states"
 SHORT = 16  # characters of a hash where it names a file
@@ -81,7 +84,7 @@ class Job:
         of, plan = self.options, self.plan
         options = [of.metrics, of.p, of.precision, of.backend, of.solver.to_dict(), self.several]
         cut = [plan.chunk, plan.side, plan.group]
-        return sha256(json.dumps([EPOCH, options, str(self.keep), self.keep.by, cut]).encode()).hexdigest()
+        return sha256(json.dumps([EPOCH, options, self.keep.told(), cut]).encode()).hexdigest()
 
     @cached_property
     def state(self) -> str:
@@ -92,17 +95,22 @@ class Job:
         """Of everything that decides the values of a unit."""
         return unit_key(self.context, [entry.identity for entry in self.plan.entries], unit)
 
-    def is_done(self, unit: Unit, *, all_bytes: bool = False) -> bool:
+    def is_done(self, unit: Unit) -> bool:
         """Whether its record has the key that it would get now, and its chunks are on the disk."""
-        record = self.ledger.newest.get(unit.name)
-        return (
-            record is not None and record.key == self.key(unit) and not self.ledger.damaged(record, all_bytes=all_bytes)
-        )
+        return self.ledger.is_done(unit.name, self.key(unit))
 
-    def pending(self, *, all_bytes: bool = False) -> list[Unit]:
-        """The units that are left, from the ledger as it is now; ``all_bytes``: every byte of the others is read."""
+    def units(self) -> Iterator[Unit]:
+        """Every one that is known now; when those are done there may be others."""
+        return self.plan.units()
+
+    def doing(self, unit: Unit) -> str:
+        """What it is to compute it, for people."""
+        return "comparing pairs"
+
+    def pending(self) -> list[Unit]:
+        """The units that are left, from the ledger as it is now."""
         self.ledger.refresh()
-        return [unit for unit in self.plan.units() if not self.is_done(unit, all_bytes=all_bytes)]
+        return [unit for unit in self.units() if not self.is_done(unit)]
 
     def run(self, unit: Unit, *, again: bool = False, advance: Advance = lambda steps: None) -> Record:
         """Compute and commit a unit, unless another process has; ``again``: whatever the ledger says."""
@@ -139,6 +147,8 @@ class Job:
             several=self.several, known=before, following=following, memory=self.memory, advance=told,
         )  # fmt: skip
         parts = [self._with_known(unit, part, before) for part in made]
+        if before is not None and not before.lost:
+            parts = self._with_list(unit, parts)
         advance(unit.pairs - sum(computed))  # those without a module, and those that were known
         return parts, time.monotonic() - started
 
@@ -178,8 +188,12 @@ class Job:
         def same(adapters: range) -> Any:
             return np.array([i < len(old) and old[i] == self.plan.entries[i].identity for i in adapters], bool)
 
-        lost = again or self.keep.how == "top" or bool(self.ledger.damaged(record, all_bytes=True))
-        return Known(same(unit.sources), same(unit.targets), lost)
+        known = same(unit.sources), same(unit.targets)
+        # a list of the best lacks the one that comes after them, for when one of them has changed
+        new = [np.asarray(side) >= len(old) for side in (unit.sources, unit.targets)]
+        changed = not all((one | late).all() for one, late in zip(known, new, strict=True))
+        lost = again or (self.keep.lists and changed) or bool(self.ledger.damaged(record, all_bytes=True))
+        return Known(*known, lost)
 
     def _with_known(self, unit: Unit, part: Part, known: Known | None) -> Part:
         array = self.arrays.get(part.array)
@@ -189,26 +203,44 @@ class Job:
         old = array.read(self.storage, part.start, part.values.shape)
         return Part(part.array, part.start, np.where(known.pairs(back), old, part.values))
 
-    def lists(self) -> Iterator[dict[str, NDArray[Any]]]:
-        """What was kept of the pairs of each unit, in their order, where the best pairs are kept."""
-        for unit in self.plan.units():
-            yield unpack(self.storage.read(list_file(unit))[:-TAIL])
+    def _with_list(self, unit: Unit, parts: list[Part]) -> list[Part]:
+        """With what is listed of the pairs that are known, where pairs are listed."""
+        more = {part.array: part.values for part in parts if part.array not in self.arrays}
+        if not more:
+            return parts
+        whole = extended(self.read_list(unit), more)
+        return [Part(part.array, part.start, whole.get(part.array, part.values)) for part in parts]
+
+    def read_list(self, unit: Unit) -> Values:
+        """What was kept of the pairs of a unit, where pairs are listed."""
+        return read_list(self.storage, unit)
+
+    def listed(self, attributes: Mapping[str, Any]) -> tuple[xr.Dataset, dict[str, Any]]:
+        """The best pairs of all units, and what was counted over all; the attributes with those that say it."""
+        values, counted = merge(lambda: map(self.read_list, self.plan.units()), len(self.plan.entries), self.keep)
+        pairs = {"pairs": int(counted.pop("pairs"))} if "pairs" in counted else {}
+        return listed_variables(values, counted, self.several), {**attributes, **pairs}
 
     def __getstate__(self) -> dict[str, Any]:
         # another process opens the files itself
-        cached = ("storage", "ledger", "arrays", "context", "state")
-        return {name: value for name, value in self.__dict__.items() if name not in cached}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def unit_key(context: str, identities: Sequence[str], unit: Unit) -> str:
     """Of everything that decides the values of a unit: of how they are computed, and of its adapters."""
     sides = [[identities[i] for i in side] for side in (unit.sources, unit.targets)]
-    return sha256(json.dumps([context, unit.group, *sides]).encode()).hexdigest()
+    listed = sha256(unit.listed).hexdigest() if unit.listed else ""
+    return sha256(json.dumps([context, unit.group, *sides, listed]).encode()).hexdigest()
 
 
 def list_file(unit: Unit) -> str:
-    """Holds the best pairs of a unit."""
-    return f"{OWN}/top/{unit.name}"
+    """Holds what is kept of the pairs of a unit."""
+    return f"{OWN}/lists/{unit.name}"
+
+
+def read_list(storage: Storage, unit: Unit) -> Values:
+    """What is kept of the pairs of a unit that is done."""
+    return unpack(storage.read(list_file(unit))[:-TAIL])
 
 
 def state_of(identities: Sequence[str]) -> str:

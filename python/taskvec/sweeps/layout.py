@@ -56,6 +56,8 @@ MEANINGS |= {
     "listed_source": "position of the source of a pair",
     "listed_target": "position of its target",
     "z_counts": "ordered pairs by their rec_z_raw, all that were computed",
+    "negative_z": "ordered pairs of which rec_z_raw is negative",
+    "negative_z_squares": "sum of the squares of these",
     "captured_of_layer": "captured, pooled over the modules of a layer",
     "captured_of_kind": "captured, pooled over the modules of a kind",
     "rec_of_layer": "mean REC over the modules of a layer",
@@ -73,7 +75,7 @@ def dimensions(names: Sequence[str], keep: Keep, by_lam: bool = False) -> dict[s
 
 def pair_dimensions(names: Sequence[str], keep: Keep, by_lam: bool) -> dict[str, tuple[str, ...]]:
     """Of what belongs to a pair."""
-    if keep.how == "top":
+    if keep.lists:
         return {}
     if keep.how == "all":
         return {name: ("module", *lam_of(name, by_lam), "source", "target") for name in names}
@@ -142,17 +144,17 @@ def unit_bytes(entries: Sequence[Entry], options: Options, keep: Keep) -> int:
 
 
 def listed_variables(
-    values: Mapping[str, NDArray[np.generic]], counted: Mapping[str, NDArray[np.generic]]
+    values: Mapping[str, NDArray[np.generic]], counted: Mapping[str, NDArray[np.generic]], several: bool
 ) -> xr.Dataset:
-    """A list of pairs, and z_S of all pairs in bins, as variables."""
+    """A list of pairs, and what was counted of z_S over all pairs, as variables; ``several``: λ is a dimension."""
     found = {}
     for name, value in values.items():
-        before = (
-            ("model_layer",) if name.endswith("_of_layer") else ("model_kind",) if name.endswith("_of_kind") else ()
-        )
-        found[name] = (*before, "listed"), value, {"long_name": MEANINGS[name]}
-    if "z_counts" in counted:
-        found["z_counts"] = ("z_bin",), counted["z_counts"], {"long_name": MEANINGS["z_counts"]}
+        of_group = {"layer": ("model_layer",), "kind": ("model_kind",)}.get(name.partition("_of_")[2], ())
+        dims = (*lam_of(base_of(name), several), *of_group, "listed")
+        found[name] = dims, value, {"long_name": MEANINGS[name]}
+    for name, value in counted.items():
+        dims = (*lam_of("rec", several), *(("z_bin",) if name == "z_counts" else ()))
+        found[name] = dims, value, {"long_name": MEANINGS[name]}
     coords = {"z_bin": ("z_bin", Z_BIN, {"long_name": "upper end of a bin of z_S"})} if "z_counts" in counted else {}
     return xr.Dataset(found, coords)
 

@@ -14,20 +14,21 @@ from torch import Tensor
 from taskvec_kernels import LowRankSVD
 
 from ..adapters import Adapter
-from ..chance.significance import Negative
 from ..errors import TaskvecError
 from ..progress import Mode, progress_bar
 from ..store.entry import MEMORY_BYTES, Entry
 from ..store.factors import Factors, Form
 from ..store.memory import AdapterFactors
-from .candidates import of_all
+from .collect import OfSources
 from .inputs import as_factors
 from .keep import Keep
-from .layout import unit_bytes
-from .listed import REDUCED, both_ways_of, compare_listed, listed_dataset
+from .layout import MEANINGS, SOURCE, coordinates_of, listed_variables, unit_bytes
+from .listed import ENDS, compare_tile, joined, negative_of, tiles
 from .options import Options
-from .plan import plan_sweep
+from .plan import Plan, Unit, plan_sweep
 from .run import attributes
+
+REDUCED = Keep("reduced")
 
 
 @dataclass(frozen=True)
@@ -97,19 +98,28 @@ def like(
     options = options or Options()
     factors = as_factors(store, options.device)
     names = {entry.name for entry in factors.entries}
-    joined = Joined(factors, AdapterFactors([new]), f"{new.name} (new)" if new.name in names else new.name)
-    entries: Sequence[Entry] = joined.entries
+    both = Joined(factors, AdapterFactors([new]), f"{new.name} (new)" if new.name in names else new.name)
+    entries: Sequence[Entry] = both.entries
     plan = replace(plan_sweep(entries, unit_bytes(entries, options, REDUCED), all_modules=True), group=0)
     last = len(entries) - 1
     pairs = np.stack([np.arange(last), np.full(last, last)], axis=1)
-    listed, known = both_ways_of(pairs), of_all(plan)
-    with progress_bar(progress, "comparing with the store", len(listed)) as advance:
-        values = compare_listed(plan, listed, joined, options, memory=memory, known=known, advance=advance)
-    if not len(listed) or not values["used"].any():
+    known, lists = of_all(plan), []
+    with progress_bar(progress, "comparing with the store", 2 * len(pairs)) as advance:
+        for unit in tiles(plan, pairs):
+            lists.append(compare_tile(unit, plan, both, options, memory=memory, known=known))
+            advance(len(lists[-1][ENDS[0]]))
+    values = joined(lists)
+    if not values or not values["used"].any():
         raise TaskvecError("has no module in common with the adapters of the store", where=new.path)
-    dataset = listed_dataset(plan, listed, values, list(known.parts()), options)
-    negative = Negative()
-    negative.add(np.asarray(values.get("rec_z_raw", np.empty(0)), np.float64))
-    about = {"taskvec": "result", "complete": 1, "keep": "like", "pairs": len(listed)}
-    about |= {"negative_z": negative.count, "negative_z_squares": negative.squares}
-    return dataset.assign_attrs(attributes(entries, options, Keep("reduced"), options.solver, (), ()) | about)
+    dataset = coordinates_of(plan, REDUCED, None).merge(listed_variables(values, negative_of(values), False))
+    for part in known.parts():
+        dims = (*SOURCE, "component")[: part.values.ndim]
+        dataset[part.array] = (dims, part.values, {"long_name": MEANINGS[part.array]})
+    about = {"taskvec": "result", "complete": 1, "keep": "like", "pairs": 2 * len(pairs)}
+    return dataset.assign_attrs(attributes(entries, options, REDUCED, options.solver, (), ()) | about)
+
+
+def of_all(plan: Plan) -> OfSources:
+    """What belongs to an adapter and module, of all adapters, from whatever blocks they are in."""
+    every = range(len(plan.entries))
+    return OfSources(plan, Unit(0, range(len(plan.modules)), every, every, 0, 0))

@@ -2,114 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from ..ledger.arrays import Part
-from ..progress import Advance
+from ..chance.significance import Negative
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
 from .collect import OfSources
 from .compute import compute
-from .keep import Keep
-from .layout import MEANINGS, SOURCE, coordinates_of, pair_dimensions
 from .options import Options
-from .plan import Plan, blocks_of
+from .plan import Plan, Unit, blocks_of
 from .reduce import Reduced
 
 SIDE = 64  # adapters along a tile of pairs
-REDUCED = Keep("reduced")
-Pairs = NDArray[np.intp]
-Values = dict[str, NDArray[np.generic]]
+ENDS = ("listed_source", "listed_target")
+Pairs = NDArray[np.intp]  # (P, 2), source < target
+Values = dict[str, NDArray[Any]]  # (..., P) by name
 
 
-def both_ways_of(pairs: Pairs) -> Pairs:
-    """Ordered pairs (2 n, 2) of unordered ones (n, 2), sorted by source and target."""
-    both = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
-    return both.astype(np.intp)
+def tiles(plan: Plan, pairs: Pairs, group: int = 0) -> Iterator[Unit]:
+    """Units of SIDE × SIDE adapters and all modules that have these pairs, each once."""
+    pairs = np.unique(pairs, axis=0)  # sorted
+    place = pairs // SIDE
+    number = place[:, 0] * (len(plan.entries) // SIDE + 1) + place[:, 1]
+    order = np.argsort(number, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(number[order])) + 1) if len(pairs) else ():
+        row, column = map(int, place[rows[0]])
+        sources, targets = (range(i * SIDE, min((i + 1) * SIDE, len(plan.entries))) for i in (row, column))
+        listed = pairs[rows].astype("<i4").tobytes()
+        yield Unit(group, range(len(plan.modules)), sources, targets, row, column, listed)
 
 
-def compare_listed(
+def pairs_of(unit: Unit) -> Pairs:
+    """The pairs that a unit lists."""
+    return np.frombuffer(unit.listed, "<i4").reshape(-1, 2).astype(np.intp)
+
+
+def compare_tile(
+    unit: Unit,
     plan: Plan,
-    listed: Pairs,
     factors: Factors,
     options: Options,
     *,
     several: bool = False,
     memory: int = MEMORY_BYTES,
     known: OfSources | None = None,
-    advance: Advance = lambda steps: None,
 ) -> Values:
-    """What the modules of listed pairs come to, as ``--keep reduced`` has it.
+    """What the modules of the pairs that a unit lists come to, as ``--keep reduced`` has it.
 
     Args:
+        unit: of ``tiles``.
         plan: of the zoo.
-        listed: (P, 2) sources and targets, each pair both ways, sorted.
         factors: of the adapters of the plan.
         options: how pairs are compared.
         several: λ is a dimension of the values.
         memory: bytes for the factors and results of a block.
         known: gets what belongs to the adapters.
-        advance: told of ordered pairs.
 
     Returns:
-        By variable (..., P).
+        By variable (..., 2 P), and ENDS: every pair, then every pair the other way.
 
     Cost:
-        That of the pairs and of others between the adapters of a tile of 64 × 64, which are read once a tile.
+        That of the pairs and of others between the adapters of the tile, which are read once.
     """
-    tiles = replace(plan, side=SIDE, group=0)
-    place = listed // SIDE
-    number = place[:, 0] * (len(plan.entries) // SIDE + 1) + place[:, 1]
-    order = np.argsort(number, kind="stable")
-    starts = np.flatnonzero(np.diff(number[order], prepend=-1))
-    rows_of = {tuple(place[rows[0]].tolist()): rows for rows in np.split(order, starts)[1:]}
-    found: Values = {}
-    for unit in tiles.units():
-        rows = rows_of.get((unit.row, unit.column))
-        if rows is None:
-            continue
-        into = Reduced(tiles, unit, options.metrics, len(options.solver.lams), several)
-        sources, targets = (np.unique(listed[rows, end]).tolist() for end in (0, 1))
-        results = len(options.metrics) * len(options.solver.lams)
-        for block in blocks_of(plan.entries, plan.modules, sources, targets, results=results, memory=memory):
-            result = compute(block, factors, options)
-            into.add(block, result)
-            if known is not None:
-                known.add(block, result)
-        there = {(unit.row, unit.column): rows, (unit.column, unit.row): rows_of[unit.column, unit.row]}
-        for part in into.parts():
-            i, j = part.start[-2:]
-            some = there[i // SIDE, j // SIDE]
-            values = part.values[..., listed[some, 0] - i, listed[some, 1] - j]
-            if part.array not in found:
-                found[part.array] = np.empty((*values.shape[:-1], len(listed)), values.dtype)
-            found[part.array][..., some] = values
-        advance(sum(map(len, there.values())))
-    return found
+    pairs = pairs_of(unit)
+    into = Reduced(plan, unit, options.metrics, len(options.solver.lams), several)
+    sources, targets = (np.unique(pairs[:, end]).tolist() for end in (0, 1))
+    if unit.diagonal:  # a block within itself, or none that is
+        sources = targets = np.unique(pairs).tolist()
+    results = len(options.metrics) * len(options.solver.lams)
+    for block in blocks_of(plan.entries, plan.modules, sources, targets, results=results, memory=memory):
+        result = compute(block, factors, options)
+        into.add(block, result)
+        if known is not None:
+            known.add(block, result)
+    i, j = pairs[:, 0] - unit.sources.start, pairs[:, 1] - unit.targets.start
+    there = into.values(into.there)
+    back = there if unit.diagonal else into.values(into.back)
+    found = {name: np.concatenate([there[name][..., i, j], back[name][..., j, i]], axis=-1) for name in there}
+    ends = np.concatenate([pairs, pairs[:, ::-1]]).astype(np.int32)
+    return {ENDS[0]: ends[:, 0], ENDS[1]: ends[:, 1], **found}
 
 
-def listed_dataset(
-    plan: Plan, listed: Pairs, values: Mapping[str, NDArray[np.generic]], of_sources: list[Part], options: Options,
-    *, several: bool = False,
-) -> xr.Dataset:  # fmt: skip
-    """The result: dimension ``listed`` in place of source and target of a pair; ``of_sources`` as units have it."""
-    lams = options.solver.lams if several else None
-    found = coordinates_of(plan, REDUCED, lams)
-    for name, dims in pair_dimensions(options.metrics, REDUCED, several).items():
-        if name in values:
-            found[name] = ((*dims[:-2], "listed"), values[name], {"long_name": MEANINGS[name]})
-    for end, column in (("source", 0), ("target", 1)):
-        about = {"long_name": f"position of the {end} of a pair that is listed"}
-        found[f"listed_{end}"] = ("listed", listed[:, column].astype(np.int32), about)
-    for part in of_sources:
-        found[part.array] = (dims_of_source(part), part.values, {"long_name": MEANINGS[part.array]})
-    return found
+def joined(lists: Iterable[Values]) -> Values:
+    """One list, sorted by source and target: NaN in the older ones where later ones have more layers or kinds."""
+    parts = [values for values in lists if values]
+    found = {name: concatenated([values[name] for values in parts]) for name in (parts[0] if parts else ())}
+    if not found:
+        return {}
+    order = np.lexsort((found[ENDS[1]], found[ENDS[0]]))
+    return {name: one[..., order] for name, one in found.items()}
 
 
-def dims_of_source(part: Part) -> tuple[str, ...]:
-    return (*SOURCE, "component")[: part.values.ndim]
+def concatenated(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    """Along the last axis; the others are as long as the longest."""
+    longest = np.max([one.shape[:-1] for one in arrays], axis=0).astype(int).tolist()
+    found = []
+    for one in arrays:
+        missing = [(0, most - size) for most, size in zip(longest, one.shape[:-1], strict=True)]
+        found.append(np.pad(one, [*missing, (0, 0)], constant_values=np.nan) if np.any(missing) else one)
+    return np.concatenate(found, axis=-1)
+
+
+def negative_of(values: Mapping[str, NDArray[Any]], rows: NDArray[Any] | slice = slice(None)) -> Values:
+    """What σ₀ needs of some of the pairs, by λ where that is a dimension: ``negative_z``, ``negative_z_squares``."""
+    if "rec_z_raw" not in values:
+        return {}
+    z = values["rec_z_raw"][..., rows]
+    found = [Negative() for _ in range(len(z) if z.ndim > 1 else 1)]
+    for one, of_lam in zip(found, np.atleast_2d(z), strict=True):
+        one.add(of_lam)
+    shape = z.shape[:-1]
+    return {
+        "negative_z": np.array([one.count for one in found], np.int64).reshape(shape),
+        "negative_z_squares": np.array([one.squares for one in found]).reshape(shape),
+    }

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from ..errors import TaskvecError
 from ..ledger.arrays import METADATA, Array, read_attributes
 from ..ledger.lease import Lease
-from ..ledger.records import OWN
+from ..ledger.records import OWN, Ledger
 from ..ledger.seals import is_sealed, sealed
 from ..storage import Folder, Storage, open_storage, remote_url
 from ..store.entry import Entry
-from .job import unit_key
+from .job import read_list, unit_key
+from .keep import Keep
 from .plan import Plan, Unit
+from .search import Stages
 
 PLAN = f"{OWN}/plan.json"
 RESULT = "result"  # the attribute "taskvec" of a result
@@ -45,11 +48,24 @@ class Stored:
     replaces: str = ""
     inputs: Mapping[str, Any] | None = None
 
-    def units(self) -> Iterator[tuple[Unit, str]]:
-        """Every unit, with the key of its record."""
+    @property
+    def keep(self) -> Keep:
+        return Keep.of_told(self.options)
+
+    def units(self, ledger: Ledger) -> Iterator[Unit]:
+        """Every unit that is known."""
         plan = replace(self.plan, entries=tuple(map(named, self.names)))
-        for unit in plan.units():
-            yield unit, unit_key(self.context, self.identities, unit)
+        if self.keep.how != "approximate":
+            return plan.units()
+
+        def is_done(unit: Unit) -> bool:
+            return ledger.is_done(unit.name, self.key(unit))
+
+        return Stages(plan, self.keep.floor, is_done, partial(read_list, ledger.folder)).units()
+
+    def key(self, unit: Unit) -> str:
+        """That its record must have."""
+        return unit_key(self.context, self.identities, unit)
 
     def text(self) -> bytes:
         plan = self.plan

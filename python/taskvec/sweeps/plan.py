@@ -60,7 +60,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is computed and written as one: some modules of a range of sources and one of targets, both directions."""
+    """What is computed and written as one: some modules of a range of sources and one of targets, both directions.
+
+    ``listed``: int32 (P, 2) of the pairs that are computed, where it is not all; each from source to target.
+    """
 
     group: int
     modules: range  # positions
@@ -68,6 +71,7 @@ class Unit:
     targets: range
     row: int  # which range of adapters the sources are
     column: int
+    listed: bytes = b""
 
     @property
     def name(self) -> str:
@@ -81,6 +85,8 @@ class Unit:
     @property
     def pairs(self) -> int:
         """Ordered pairs of adapters and modules."""
+        if self.listed:
+            return 2 * len(self.modules) * len(self.listed) // 8
         there = len(self.modules) * len(self.sources) * len(self.targets)
         return there if self.diagonal else 2 * there
 

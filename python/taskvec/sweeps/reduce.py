@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,8 +174,14 @@ class Reduced:
 
     def parts(self) -> Iterator[Part]:
         for one in (self.there,) if self.unit.diagonal else (self.there, self.back):
-            for name, value in one.values():
-                if value.ndim > 2 and not self.several and base_of(name) in BY_LAM:
-                    value = value[0]  # the one λ is no dimension
-                start = *(0,) * (value.ndim - 2), one.sources.start, one.targets.start
-                yield Part(name, start, value if name == "used" else value.astype(np.float32))
+            for name, value in self.values(one).items():
+                yield Part(name, (*(0,) * (value.ndim - 2), one.sources.start, one.targets.start), value)
+
+    def values(self, one: Direction) -> dict[str, NDArray[Any]]:
+        """Every variable of a direction, (..., N, M), fp32 but for ``used``; one λ is no dimension."""
+        found: dict[str, NDArray[Any]] = {}
+        for name, value in one.values():
+            if value.ndim > 2 and not self.several and base_of(name) in BY_LAM:
+                value = value[0]
+            found[name] = value if name == "used" else value.astype(np.float32)
+        return found

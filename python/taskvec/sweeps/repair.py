@@ -20,7 +20,6 @@ from ..zoo import Zoo, load_zoo
 from .baseline import options_of
 from .extend import UNIT
 from .inputs import as_factors
-from .keep import Keep
 from .metadata import mend
 from .run import sweep
 from .status import forget, opened
@@ -55,7 +54,7 @@ def repair_result(path: str | Path, units: set[str], progress: Mode = "off") -> 
         precision=options.precision,
         backend=options.backend,
         device=options.device,
-        keep=Keep.of(str(plan.options["keep"]), str(plan.options["keep_by"])),
+        keep=plan.keep,
         progress=progress,
         inputs=plan.inputs,
     )

@@ -44,7 +44,7 @@ from .options import DEFAULT, Options, choose_solver
 from .output import make_folder, stored
 from .plan import Unit, plan_sweep
 from .shard import Shard
-from .top import counts, merge
+from .top import merge
 from .unit import compute_unit
 
 POLL = 0.5  # seconds between looks at a result that another process finishes
@@ -151,8 +151,10 @@ def sweep(
     near = beside(factors, out)
     factors = Kept(near, memory)
     kept = chosen_keep(keep, factors, options, chosen.several, None if overwrite else out)
-    if kept.how == "top":
-        check_top(kept, options)
+    if kept.lists:
+        check_listed(kept, options, shard)
+    if out is None and kept.how == "approximate":
+        raise TaskvecError("a search needs a place for its units", fix="use taskvec.sweeps.approximate.approximate")
     if out is None:
         return in_memory(factors, options, kept, chosen, skipped, warnings, progress, memory)
     told = inputs if inputs is not None or not isinstance(zoo, str | Path) else {"paths": [str(zoo)]}
@@ -173,11 +175,16 @@ def sweep(
     return open_dataset(out)
 
 
-def check_top(keep: Keep, options: Options) -> None:
-    """TaskvecError for an order that the metrics do not give, or several λ's, which would each have a list."""
-    if len(options.solver.lams) > 1:
-        raise TaskvecError("the best pairs are those of one λ", fix="give one λ, or keep all or reduced")
-    if keep.by.removesuffix("_z_raw") not in options.metrics:
+def check_listed(keep: Keep, options: Options, shard: str | None) -> None:
+    """TaskvecError for an order that the metrics do not give, or a search without its metrics or in shards."""
+    if keep.how == "approximate":
+        if missing := [name for name in ("captured", "rec") if name not in options.metrics]:
+            got, fix = ", ".join(options.metrics), f"add {', '.join(missing)}"
+            raise TaskvecError("the search needs captured and rec", got=got, fix=fix)
+        if shard is not None:
+            what = "the units of an approximate sweep are not known before it"
+            raise TaskvecError(what, got=f"shard {shard}", fix="share it by workers, or run the command several times")
+    elif keep.by.removesuffix("_z_raw") not in options.metrics:
         raise TaskvecError(
             "the best pairs are by a metric that is not computed", got=keep.by, fix="add it to the metrics"
         )
@@ -191,7 +198,7 @@ def chosen_keep(
         return Keep.of(keep) if isinstance(keep, str) else keep
     before = None if out is None or (remote_url(out) is None and not Path(out).is_dir()) else stored(open_storage(out))
     if before is not None:
-        return Keep.of(str(before.options["keep"]), str(before.options["keep_by"]))
+        return before.keep
     return default_keep(plan_sweep(factors.entries, 1), options, several)
 
 
@@ -243,8 +250,8 @@ def in_memory(
     }
     if keep.how == "top":
         merged, counted = merge(lambda: lists, len(entries), keep)
-        coords = coords.merge(listed_variables(merged, counted))
-        about |= counts(counted)
+        about |= {"pairs": int(counted.pop("pairs"))} if counted else {}
+        coords = coords.merge(listed_variables(merged, counted, solver.several))
     return coords.assign(variables).assign_attrs(about)
 
 
@@ -314,11 +321,11 @@ def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
     """Compute some units; whatever stops it, what is committed stays."""
     total = sum(unit.pairs for unit in units)
     try:
-        speed = None if progress == "off" else speed_of(job.plan, job.options)
-        with stop_signals(), progress_bar(progress, "comparing pairs", total, speed) as advance:
+        speed = None if progress == "off" or units[0].listed else speed_of(job.plan, job.options)
+        with stop_signals(), progress_bar(progress, job.doing(units[0]), total, speed) as advance:
             engine(job, units, advance)
     except KeyboardInterrupt as stop:
-        every = sum(1 for _ in job.plan.units())
+        every = sum(1 for _ in job.units())
         number = getattr(stop, "signal", signal.SIGINT)
         raise SweepInterrupted(job.out, every - len(job.pending()), every, number) from stop
 

@@ -27,7 +27,7 @@ class Status:
     Attributes:
         keep: what of it is kept.
         complete: whether it was finished.
-        units: of all of it.
+        units: of all of it; of an approximate sweep those that are known so far.
         done: of which the chunks are on the disk.
         pairs: ordered pairs of adapters and modules.
         pairs_done: of the units that are done.
@@ -67,12 +67,11 @@ def status(path: str | Path) -> Status:
     storage, plan, ledger = opened(path)
     done = pairs = pairs_done = units = 0
     seconds = 0.0
-    for unit, key in plan.units():
+    for unit in plan.units(ledger):
         units, pairs = units + 1, pairs + unit.pairs
-        record = ledger.newest.get(unit.name)
-        if record is not None and record.key == key and not ledger.damaged(record):
+        if ledger.is_done(unit.name, plan.key(unit)):
             done, pairs_done = done + 1, pairs_done + unit.pairs
-            seconds += float(record.about.get("seconds", 0))
+            seconds += float(ledger.newest[unit.name].about.get("seconds", 0))
     size = sum(found[0] for record in ledger.newest.values() for found in record.chunks.values())
     holder = read(storage)
     writer = f"process {holder.get('pid')} on {holder.get('host')}" if holder and not is_gone(holder) else ""
@@ -88,9 +87,9 @@ def damages(path: str | Path, advance: Advance = lambda chunks: None) -> Iterato
     storage, plan, ledger = opened(path)
     yield from (Damage(name, METADATA_UNIT) for name in (*damaged_metadata(storage), *sorted(ledger.spoilt)))
     if read_attributes(storage).get("complete") == 1:
-        wanted = {unit.name: key for unit, key in plan.units()}
+        wanted = {unit.name: plan.key(unit) for unit in plan.units(ledger)}
         wanted[COORDINATES] = state_of(plan.identities)
-        if plan.options["keep"].startswith("top"):
+        if plan.keep.lists:
             wanted[LISTED] = wanted[COORDINATES]
         for name, key in wanted.items():
             if name not in ledger.newest or ledger.newest[name].key != key:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from zipfile import BadZipFile
 
@@ -13,33 +13,31 @@ from numpy.typing import NDArray
 from ..ledger.arrays import Part
 from .compute import BlockResult
 from .keep import Keep
+from .known import Known
 from .layout import Z_BIN, Z_EDGES
+from .listed import ENDS, Values, concatenated, joined, negative_of
 from .plan import Block, Unit
-from .reduce import Direction, Reduced
+from .reduce import Reduced
 
-Values = dict[str, NDArray[Any]]
 Lists = Callable[[], Iterable[Values]]
-ENDS = ("listed_source", "listed_target")
 OF_ALL = ("z_counts", "negative_z", "negative_z_squares", "pairs")  # of pairs that are not listed, too
 
 
 class Top:
     """What ``Reduced`` has of a unit, but of the best pairs alone, both directions of each; and z_S of all, counted."""
 
-    def __init__(self, unit: Unit, reduced: Reduced, keep: Keep) -> None:
+    def __init__(self, unit: Unit, reduced: Reduced, keep: Keep, known: Known | None = None) -> None:
+        """``known``: pairs of these are in an older list of the unit, unless that is lost."""
         self.unit, self.reduced, self.keep = unit, reduced, keep
+        self.known = None if known is None or known.lost else known
 
     def add(self, block: Block, result: BlockResult) -> None:
         self.reduced.add(block, result)
 
     def parts(self) -> Iterator[Part]:
         """One list of the unit: variables (..., P) by name."""
-        there = as_numbers(self.reduced.there)
-        back = there if self.unit.diagonal else as_numbers(self.reduced.back)
-        if self.unit.diagonal:
-            for value in there.values():
-                if value.dtype.kind == "f":
-                    value[..., np.arange(len(self.unit.sources)), np.arange(len(self.unit.sources))] = np.nan
+        there = self._values(False)
+        back = there if self.unit.diagonal else self._values(True)
         K, by = self.keep.top, self.keep.by
         chosen = best(there[by], K) | best(back[by], K).T
         chosen = chosen | chosen.T if self.unit.diagonal else chosen
@@ -52,19 +50,24 @@ class Top:
             yield Part(name, (0,), np.concatenate([way[0][name][..., way[1], way[2]] for way in ways], axis=-1))
         yield from (Part(name, (0,), value) for name, value in count_z([way[0] for way in ways]).items())
 
-
-def as_numbers(one: Direction) -> Values:
-    """Every variable of a direction, fp32 but for ``used``; the one λ is no dimension."""
-    found: Values = {}
-    for name, value in one.values():
-        if value.ndim > 2 and name.partition("_of_")[0] != "captured":
-            value = value[0]
-        found[name] = value if name == "used" else value.astype(np.float32)
-    return found
+    def _values(self, back: bool) -> Values:
+        """Those of a direction; NaN for an adapter and itself, and for pairs that are known."""
+        one = self.reduced.back if back else self.reduced.there
+        left_out = np.eye(len(one.sources), len(one.targets), dtype=bool) & self.unit.diagonal
+        if self.known is not None:
+            left_out |= self.known.pairs(back)
+        values = self.reduced.values(one)
+        for value in values.values():
+            if value.dtype.kind == "f":
+                value[..., left_out] = np.nan
+        return values
 
 
 def best(values: NDArray[Any], K: int) -> NDArray[np.bool_]:
-    """Whether a value (N, M) is among the K largest of its row or of its column; NaN never is."""
+    """Whether a value (N, M) is among the K largest of its row or of its column, for any λ of (λ, N, M); NaN never."""
+    if values.ndim > 2:
+        chosen: NDArray[np.bool_] = np.any([best(one, K) for one in values], axis=0)
+        return chosen
     known = ~np.isnan(values)
     order = np.where(known, values, -np.inf)
     chosen = np.zeros(order.shape, bool)
@@ -77,20 +80,32 @@ def best(values: NDArray[Any], K: int) -> NDArray[np.bool_]:
     return found
 
 
-def count_z(ways: Iterable[Values]) -> Values:
-    """z_S of every pair, in bins; how many are negative, and Σ z² of those; and the pairs."""
-    counts, negative, squares, pairs = np.zeros(len(Z_BIN), np.int64), 0, 0.0, 0
-    for values in ways:
-        if "rec_z_raw" not in values:
-            return {}
-        pairs += int((~np.isnan(values["rec"])).sum())
-        z = values["rec_z_raw"].astype(np.float64)
-        z = z[~np.isnan(z)]
-        counts += np.bincount(np.searchsorted(Z_EDGES, z), minlength=len(Z_BIN))
-        negative += int((z < 0).sum())
-        squares += float(np.square(z[z < 0]).sum())
-    found = np.array(negative, np.int64), np.array(squares), np.array(pairs, np.int64)
-    return {"z_counts": counts} | dict(zip(OF_ALL[1:], found, strict=True))
+def count_z(ways: Sequence[Values]) -> Values:
+    """z_S of every pair, in bins; how many are negative, and Σ z² of those; and the pairs. By λ where it is several."""
+    if "rec_z_raw" not in ways[0]:
+        return {}
+    z = np.concatenate([way["rec_z_raw"].reshape(*way["rec_z_raw"].shape[:-2], -1) for way in ways], axis=-1)
+    rec = [way["rec"].reshape(-1, *way["rec"].shape[-2:])[0] for way in ways]  # every λ has the same pairs
+    counts = [np.bincount(bins(of_lam), minlength=len(Z_BIN)) for of_lam in np.atleast_2d(z)]
+    return {
+        "z_counts": np.reshape(counts, (*z.shape[:-1], len(Z_BIN))).astype(np.int64),
+        **negative_of({"rec_z_raw": z}),
+        "pairs": np.array(sum(int((~np.isnan(one)).sum()) for one in rec), np.int64),
+    }
+
+
+def bins(z: NDArray[Any]) -> NDArray[np.intp]:
+    """In which bin each z is that is not NaN."""
+    known = z[~np.isnan(z)].astype(np.float64)
+    found: NDArray[np.intp] = np.searchsorted(Z_EDGES, known)
+    return found
+
+
+def extended(before: Values, more: Values) -> Values:
+    """The list of a unit with those of its new pairs; those that are not among the best any more go at the end."""
+    return {
+        name: before[name] + one if name in OF_ALL else concatenated([before[name], one]) for name, one in more.items()
+    }
 
 
 def merge(lists: Lists, adapters: int, keep: Keep) -> tuple[Values, Values]:
@@ -101,33 +116,26 @@ def merge(lists: Lists, adapters: int, keep: Keep) -> tuple[Values, Values]:
         adapters: N.
         keep: how many, and by what.
     """
-    names = (*ENDS, keep.by)
-    columns = [[values[name] for name in names] for values in lists()]
+    columns = [[values[name] for name in (*ENDS, keep.by)] for values in lists()]
     if not columns:
         return {}, {}
-    source, target, value = (np.concatenate(column) for column in zip(*columns, strict=True))
-    chosen = first(source, target, value, keep.top) | first(target, source, value, keep.top)
+    source, target, value = (np.concatenate(column, axis=-1) for column in zip(*columns, strict=True))
+    chosen = np.zeros(len(source), bool)
+    for of_lam in np.atleast_2d(value):
+        chosen |= first(source, target, of_lam, keep.top) | first(target, source, of_lam, keep.top)
     place = source.astype(np.int64) * adapters + target
     back = target[chosen].astype(np.int64) * adapters + source[chosen]
     wanted = np.unique(np.concatenate([place[chosen], back]))
-    found: dict[str, list[NDArray[Any]]] = {}
+    found: list[Values] = []
     counted: Values = {}
     for values in lists():
         own = values[ENDS[0]].astype(np.int64) * adapters + values[ENDS[1]]
         at = np.isin(own, wanted)
-        for name, one in values.items():
-            if name in OF_ALL:
-                counted[name] = counted[name] + one if name in counted else one
-            else:
-                found.setdefault(name, []).append(one[..., at])
-    merged = {name: np.concatenate(some, axis=-1) for name, some in found.items()}
-    order = np.lexsort((merged[ENDS[1]], merged[ENDS[0]]))
-    return {name: one[..., order] for name, one in merged.items()}, counted
-
-
-def counts(counted: Values) -> dict[str, int | float]:
-    """What was counted, as attributes."""
-    return {name: value.item() for name, value in counted.items() if name != "z_counts"}
+        found.append({name: one[..., at] for name, one in values.items() if name not in OF_ALL})
+        for name in OF_ALL:
+            if name in values:
+                counted[name] = counted[name] + values[name] if name in counted else values[name]
+    return joined(found), counted
 
 
 def first(group: NDArray[Any], other: NDArray[Any], value: NDArray[Any], K: int) -> NDArray[np.bool_]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,27 +15,11 @@ from ..store.factors import Factors
 from .collect import Collector, EveryModule, OfSources
 from .compute import compute
 from .keep import Keep
+from .known import Known
 from .options import Options
 from .plan import Block, Plan, Unit, blocks_of
 from .reduce import Reduced
 from .top import Top
-
-
-@dataclass(frozen=True)
-class Known:
-    """Which adapters of a unit are as they were when it was last computed: of two such ones, the pair is known.
-
-    ``lost``: their values are not on the disk any more. Those pairs are computed in blocks of their own, as they were.
-    """
-
-    sources: NDArray[np.bool_]
-    targets: NDArray[np.bool_]
-    lost: bool = False
-
-    def pairs(self, back: bool) -> NDArray[np.bool_]:
-        """By source and target; ``back``: of targets as sources."""
-        rows, columns = (self.targets, self.sources) if back else (self.sources, self.targets)
-        return rows[:, None] & columns
 
 
 def compute_unit(
@@ -76,7 +59,7 @@ def compute_unit(
     else:
         pairs = Reduced(plan, unit, options.metrics, lams, several)
         if keep.how == "top":
-            pairs = Top(unit, pairs, keep)
+            pairs = Top(unit, pairs, keep, known)
     collectors = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
     results = len(options.metrics) * lams
     blocks = unit_blocks(unit, plan, results, known, memory)
