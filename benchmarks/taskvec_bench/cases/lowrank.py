@@ -20,6 +20,7 @@ OURS, FACTORED, SKETCHED = 1e-6, 5e-6, 1e-4  # ‖τ − U S Vᴴ‖ / ‖τ‖ 
 
 Factors = tuple[Tensor, Tensor, float]
 Result = tuple[Tensor, Tensor, Tensor]
+Kept = tuple[Factors, tuple[Tensor, ...]]  # with the memory that every call writes to
 
 
 def lowrank_case(
@@ -41,7 +42,14 @@ def lowrank_case(
         loop = min(count, LOOP)
         sketched: dict[str, Any] = {"part": 1 / count, "truth": identity, "agrees": within(SKETCHED)}
         providers |= {
+            "ours/cpu reused": Provider(
+                lambda x: tk.lowrank_svd(*x[0], backend=ours, out=tk.LowRankSVD(*x[1])),
+                prepare=with_results,
+                truth=identity,
+                agrees=within(OURS),
+            ),
             "torch/qr": Provider(lambda x: qr_svd(*x)),
+            "torch/qr reused": Provider(lambda x: qr_svd_reused(*x), prepare=with_everything),
             "torch/qr loop": Provider(lambda x: looped(qr_svd, x, loop), part=loop / count),
             "scipy/qr": Provider(lambda x: looped(scipy_qr, x, loop), part=loop / count, needs="scipy"),
             "scipy/svds": Provider(lambda x: looped(scipy_svds, x, 1), needs="scipy", **sketched),
@@ -95,6 +103,33 @@ def qr_svd(b: Tensor, a: Tensor, factor: float) -> Result:
     qa, ra = torch.linalg.qr(a.mT)
     u, s, vh = torch.linalg.svd(factor * (rb @ ra.mT))
     return qb @ u, s, vh @ qa.mT
+
+
+def with_results(inputs: Factors) -> Kept:
+    """Memory for U, S and Vh, laid out as ``lowrank_svd`` makes them."""
+    b, a, _ = inputs
+    N, m, r = b.shape
+    return inputs, (torch.zeros(N, r, m).mT, torch.zeros(N, r), torch.zeros(N, r, a.shape[-1]))
+
+
+def with_everything(inputs: Factors) -> Kept:
+    """Memory for every step of ``qr_svd``: both QRs, the core and its SVD, U, S and Vh."""
+    b, a, _ = inputs
+    N, m, r = b.shape
+    n = a.shape[-1]
+    left, right = torch.zeros(N, r, m).mT, torch.zeros(N, r, n).mT  # by column, as LAPACK writes
+    squares = [torch.zeros(N, r, r) for _ in range(5)]
+    return inputs, (left, right, *squares, torch.zeros(N, m, r), torch.zeros(N, r), torch.zeros(N, r, n))
+
+
+def qr_svd_reused(inputs: Factors, kept: tuple[Tensor, ...]) -> Result:
+    """``qr_svd`` with torch's own ``out=`` at every step."""
+    (b, a, factor), (qb, qa, rb, ra, core, u, vh, U, S, Vh) = inputs, kept
+    torch.linalg.qr(b, out=(qb, rb))
+    torch.linalg.qr(a.mT, out=(qa, ra))
+    torch.matmul(rb, ra.mT, out=core).mul_(factor)
+    torch.linalg.svd(core, out=(u, S, vh))
+    return torch.matmul(qb, u, out=U), S, torch.matmul(vh, qa.mT, out=Vh)
 
 
 def looped(one: Callable[[Tensor, Tensor, float], Any], inputs: Factors, count: int) -> Result:

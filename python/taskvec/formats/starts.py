@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import TaskvecError
@@ -61,12 +62,11 @@ def is_untouched(recipes: Sequence[Recipe]) -> bool:
 def _balance_and_coherence(b: Tensor, a: Tensor) -> tuple[float, float]:
     """‖BᵀB − AAᵀ‖ / ‖AAᵀ‖, and the root mean square of the cosines of two columns of B.
 
-    By numpy: threads of torch wait for each other longer than this takes.
+    By numpy: threads of torch wait for each other longer than this takes. Half precisions in fp32, which is enough.
     """
     if b.shape[1] != len(a) or _lengths_differ(b, a):
         return 1.0, 1.0
-    b, a = b.double(), a.double()
-    gram_b, gram_a = (x.numpy() @ x.numpy().T.copy() for x in (b.mT.contiguous(), a))  # [r, r]
+    gram_b, gram_a = ((x.T @ x).astype(np.float64) for x in (_numbers(b), _numbers(a).T))  # [r, r]
     lengths = np.sqrt(gram_b.diagonal())
     size = float(np.linalg.norm(gram_a))
     if not lengths.all() or not size:
@@ -82,8 +82,14 @@ def _lengths_differ(b: Tensor, a: Tensor) -> bool:
 
     They are the traces: ‖BᵀB − AAᵀ‖ is at least their difference by √r, and ‖AAᵀ‖ at most ‖A‖².
     """
-    of_b, of_a = (float(np.vdot(x, x)) for x in (t.float().flatten().numpy() for t in (b, a)))
+    of_b, of_a = (float(np.vdot(x, x)) for x in (_numbers(t).ravel() for t in (b, a)))
     return bool(abs(of_b - of_a) >= ROOM * BALANCE * of_a * len(a) ** 0.5)
+
+
+def _numbers(t: Tensor) -> NDArray[np.floating[Any]]:
+    """A tensor as numpy has it; no copy in fp32 and fp64."""
+    found: NDArray[np.floating[Any]] = (t if t.dtype == torch.float64 else t.float()).numpy()
+    return found
 
 
 class WithStart:

@@ -55,9 +55,15 @@ def forms_of(
     norms = torch.full((len(wanted),), torch.nan, dtype=torch.float64, device=device)
     for rows, b, a, scale, norm in ahead(stacks(wanted)):
         norms[rows] = norm.to(device)
-        svd = lowrank_svd(b.to(device), a.to(device), scale.to(device))
-        for target, source in ((Ut, svd.U.mT), (S, svd.S), (Vh, svd.Vh)):
-            put(target, rows, source)
+        given = b.to(device), a.to(device), scale.to(device)
+        if isinstance(rows, slice) and b.dtype != torch.float64:  # where the factors stay
+            k = min(b.shape[2], m, n)
+            out = LowRankSVD(Ut[rows, :k].mT, torch.empty(len(b), k, device=device), Vh[rows, :k])
+            put(S, rows, lowrank_svd(*given, out=out).S)
+        else:
+            svd = lowrank_svd(*given)
+            for target, source in ((Ut, svd.U.mT), (S, svd.S), (Vh, svd.Vh)):
+                put(target, rows, source)
     L, N = len(modules), len(modules[0])
     svd = LowRankSVD(Ut.view(L, N, rank, m).mT, S.view(L, N, rank), Vh.view(L, N, rank, n))
     return Form(svd, norms.view(L, N))
