@@ -5,9 +5,12 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import jsonschema
 import pytest
 import torch
 from safetensors.torch import load_file
+
+import taskvec
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ZOO = EXAMPLES / "zoo"
@@ -19,7 +22,7 @@ MARGIN = {"ner": 0.3, "ten": 0.15, "sum": 0.02}  # in F1, over the best of the r
 def test_holds_these_files_and_no_others() -> None:
     expected = {f"{name}/{file}" for name in ADAPTERS for file in ("adapter_config.json", "adapter_model.safetensors")}
     found = {path.relative_to(ZOO).as_posix(): path.stat().st_size for path in ZOO.rglob("*") if path.is_file()}
-    assert set(found) == expected | {"scores.json"}
+    assert set(found) == expected | {"scores.json", "truth.json"}
     assert max(found.values()) < 500_000
 
 
@@ -61,6 +64,16 @@ def test_beats_its_baselines(name: str) -> None:
     assert set(record["baselines"]) == {"majority", "everything", "trivial"}
     assert record["f1"] > max(rule["f1"] for rule in record["baselines"].values()) + MARGIN[record["task"]]
     assert record["f1"] > record["baselines"]["majority"]["f1"] + 0.25
+
+
+def test_its_truth_is_found() -> None:
+    """Two runs of a task are nearer to each other than any task to the control."""
+    truth = json.loads((ZOO / "truth.json").read_text())
+    jsonschema.validate(truth, json.loads((EXAMPLES.parent / "tests/schemas/truth.json").read_text()))
+    found = taskvec.score(taskvec.sweep([ZOO]), truth, metrics=["captured", "rec", "verdict"])
+    values = found[found["relation"] == "all"].set_index(["metric", "measure", "kind"])["value"]
+    assert values["captured", "auc", "same"].min() == values["rec", "auc", "same"].min() == 1
+    assert values["verdict", "tasks_false", "unrelated"] == 0 and values["verdict", "claimed_false", "same"] == 0
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 
 import known_zoo
 import taskvec
+from kept import listed, reduced
 from made_results import made_result, stored
 from taskvec.cli import main
 from taskvec.queries.measured import LESS
@@ -177,10 +178,36 @@ def test_the_command(made, tmp_path, capsys) -> None:
         assert words in printed
 
 
-def test_of_several_lambdas_and_kept_together(tmp_path) -> None:
-    names = [f"t{i % 4}-s{i // 4}" for i in range(12)]
-    several = taskvec.score(made_result(12, names=names, lams=(0.0, 0.1)), TRUTH, metrics=["l1", "captured"])
+def test_of_several_lambdas() -> None:
+    several = taskvec.score(made_result(12, names=NAMES, lams=(0.0, 0.1)), TRUTH, metrics=["l1", "captured"])
     assert set(several["lam"]) == {0.0, 0.1}
+
+
+def test_modules_that_are_kept_together_have_no_claims_and_the_same_scores() -> None:
+    keys = ["metric", "measure", "kind", "relation", "against"]
+    every, together = taskvec.score(MADE, TRUTH), taskvec.score(reduced(MADE), TRUTH)
+    both = every.merge(together, on=keys, suffixes=("", "_together"))
+    assert len(both) == len(together) and set(together["metric"]) == set(every["metric"])
+    np.testing.assert_allclose(both["value"], both["value_together"], rtol=0, atol=1e-6)
+    claims = together[together["measure"].str.startswith("claimed")]
+    assert set(claims["metric"]) == {"verdict"}
+
+
+def test_a_list_of_pairs_must_have_those_of_the_truth() -> None:
+    wanted = [("t0-s0", "t1-s0"), ("t1-s0", "t0-s0"), ("t2-s0", "t3-s0"), ("t3-s0", "t2-s0")]
+    position = {name: i for i, name in enumerate(NAMES)}
+    dataset = listed(MADE, [(position[a], position[b]) for a, b in wanted])
+    truth = {
+        "schema": "taskvec.truth/1",
+        "contains": [{"container": "t0-s0", "part": "t1-s0"}],
+        "unrelated": [{"between": ["t2-s0", "t3-s0"]}],
+    }
+    keys = ["metric", "measure", "kind", "relation", "against"]
+    both = taskvec.score(dataset, truth).merge(taskvec.score(MADE, truth), on=keys)
+    assert len(both) > 20
+    np.testing.assert_allclose(both["value_x"], both["value_y"], rtol=0, atol=1e-6)
+    with pytest.raises(taskvec.TaskvecError, match="does not keep 1 of the pairs, t0-s1 → t1-s0 first"):
+        taskvec.score(dataset, {**truth, "contains": [{"container": "t0-s1", "part": "t1-s0"}]})
 
 
 @pytest.mark.parametrize(

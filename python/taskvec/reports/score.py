@@ -14,14 +14,16 @@ from .tables import Column, Part, Table, shown, with_lambda
 SCHEMA = "taskvec.score/1"
 TITLE = "What each metric says of a known truth"
 BY = ("direction", "auc")  # the order of the metrics
-NOTES = (
-    "direction: share of the contained pairs of which the container holds more of its part than the part of it.",
-    "detection: P(a contained pair has more than an unrelated one); 0.5 is chance.",
-    "claimed right, wrong: share of the contained pairs whose direction is claimed, at 95 % over layers; false: of "
-    "pairs that have none.",
-    "behaviour: rank correlation with it. In brackets: 95 % over seeds.",
-    "norm, entropy, participation: of the source alone.",
-)
+NOTES = {  # by words of the titles that they explain
+    "direction": "direction: share of the contained pairs of which the container holds more of its part than the part "
+    "of it.",
+    "detection": "detection: P(a contained pair has more than an unrelated one), or one of the same task where none is "
+    "contained; 0.5 is chance.",
+    "claimed false": "claimed right, wrong: share of the contained pairs whose direction is claimed, at 95 % over "
+    "layers; false: of pairs that have none.",
+    "behaviour": "behaviour: rank correlation with it.",
+}
+ALWAYS = "In brackets: 95 % over seeds. norm, entropy, participation: of the source alone."
 RUNS = "A claim over runs: the direction between two tasks, at 95 % over all pairs of their runs."
 CLAIMS = {
     ("right", "contains"): "claimed right", ("wrong", "contains"): "claimed wrong",
@@ -49,11 +51,16 @@ def score_tables(by_lam: Mapping[float, pd.DataFrame], *, by_relation: bool = Fa
 
 def in_order(scores: pd.DataFrame) -> list[str]:
     """Names of the metrics, by direction, then by detection."""
-    keys = {}
+    keys, kind = {}, kind_of(scores)
     for name in dict.fromkeys(scores["metric"]):
-        of = [some[some["metric"] == name] for some in (part(scores, measure, "contains") for measure in BY)]
+        of = [some[some["metric"] == name] for some in (part(scores, measure, kind) for measure in BY)]
         keys[name] = [-float(one["value"].iloc[-1]) if len(one) else float("inf") for one in of]
     return sorted(keys, key=lambda name: keys[name])
+
+
+def kind_of(scores: pd.DataFrame) -> str:
+    """Of the pairs that are to be detected."""
+    return "contains" if (scores["kind"] == "contains").any() else "same"
 
 
 def part(scores: pd.DataFrame, measure: str, kind: str, relation: str = ALL, against: str = "") -> pd.DataFrame:
@@ -88,7 +95,7 @@ def filled(title: str, heads: Sequence[Head], names: Sequence[str], notes: Seque
 
 
 def summary(scores: pd.DataFrame, order: Sequence[str], last: str) -> Table:
-    kind = "contains" if (scores["kind"] == "contains").any() else "same"
+    kind = kind_of(scores)
     heads = [(Column("direction"), part(scores, "direction", kind))]
     several = len(controls(scores)) > 1
     for k, label in enumerate(controls(scores)):
@@ -97,7 +104,11 @@ def summary(scores: pd.DataFrame, order: Sequence[str], last: str) -> Table:
     for (what, of_kind), title in CLAIMS.items():
         heads.append((Column(title, rank=2), part(scores, f"claimed_{what}", of_kind)))
     heads.append((Column("behaviour", rank=1), part(scores, "spearman", "behaviour")))
-    return filled(TITLE + last, heads, order, NOTES)
+    table = filled(TITLE + last, heads, order, [])
+    titles = " ".join(column.title for column in table.columns)
+    table.notes += [note for words, note in NOTES.items() if any(word in titles for word in words.split())]
+    table.notes.append(ALWAYS)
+    return table
 
 
 def over_runs(scores: pd.DataFrame, order: Sequence[str], last: str) -> list[Table]:
@@ -124,10 +135,10 @@ def relations(scores: pd.DataFrame, order: Sequence[str], last: str) -> list[Tab
             for k, (kind, label) in enumerate(labels)
         ]
 
-    tables = [filled(f"Direction by relation{last}", heads("direction"), order, NOTES[:1])]
+    tables = [filled(f"Direction by relation{last}", heads("direction"), order, [NOTES["direction"]])]
     for against in controls(scores):
         title = f"Detection by relation, against {against}{last}"
-        tables.append(filled(title, heads("auc", against), order, NOTES[1:2]))
+        tables.append(filled(title, heads("auc", against), order, [NOTES["detection"]]))
     return [table for table in tables if table.rows]
 
 
