@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # parts of a path that torch.compile, FSDP and checkpointing put around modules
 WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -17,6 +18,7 @@ def unwrapped(path: str) -> str:
     return text.replace(".base_model.model.", ".")
 
 
+@lru_cache(1 << 16)
 def layer_and_kind(path: str) -> tuple[int | None, str]:
     """Number of the layer in a path, None without one, and what the module is in its layer.
 
