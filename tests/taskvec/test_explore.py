@@ -399,7 +399,6 @@ def test_the_command_refuses_what_is_no_result(tmp_path: Path, results, capsys) 
     assert main(["explore", str(tmp_path / "none.zarr")]) == 2
     assert "no such result" in capsys.readouterr().err
     with listening(0) as sock:
-        sock.listen()
         assert main(["explore", str(results["all"]), "--port", str(sock.getsockname()[1])]) == 2
     assert "--port" in capsys.readouterr().err
 

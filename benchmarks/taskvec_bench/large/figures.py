@@ -277,6 +277,19 @@ def ranking(place: Place) -> Iterator[Measured]:
         yield Measured(f"{what}: peak anonymous memory", ran.anonymous, "MiB", N, 300)
 
 
+def pages(place: Place) -> Iterator[Measured]:
+    """The explorer on a reduced result: how long it reads, and the slowest of its pages."""
+    from .pages import page_seconds
+
+    N = place.count(ADAPTERS)
+    out = place.out("explored")
+    sweep(place.store(0, N), out)
+    found = dict(page_seconds(out))
+    yield Measured("explore: reading the result", found.pop("reading"), "s", N)
+    for name, took in found.items():
+        yield Measured(f"explore: page {name}", took, "s", N, 0.3)
+
+
 FIGURES: dict[str, Callable[[Place], Iterator[Measured]]] = {
     "times": times,
     "growth": growth,
@@ -288,6 +301,7 @@ FIGURES: dict[str, Callable[[Place], Iterator[Measured]]] = {
     "resume": resume,
     "units": units,
     "ranking": ranking,
+    "pages": pages,
 }
 
 

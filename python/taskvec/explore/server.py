@@ -17,7 +17,7 @@ from starlette.routing import Route
 from ..errors import TaskvecError, printable
 from ..reports.html.packing import Pack
 from .address import Address
-from .answers import Lists, as_html, as_json, script, styles
+from .answers import Lists, as_html, as_json, script, styles, version
 from .guard import Guard
 from .live import Live, NotReadYetError
 from .pages.adapters import adapter, adapters
@@ -59,6 +59,7 @@ class Explorer:
 
     def __init__(self, live: Live, saved: SavedQueries) -> None:
         self.live, self.saved = live, saved
+        version()  # script and style are read now, not for the first page
 
     def routes(self) -> list[Route]:
         return [
@@ -209,6 +210,7 @@ def listening(port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind(("127.0.0.1", port))
+        sock.listen()
     except OSError as error:
         sock.close()
         what = f"port {port} cannot be used ({error.strerror})"

@@ -160,7 +160,7 @@ class View:
         self.details(self.rows([(int(i), int(j)) for i, j in first]))
         if self.in_memory:
             _ = self.tree
-        _ = self.plane, self.paper
+        _ = self.cautions, self.plane, self.paper
 
     def is_ready(self, name: str) -> bool:
         """Whether a property that is computed once has been."""
