@@ -2,16 +2,18 @@
 
 On the site README.md, CHANGELOG.md and CONTRIBUTING.md are pages; any other file of the tree that a document links to
 is copied next to them, and a folder is a page of its files. A link that is called by its file's name is called by the
-title of that page. What is built loads nothing from elsewhere.
+title of that page. A tutorial in Python alone is a notebook too. What is built loads nothing from elsewhere.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -27,6 +29,7 @@ FOREIGN = re.compile(
     r"""<link\b[^>]*\bhref="?(?:https?:)?//"""
 )
 FOREIGN_STYLE = re.compile(r"""(?:@import|url\()\s*["']?(?:https?:)?//""")
+BLOCKS = re.MULTILINE | re.DOTALL
 WIDTH = 100  # of the commands' help
 
 
@@ -34,6 +37,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, uri in PAGES.items():
         files.append(File.generated(config, uri, content=(ROOT / name).read_text()))
     files.append(File.generated(config, COMMANDS, content=commands()))
+    for file in files.documentation_pages():
+        if is_notebook(file):
+            files.append(File.generated(config, f"{file.src_uri[:-3]}.ipynb", content=notebook(file.content_string)))
     for path in sorted({path for file in files.documentation_pages() for path in linked(file)}):
         if (ROOT / path).is_dir():
             page = File.generated(
@@ -55,7 +61,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         text = title(file) if file and match["text"].endswith(".md") else match["text"]
         return f"[{text}]({PurePosixPath(os.path.relpath(uri, folder)).as_posix()}"
 
-    return LINK.sub(replaced, markdown)
+    below = f"\n[This page as a notebook]({PurePosixPath(page.file.src_uri).stem}.ipynb)\n"
+    return LINK.sub(replaced, markdown) + below * is_notebook(page.file)
 
 
 def on_post_build(config: MkDocsConfig) -> None:
@@ -95,6 +102,28 @@ def listing(folder: Path) -> str:
     for path in sorted(one for one in folder.iterdir() if one.is_file()):
         parts.append(f"## {path.name}\n\n```{path.suffix[1:]}\n{path.read_text()}```")
     return "\n\n".join(parts) + "\n"
+
+
+def is_notebook(file: File) -> bool:
+    """Whether it is a tutorial without commands."""
+    return file.src_uri.startswith("tutorials/") and "```console" not in file.content_string
+
+
+def notebook(markdown: str) -> str:
+    """A page as a Jupyter notebook without outputs, which are made by who runs it."""
+    cells: list[dict[str, Any]] = []
+    bare = re.sub(r"^```text\n.*?^```$\n", "", markdown, flags=BLOCKS)
+    for text in re.split(r"^(```python\n.*?^```)$", bare, flags=BLOCKS):
+        code = re.fullmatch(r"```python\n(.*)\n```", text, re.DOTALL)
+        if code:
+            cells.append({"cell_type": "code", "source": code[1], "outputs": [], "execution_count": None})
+        elif text.strip():
+            cells.append({"cell_type": "markdown", "source": text.strip()})
+    for i, cell in enumerate(cells):
+        cell |= {"id": f"cell-{i}", "metadata": {}}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    about = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}}
+    return json.dumps({**about, "cells": cells}, ensure_ascii=False, indent=1)
 
 
 def commands() -> str:
