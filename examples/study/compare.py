@@ -16,7 +16,6 @@ import taskvec
 from taskvec.queries.comparison import compare
 from taskvec.queries.details import details
 from taskvec.queries.kept import kept
-from taskvec.queries.selection import select
 from taskvec_kernels import Solver
 
 TASKS = ("sum", "ner", "ten")  # of the paper
@@ -99,13 +98,7 @@ def starts(dataset: xr.Dataset) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["start", "source", "target"])
     ends = [np.array([position[name] for name in frame[end]], np.intp) for end in ("source", "target")]
     found = kept(dataset).at(*ends, [name for name in METRICS if name in dataset])
-    ranked = select(dataset).rows
-    shared = {
-        frozenset(pair)
-        for pair, of in zip(ranked[["source", "target"]].to_numpy().tolist(), details(dataset, ranked), strict=True)
-        if "shared start" in of.flags
-    }
-    flagged = [frozenset(pair) in shared for pair in frame[["source", "target"]].to_numpy().tolist()]
+    flagged = ["shared start" in of.flags for of in details(dataset, frame)]
     return frame.assign(**found, flagged=flagged)
 
 
