@@ -22,7 +22,10 @@ pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
 
 from taskvec.explore import live as living  # noqa: E402
+from taskvec.explore import tables  # noqa: E402
+from taskvec.explore import view as viewing  # noqa: E402
 from taskvec.explore.live import Live, Progress  # noqa: E402
+from taskvec.explore.pages import matrix as matrices  # noqa: E402
 from taskvec.explore.saved import SavedQueries  # noqa: E402
 from taskvec.explore.server import PAGES, application, listening  # noqa: E402
 from taskvec.queries.ranking import ranking  # noqa: E402
@@ -243,6 +246,41 @@ def test_a_result_for_several_lambda(serve, tmp_path: Path) -> None:
     first, second = (one.json("pairs", lam=lam, order="captured")["rows"][0] for lam in (0, 1))
     assert second["rec"] == pytest.approx(0.9 * first["rec"], rel=1e-5)
     assert second["captured"] == first["captured"]
+
+
+@pytest.mark.parametrize("keep", ["reduced", "all"])
+def test_what_is_not_in_memory_is_read(keep: str, results, serve, of_all: Served, monkeypatch) -> None:
+    """As a result of more than 2,000 adapters: few rows in the tables, numbers from the blocks."""
+    given = {"by": "name", "rows": "1:9", "columns": "3:12"}
+    wanted = {
+        metric: np.array(of_all.json("matrix", **given, metric=metric)["arrays"]["cells.values"], float)
+        for metric in ("captured", "above_chance", "asymmetry")
+    }
+    whole = np.array(of_all.json("matrix", by="name")["arrays"]["cells.values"], float)
+    first, near = of_all.json("pairs")["rows"], of_all.json("adapter", name=NAMES[5])["nearest"]
+    monkeypatch.setattr(viewing, "MOST_SQUARE", 4)
+    monkeypatch.setattr(viewing, "MOST_ROWS", 40)
+    monkeypatch.setattr(tables, "MOST_ROWS", 40)
+    one = serve(results[keep])
+    document = one.json("pairs")
+    assert document["paging"]["total"] == 40 and document["every_pair"] is False
+    ends = [[(row["source_at"], row["target_at"]) for row in rows[:20]] for rows in (document["rows"], first)]
+    assert ends[0] == ends[1]
+    found = one.json("adapter", name=NAMES[5])["nearest"]
+    assert [[row["j"] for row in found[way]] for way in found] == [[row["j"] for row in near[way]] for way in near]
+    assert "landmark" in one.json("map")["map"]["method"]
+    one.json("pair", source=NAMES[0], target=NAMES[9])
+    if keep == "all":
+        assert "--keep reduced" in one.json("matrix", 400)["error"]
+        return
+    for metric, values in wanted.items():
+        got = np.array(one.json("matrix", **given, metric=metric)["arrays"]["cells.values"], float)
+        np.testing.assert_allclose(got, values, rtol=2e-5, atol=1e-6)
+    monkeypatch.setattr(matrices, "SINGLE", 6)
+    monkeypatch.setattr(matrices, "TILES", 3)
+    tiled = np.array(one.json("matrix", by="name", q=0.5)["arrays"]["cells.values"], float)
+    means = np.nanmean(whole.reshape(3, 4, 3, 4).transpose(0, 2, 1, 3).reshape(3, 3, 16), axis=-1)
+    np.testing.assert_allclose(tiled, means, rtol=2e-5)
 
 
 # who is let in

@@ -69,6 +69,9 @@ def read(view: View, metric: str, order: Ends, rows: Ends, columns: Ends) -> Flo
     """The same of a result that is not in memory: a strip of rows at a time, or its list of pairs."""
     if isinstance(view.pairs, Listed):
         return of_list(view, metric, order, rows, columns)
+    if view.every_module:
+        what = "a result that keeps every module of this many adapters has no matrix here"
+        raise TaskvecError(what, got=str(len(view.names)), fix="sweep with --keep reduced")
     some = order[columns[0] : columns[-1]]
     step = max(1, CHUNK // len(some))
     sums, counts = (np.zeros((len(rows) - 1, len(columns) - 1), np.float32) for _ in range(2))

@@ -83,6 +83,7 @@ class View:
         self.square_of = lru_cache(8)(partial(square_of, self.dataset))
         self._details: OrderedDict[tuple[str, str], Details] = OrderedDict()
         self._lock = Lock()
+        self._warm = False
 
     def at(self, name: str) -> int:
         """The position of an adapter; TaskvecError for one that the result does not have."""
@@ -156,15 +157,18 @@ class View:
 
     def warm(self) -> None:
         """Compute at once what pages would wait for."""
-        first = self.database.frame(STRONGEST.format(AT_FIRST)).itertuples(index=False)
-        self.details(self.rows([(int(i), int(j)) for i, j in first]))
-        if self.in_memory:
-            _ = self.tree
-        _ = self.cautions, self.plane, self.paper
+        try:
+            first = self.database.frame(STRONGEST.format(AT_FIRST)).itertuples(index=False)
+            self.details(self.rows([(int(i), int(j)) for i, j in first]))
+            if self.in_memory:
+                _ = self.tree
+            _ = self.cautions, self.plane, self.paper
+        finally:
+            self._warm = True  # what failed fails again where it is asked for, and is said there
 
     def is_ready(self, name: str) -> bool:
         """Whether a property that is computed once has been."""
-        return name in self.__dict__
+        return self._warm or name in self.__dict__
 
     @cached_property
     def tree(self) -> Tree:
@@ -186,7 +190,8 @@ class View:
             cosine = self.pairs.at(self.pairs.source, self.pairs.target, ["cosine"])["cosine"]
             return listed_map(self.pairs.source, self.pairs.target, cosine, N)
         some = np.unique(np.linspace(0, N - 1, LANDMARKS).astype(np.intp))
-        return landmark_map(self.pooled["cosine"].isel(target=some).values, some)
+        near = self.pooled["cosine"].isel(target=some)
+        return landmark_map((near.mean("module") if self.every_module else near).values, some)
 
 
 def square_of(
