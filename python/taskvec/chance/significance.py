@@ -97,11 +97,14 @@ class QValues:
     def __call__(self, z: Floats) -> NDArray[np.float64]:
         """q of z (...); NaN stays NaN."""
         z = np.asarray(z, np.float64)
-        known = ~np.isnan(z)
-        found = np.full(z.shape, np.nan)
-        place = np.searchsorted(self.z, z[known] + ROUNDING * abs(z[known]), side="right") - 1
-        found[known] = np.where(place >= 0, self.q[np.maximum(place, 0)], 1.0) if len(self.z) else 1.0
-        return found
+        found = np.full(z.size, np.nan)
+        for start in range(0, z.size, CHUNK):
+            some = z.reshape(-1)[start : start + CHUNK]
+            known = ~np.isnan(some)
+            place = np.searchsorted(self.z, some[known] + ROUNDING * abs(some[known]), side="right") - 1
+            q = np.where(place >= 0, self.q[np.maximum(place, 0)], 1.0) if len(self.z) else 1.0
+            found[start : start + CHUNK][known] = q
+        return found.reshape(z.shape)
 
 
 def q_values(

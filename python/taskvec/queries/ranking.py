@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..chance.significance import Correction, Negative, QValues, p_values, q_values, sigma0, sorted_values
 from ..errors import TaskvecError
-from .kept import SHARES, Floats, Kept, Part, Positions, kept
+from .kept import SHARES, Floats, Kept, Positions, kept
 
 MEANS = ("rec", "rec_chance", "l1", "cosine")
 STORED = (*SHARES, *MEANS, "rec_z_raw", "excess", "used")
@@ -19,9 +19,6 @@ COLUMNS = (
     "source", "target", *SHARES, "captured_back", "rec", "rec_chance", "rec_z_raw", "sigma0", "rec_z", "p", "q",
     "l1", "excess", "cosine", "used",
 )  # fmt: skip
-
-NOTHING = dict.fromkeys(STORED, np.empty(0))
-EMPTY = Part(np.empty(0, np.intp), np.empty(0, np.intp), NOTHING, NOTHING)
 
 
 def ranking(dataset: xr.Dataset, correction: Correction = "bh") -> pd.DataFrame:
@@ -60,22 +57,33 @@ def ranking(dataset: xr.Dataset, correction: Correction = "bh") -> pd.DataFrame:
 def rank(dataset: xr.Dataset, correction: Correction) -> pd.DataFrame:
     """``ranking`` for one λ."""
     pairs = kept(dataset)
-    significance = Significance.of(pairs, correction)
-    parts = [*pairs.parts(STORED)] or [EMPTY]
-    ends = [np.concatenate([part.source for part in parts]), np.concatenate([part.target for part in parts])]
-    source, target = (np.concatenate(both) for both in (ends, ends[::-1]))
-    columns = {
-        name: np.concatenate([part.there[name] for part in parts] + [part.back[name] for part in parts])
-        for name in STORED
-    }
-    del parts, ends
-    columns["captured_back"] = np.concatenate(np.split(columns["captured"], 2)[::-1])
+    source, target, columns = every_pair(pairs)
     order = np.lexsort((target, source, -columns["captured"]))  # NaN last
-    source, target = source[order].astype(np.int32), target[order].astype(np.int32)
+    source, target = source[order], target[order]
     for name in columns:
         columns[name] = columns[name][order]
     del order
-    return frame(pairs, source, target, columns, significance)
+    return frame(pairs, source, target, columns, Significance.of(pairs, correction))
+
+
+def every_pair(pairs: Kept) -> tuple[Positions, Positions, dict[str, Floats]]:
+    """Positions (P,) of all ordered pairs, all of them one way before all the other way, and their columns."""
+    half = pairs.pairs // 2
+    ends: Any = np.empty((2, 2 * half), np.int32)
+    source, target = ends
+    columns: dict[str, Floats] = {}
+    done = 0
+    for part in pairs.parts(STORED):
+        columns = columns or {name: np.empty(2 * half, one.dtype) for name, one in part.there.items()}
+        there, back = (slice(start, start + len(part.source)) for start in (done, half + done))
+        source[there] = target[back] = part.source
+        target[there] = source[back] = part.target
+        for name, one in columns.items():
+            one[there], one[back] = part.there[name], part.back[name]
+        done += len(part.source)
+    columns = columns or {name: np.empty(0) for name in STORED}
+    columns["captured_back"] = np.concatenate([columns["captured"][half:], columns["captured"][:half]])
+    return source, target, columns
 
 
 def frame(
@@ -83,10 +91,12 @@ def frame(
 ) -> pd.DataFrame:
     """The rows of some pairs; ``columns``: STORED and captured_back, which are taken out of it one after the other."""
     found: dict[str, Any] = significance.columns(columns.pop("rec_z_raw"))
+    del significance  # it has z of every pair
     found["used"] = np.asarray(columns.pop("used"), np.int64)
     for name in tuple(columns):
         found[name] = np.asarray(columns.pop(name), np.float64)
-    names = pd.array(pairs.names, dtype="str")  # one text an adapter, not one a row
+    one_each = pd.StringDtype("python", na_value=np.nan)  # pandas' own str, but one text an adapter, not one a row
+    names = pd.array(pairs.names.tolist(), dtype=one_each)
     for name, ends in (("source", source), ("target", target)):
         found[name] = names.take(ends)
     return pd.DataFrame({name: found[name] for name in COLUMNS}, copy=False)
