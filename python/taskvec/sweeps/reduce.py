@@ -81,8 +81,8 @@ class Direction:
             self.norm[self.row[path], at[1]] = norms[at_module]
             square = np.square(norms[at_module])
             for name, one in self.held.items():
-                held = np.nan_to_num(of[name]) * square  # a source without a direction holds nothing
-                one.add(at, held)
+                held = of[name] * square
+                one.add(at, held)  # a source without a direction holds nothing: NaN, which is skipped
                 if name == "captured":
                     for by, (group_of, _) in GROUPS.items():
                         self.parts_of[f"captured_of_{by}"][group_of(path)].add(at, held)
