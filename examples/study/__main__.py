@@ -36,16 +36,18 @@ def main() -> None:
             report(f"{base}: {len(board.left)} of {len(course.steps())} steps are left")
             do_all(board, partial(Worker, [str(options.plan), base, str(options.out)]), report)
             if not options.no_tables:
-                write_tables(course)
+                collected(course)
     except (PlanError, StepError) as error:
         sys.exit(f"study: {error}")
 
 
-def write_tables(course: Course) -> None:
+def collected(course: Course) -> None:
+    """The CSV files of a base, and tables.md of all bases that have some."""
     from .collect import collect
+    from .tables import write_tables
 
     collect(course)
-    report(f"{course.base_name}: tables in {course.folder}")
+    report(f"{course.base_name}: CSV files in {course.folder}, tables in {write_tables(course.folder.parent)}")
 
 
 def report(line: str) -> None:

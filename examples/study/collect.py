@@ -12,6 +12,7 @@ from typing import Any
 import taskvec
 
 from .behaviour import behaviour, forgetting
+from .compare import write_comparison
 from .documents import LABELS, Document
 from .files import read_json, write_json, write_text
 from .plan import Adapter, Trained
@@ -38,11 +39,13 @@ def collect(course: Course) -> None:
         for name, task, before, after in forgetting(adapters, losses, base)
     )
     write_csv(folder / "forgetting.csv", lost)
-    write_csv(folder / "scores.csv", scores(course, measured))
-    write_csv(folder / "labels.csv", (label(course, adapter) for adapter in adapters))
+    rows = list(scores(course, measured))
+    write_csv(folder / "scores.csv", rows)
+    write_csv(folder / "labels.csv", (label(course, adapter, rows) for adapter in adapters))
     write_csv(folder / "seconds.csv", seconds(course, measured))
     swept = taskvec.sweep([folder / "adapters"], folder / "result.zarr")
-    write_csv(folder / "pairs.csv", taskvec.ranking(swept).to_dict("records"))
+    taskvec.ranking(swept).to_csv(folder / "pairs.csv", index=False, float_format="%.5g")
+    write_comparison(folder)
 
 
 def scores(course: Course, measured: Mapping[str, Row]) -> Iterator[Row]:
@@ -88,14 +91,16 @@ def tagged_pieces(task: str, answers: Sequence[str], documents: Sequence[Documen
     return found
 
 
-def label(course: Course, adapter: Adapter) -> Row:
-    """For `taskvec report --labels`."""
+def label(course: Course, adapter: Adapter, scores: Sequence[Row]) -> Row:
+    """For `taskvec report --labels`; rougeLsum is of the adapter's own task, if that is one alone."""
+    own = [row.get("rougeLsum", "") for row in scores if row["adapter"] == adapter.name]
     return {
         "adapter": adapter.name,
         "task": group_of(adapter),
         "seed": adapter.seed,
         "model": course.base_name,
         "family": course.base.family,
+        "rougeLsum": own[0] if len(own) == 1 else "",
     }
 
 
