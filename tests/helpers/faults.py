@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 import taskvec.ingestion
+import taskvec.sweeps.listed
 import taskvec.sweeps.plan
 import taskvec.sweeps.run
+import taskvec.sweeps.search
 from taskvec import storage
 from taskvec.workers.dask import Dask
 
@@ -30,6 +32,7 @@ SIDES = ((1 << 62, 8, 8),)  # small units, so that a small zoo has many
 def sweep(zoo: Path, out: Path, keep: str = "all", **options: Any) -> None:
     """A sweep of many small units."""
     taskvec.sweeps.plan.SIDES = SIDES
+    taskvec.sweeps.search.SIDE = taskvec.sweeps.listed.SIDE = 8
     taskvec.sweeps.run.sweep(zoo, out, keep=keep, **options)
 
 

@@ -25,6 +25,7 @@ from taskvec_bench.zoos import square, write_folders
 KILLS = 60 if faults.SOAK else 4
 DAMAGES = 300 if faults.SOAK else 12
 FAILURES = 50 if faults.SOAK else 2
+KEEPS = ("all", "reduced", "top=3", "approximate")
 pytestmark = pytest.mark.slow
 
 
@@ -44,12 +45,12 @@ def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
 def undisturbed(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Results that nothing happened to, by what is kept."""
     root = tmp_path_factory.mktemp("undisturbed")
-    for keep in ("all", "reduced", "top=3"):
+    for keep in KEEPS:
         finish(sweep, folders, root / f"{keep}.zarr", keep)
     return {path.stem: path for path in root.iterdir()}
 
 
-@pytest.mark.parametrize("keep", ["all", "reduced", "top=3"])
+@pytest.mark.parametrize("keep", KEEPS)
 def test_a_sweep_killed_at_random_ends_with_the_same_bits(
     keep: str, folders: Path, undisturbed: dict[str, Path], tmp_path: Path
 ) -> None:

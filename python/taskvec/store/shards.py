@@ -21,7 +21,7 @@ from ..ledger.chunks import checksum
 from ..storage import TAIL, Storage
 
 ABSENT = 2**64 - 1  # offset and length of a chunk that is not there: it is zeros
-MOST_READ = 2**19  # bytes in one call, where a chunk has fewer: they stay in a core's cache until they are copied
+MOST_READ = 2**22  # bytes in one call, where a chunk has fewer
 KEPT = threading.local()  # the buffer that a thread reads into
 RESTORE = "restore it from a copy, or ingest its adapters again into a new store"
 Values = NDArray[Any]
