@@ -16,6 +16,7 @@ import taskvec
 from taskvec.queries.comparison import compare
 from taskvec.queries.details import details
 from taskvec.queries.kept import kept
+from taskvec.queries.truth import read_truth
 from taskvec_kernels import Solver
 
 TASKS = ("sum", "ner", "ten")  # of the paper
@@ -41,12 +42,22 @@ def write_comparison(folder: Path) -> None:
     Args:
         folder: of one base, with its adapters in ``adapters``.
     """
-    dataset = taskvec.open_result(folder / "result.zarr")
+    dataset = with_baseline(taskvec.open_result(folder / "result.zarr"), folder)
     scores = taskvec.score(dataset, folder / "truth.json", folder / "behaviour.csv")
     frames = {"score": scores, "tests": tests(dataset), "spectra": spectra(dataset), "starts": starts(dataset)}
     frames["lambda"] = along_lambda(folder / "adapters", set(dataset["source"].values.tolist()))
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+
+
+def with_baseline(dataset: xr.Dataset, folder: Path) -> xr.Dataset:
+    """Other layers for the pairs of the truth: verdicts need them."""
+    if "pair" in dataset.dims:
+        return dataset
+    names = names_of(dataset)
+    relations = read_truth(folder / "truth.json", names).relations
+    pairs = [(names[i], names[j]) for one in relations for i, j in zip(one.source, one.target, strict=True)]
+    return taskvec.add_baseline(dataset, taskvec.load_zoo([folder / "adapters"]), pairs, out=folder / "result.zarr")
 
 
 def names_of(dataset: xr.Dataset) -> list[str]:
@@ -117,7 +128,7 @@ def along_lambda(adapters: Path, names: set[str]) -> pd.DataFrame:
                 adapters / "sum-s0", adapters / "ner-s0", LAMBDAS, solver=solver, seeds=STARTS
             ).curves
             for curve in curves:
-                ends = {"source": curve.source, "target": curve.target}
+                ends = {"source": Path(curve.source).name, "target": Path(curve.target).name}
                 for point in curve.points:
                     values = {name: point.exact[name] for name in ("l1", "l2", "rec", "entropy_projected")}
                     if solver is SOLVERS["clip, to the end"]:

@@ -86,7 +86,7 @@ def of_metric(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def shown(scores: pd.DataFrame) -> list[str]:
-    return [name for name in (*SHOWN, "verdict") if (scores["metric"] == name).any()]
+    return [name for name in (*SHOWN, "verdict", "inside") if (scores["metric"] == name).any()]
 
 
 def controls(scores: pd.DataFrame) -> list[str]:
@@ -148,7 +148,7 @@ def by_relation(scores: pd.DataFrame, measure: str) -> list[str]:
     """A row a relation, a column a metric; detection is against the first kind of controls."""
     against = controls(scores)[0] if measure == "auc" and controls(scores) else ""
     kinds = ("contains", "same") if measure == "auc" else ("contains",)
-    names = [name for name in shown(scores) if name != "verdict"]
+    names = [name for name in shown(scores) if name in SHOWN]
     rows = []
     for kind in kinds:
         labels = scores.loc[(scores["kind"] == kind) & (scores["measure"] == measure), "relation"].unique()

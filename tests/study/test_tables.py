@@ -10,6 +10,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import taskvec
 from taskvec.adapters import Adapter, LowRank, Module
@@ -53,6 +54,18 @@ def adapters() -> list[Adapter]:
     return [adapter(name, factors) for name, factors in made.items()]
 
 
+def save(made: Adapter, folder: Path, modules: int = 99) -> None:
+    folder.mkdir(parents=True)
+    tensors = {}
+    for path, module in list(made.modules.items())[:modules]:
+        b, a, _ = module.update()
+        tensors |= {f"base_model.model.{path}.lora_{name}.weight": x.contiguous() for name, x in (("A", a), ("B", b))}
+        rank = len(a)
+    save_file(tensors, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": rank, "base_model_name_or_path": "made"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+
+
 @pytest.fixture
 def study(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
     monkeypatch.syspath_prepend(EXAMPLES)
@@ -63,7 +76,9 @@ def test_from_a_result_to_tables(study, tmp_path, monkeypatch) -> None:
     compare, tables = study
     base = tmp_path / "instruct"
     base.mkdir()
-    taskvec.sweep(adapters(), base / "result.zarr")
+    for made in adapters():
+        save(made, base / "adapters" / made.name)
+    taskvec.sweep([base / "adapters"], base / "result.zarr")
     (base / "truth.json").write_text(json.dumps(TRUTH))
     ends = [(f"{a}-s0", f"{b}-s0") for a in ("both", "ner", "ten") for b in ("sum", "ner") if a != b]
     pairs = [(*pair, float(pair[0] == "both-s0")) for pair in ends]
@@ -71,7 +86,7 @@ def test_from_a_result_to_tables(study, tmp_path, monkeypatch) -> None:
     scores = [("sum", "zero-shot", "", 10), ("sum", "LoRA", 8, 50), ("sum", "LoRA", 8, 60), ("sum", "LoRA", 16, 70)]
     columns = ["task", "setting", "rank", "rougeLsum"]
     pd.DataFrame(scores, columns=columns).to_csv(base / "scores.csv", index=False)
-    monkeypatch.setattr(compare, "along_lambda", lambda *_: pd.DataFrame({"solver": []}))  # its adapters are files
+    monkeypatch.setattr(compare, "along_lambda", lambda *_: pd.DataFrame({"solver": []}))  # has a test of its own
     compare.write_comparison(base)
     text = tables.write_tables(tmp_path).read_text()
     captured = next(line for line in text.splitlines() if line.startswith("- `captured`"))
@@ -99,18 +114,8 @@ def test_sum_and_ner_along_lambda(study, zoo_of_two) -> None:
 
 @pytest.fixture
 def zoo_of_two(tmp_path) -> Path:
-    from safetensors.torch import save_file
-
     for made in adapters()[:2]:
-        folder = tmp_path / made.name
-        folder.mkdir()
-        tensors = {}
-        for path, module in list(made.modules.items())[:2]:
-            b, a, _ = module.update()
-            tensors |= {f"base_model.model.{path}.lora_{name}.weight": x for name, x in (("A", a), ("B", b))}
-        save_file(tensors, folder / "adapter_model.safetensors")
-        config = {"peft_type": "LORA", "r": 2, "lora_alpha": 2, "base_model_name_or_path": "made"}
-        (folder / "adapter_config.json").write_text(json.dumps(config))
+        save(made, tmp_path / made.name, modules=2)
     return tmp_path
 
 

@@ -138,6 +138,8 @@ def test_sums_cuts_and_merges(known, tmp_path) -> None:
     assert value(found, "captured", "tasks_right") == value(found, "verdict", "tasks_right") == 1
     assert value(found, "verdict", "tasks_false", "unrelated") == 0
     assert value(found, "verdict", "claimed_false", "unrelated") <= 0.05
+    assert value(found, "inside", "claimed_false", "unrelated") == 0
+    assert value(found, "inside", "claimed_right") == 1
     assert value(found, "rec", "direction", relation="sum ⊃ part") == 0  # of a sum it points the other way
     assert value(found, "cosine", "direction") == 0.5  # it has no direction
     assert value(found, "captured", "spearman", "behaviour") > value(found, "l1", "spearman", "behaviour")
@@ -190,7 +192,7 @@ def test_modules_that_are_kept_together_have_no_claims_and_the_same_scores() -> 
     assert len(both) == len(together) and set(together["metric"]) == set(every["metric"])
     np.testing.assert_allclose(both["value"], both["value_together"], rtol=0, atol=1e-6)
     claims = together[together["measure"].str.startswith("claimed")]
-    assert set(claims["metric"]) == {"verdict"}
+    assert set(claims["metric"]) == {"verdict", "inside"}
 
 
 def test_a_list_of_pairs_must_have_those_of_the_truth() -> None:

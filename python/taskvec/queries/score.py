@@ -23,10 +23,12 @@ from .resampling import Draws, auc, share, spearman, with_interval
 from .stored import open_result
 from .truth import ALL, KINDS, Kind, Truth, read_truth
 
-VERDICT = "verdict"  # what taskvec says of a pair, among the metrics
+# what taskvec says of a pair, among the metrics: verdicts that name a direction, right and wrong; "inside" alone
+VERDICTS = {
+    "verdict": (("target inside source", "source holds more"), ("source inside target", "target holds more")),
+    "inside": (("target inside source",), ("source inside target",)),
+}
 COLUMNS = ("metric", "measure", "kind", "relation", "against", "value", "low", "high", "count")
-RIGHT = ("target inside source", "source holds more")
-WRONG = ("source inside target", "target holds more")
 FEW_LAYERS = "undecided: fewer than six layers"
 PAIRS_AT_ONCE = 4096
 
@@ -63,8 +65,8 @@ def score(
         - tasks_right, tasks_wrong, tasks_false: the same of pairs of groups with several adapters, at 95 % over runs;
         - spearman: rank correlation with the behaviour.
 
-        The metric "verdict" is taskvec's own, which claims and has no value. Of several λ's one after the other, with a
-        column lam.
+        The metrics "verdict" and "inside" are taskvec's own, which claim and have no value: a verdict that one holds
+        more of the other, or that it is inside. Of several λ's one after the other, with a column lam.
 
     Raises:
         TaskvecError: no such result or files, a truth or behaviour of another form, or of adapters that the result does
@@ -95,10 +97,10 @@ class Scores:
     def __init__(
         self, dataset: xr.Dataset, truth: Truth, behaviour: PairValues | None, metrics: Sequence[str] | None
     ) -> None:
-        columns = columns_of(dataset, None if metrics is None else [name for name in metrics if name != VERDICT])
+        columns = columns_of(dataset, None if metrics is None else [name for name in metrics if name not in VERDICTS])
         self.dataset, self.truth, self.behaviour = dataset, truth, behaviour
         self.metrics = [column.name for column in columns]
-        self.verdict = metrics is None or VERDICT in metrics
+        self.verdicts = [name for name in VERDICTS if metrics is None or name in metrics]
         self.names = np.array([str(name) for name in dataset["source"].values])
         self.draws = Draws.of(truth.seeds)
         self.source = np.concatenate([one.source for one in truth.relations])
@@ -131,15 +133,18 @@ class Scores:
             source, target = (ends[start : start + PAIRS_AT_ONCE] for ends in (self.source, self.target))
             for name, by_layer in measured.claims(source, target).items():
                 claims.setdefault(name, []).append(claimed(by_layer))
-            if self.verdict:
-                claims.setdefault(VERDICT, []).append(self.verdicts(source, target))
+            for name, of in self.verdicts_on(source, target).items():
+                claims.setdefault(name, []).append(of)
         return {name: np.concatenate(of) for name, of in claims.items()}
 
-    def verdicts(self, source: Positions, target: Positions) -> Floats:
+    def verdicts_on(self, source: Positions, target: Positions) -> dict[str, Floats]:
         """Which way taskvec's verdict goes for each pair of adapters."""
+        if not self.verdicts:
+            return {}
         both = np.stack([source, target, target, source], 1).reshape(-1, 2)
         pairs = Pairs(self.dataset, pd.DataFrame(self.names[both], columns=["source", "target"]))
-        return np.array([way(pairs.direction(p, p + 1).verdict) for p in range(0, len(both), 2)])
+        found = [pairs.direction(p, p + 1).verdict for p in range(0, len(both), 2)]
+        return {name: np.array([way(name, verdict) for verdict in found]) for name in self.verdicts}
 
     def of_tasks(self, rows: Positions) -> dict[str, Floats]:
         """Claims over runs by metric, one for each pair of groups of which every pair of runs is in the relation."""
@@ -159,18 +164,18 @@ class Scores:
             for name in self.metrics:
                 apart = nearer(self.there[name][order], self.back[name][order])
                 claims.setdefault(name, []).append(claim(apart.reshape(shape)))
-            if self.verdict:
-                claims.setdefault(VERDICT, []).append(self.verdict_over_runs(source, target))
+            for name in self.verdicts:
+                claims.setdefault(name, []).append(way(name, self.verdict_over_runs(source, target)))
         return {name: np.array(of) for name, of in claims.items()}
 
-    def verdict_over_runs(self, source: Positions, target: Positions) -> float:
+    def verdict_over_runs(self, source: Positions, target: Positions) -> str | None:
         pair = str(self.names[source[0]]), str(self.names[target[0]])
         runs = {str(name): self.truth.groups[name] for name in self.names[[*source, *target]]}
         found = directions_over_runs(self.dataset, [pair], runs).get(pair)
-        return np.nan if found is None else way(found.verdict)
+        return None if found is None else found.verdict
 
     def frame(self) -> pd.DataFrame:
-        rows = [row for name in [*self.metrics, *([VERDICT] if self.verdict else [])] for row in self.rows(name)]
+        rows = [row for name in [*self.metrics, *self.verdicts] for row in self.rows(name)]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
     def rows(self, name: str) -> Iterator[tuple[Any, ...]]:
@@ -180,10 +185,10 @@ class Scores:
         for kind in KINDS:
             for label, some in self.by_label(kind).items():
                 pairs, where = np.concatenate([of_relations[k] for k in some]), (kind, label)
-                if name != VERDICT and kind != "unrelated":
+                if name not in VERDICTS and kind != "unrelated":
                     for against, negative in controls.items():
                         yield name, "auc", *where, against, *self.detection(name, kind, pairs, negative)
-                if name != VERDICT and kind == "contains":
+                if name not in VERDICTS and kind == "contains":
                     right = (1 + np.sign(nearer(self.there[name][pairs], self.back[name][pairs]))) / 2
                     yield name, "direction", *where, "", *self.share(right, pairs)
                 if name in self.claims:
@@ -193,7 +198,7 @@ class Scores:
                 if known := int((~np.isnan(claims)).sum()):
                     for measure, values in measures("tasks", kind, claims):
                         yield name, measure, *where, "", share(values)(np.ones(len(values))), np.nan, np.nan, known
-        if self.behaviour is not None and name != VERDICT:
+        if self.behaviour is not None and name not in VERDICTS:
             one, two = self.of_behaviour[name], self.behaviour.values["behaviour"]
             found = with_interval(spearman(one, two), self.draws, (self.behaviour.source, self.behaviour.target))
             yield name, "spearman", "behaviour", ALL, "", *found, int((~np.isnan(one) & ~np.isnan(two)).sum())
@@ -239,11 +244,12 @@ def claim(values: Floats) -> float:
     return float(np.sign(interval.mean)) if clear else 0.0
 
 
-def way(verdict: str | None) -> float:
-    """The direction that a verdict names; NaN where there is none to be had."""
+def way(name: str, verdict: str | None) -> float:
+    """The direction that a verdict names, among those of VERDICTS; NaN where there is none to be had."""
     if verdict is None or verdict == FEW_LAYERS:
         return np.nan
-    return float(verdict in RIGHT) - float(verdict in WRONG)
+    right, wrong = VERDICTS[name]
+    return float(verdict in right) - float(verdict in wrong)
 
 
 def measures(prefix: str, kind: str, claims: Floats) -> list[tuple[str, Floats]]:
