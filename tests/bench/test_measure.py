@@ -20,6 +20,7 @@ from taskvec.reports.terminal import render
 from taskvec_bench.cases import CASES
 from taskvec_bench.cases.case import Case, Provider
 from taskvec_bench.measure import command, machine, memory
+from taskvec_bench.measure.printed import table
 from taskvec_bench.measure.rows import COLUMNS, Row, Sample, append_csv, limits, read_csv, to_row, write_csv
 from taskvec_bench.measure.run import Measurement, ProcessFailedError, Selection, samples
 
@@ -83,7 +84,7 @@ def test_the_table_fits(width) -> None:
     name = "pairwise gpt2-c_attn modules=12 N=8 m=2304 n=768 r=8"
     ways = ("ours/cpu", "torch/panels", "torch/loop")
     rows = [made_row(Sample(name, way, 1, [0.0123456 * (i + 1)])) for i, way in enumerate(ways)]
-    text = render([command.table(rows)], width)
+    text = render([table(rows)], width)
     assert max(map(len, text.splitlines())) <= width
     assert all(number in text for number in ("12.35", "24.69", "37.04")) and "(min)" in text
     assert all(word in text.split() for word in " ".join((name, *ways)).split())

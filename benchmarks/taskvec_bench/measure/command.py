@@ -9,23 +9,17 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from itertools import groupby
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 
-from taskvec.cli.common import print_parts
-from taskvec.reports.tables import Column, Table
-
 from ..cases import selected
 from ..cases.limits import LIMIT
 from .fingerprints import fingerprints
 from .machine import described, machine_name, source_tree
-from .rows import Row, read_csv
+from .rows import read_csv
 
-SHOWN = {"min": "ms (min)", "median": "median", "share_of_matmul": "of matmul", "share_of_copy": "of copy"}
-SHOWN |= {"peak_memory": "peak MiB"}
 PACKAGES = {"pytest_benchmark": "pytest-benchmark", "vlora": "vlora-dev"}  # where a package is not named as its module
 
 
@@ -124,7 +118,9 @@ def measured(options: argparse.Namespace) -> int:
         document = {"machine": {"name": machine_name(options.device), **machine}, "rows": rows, "refused": refused}
         print(json.dumps({**document, "left_out": left_out, "stopped": stopped or None}, ensure_ascii=False))
     else:
-        print_parts([table(rows)], options.width)
+        from .printed import print_rows
+
+        print_rows(rows, options.width)
     for item in refused:
         say("no row: {case}: {provider}: {reason}".format(**item))
     for missing in left_out:
@@ -133,18 +129,3 @@ def measured(options: argparse.Namespace) -> int:
         say(f"{stopped}; {len(rows)} rows are kept")
     wrong = any(item["provider"].startswith("ours/") for item in refused)
     return 130 if stopped == "interrupted" else 1 if stopped or wrong else 0
-
-
-def table(rows: Sequence[Row]) -> Table:
-    """A row for each case and, by time, one for each of its providers; a star where it computes something else."""
-    found = Table([Column("", "name"), *(Column(title, rank=rank) for rank, title in enumerate(SHOWN.values()))])
-    for case, group in groupby(rows, key=lambda row: row["case"]):
-        if found.rows:
-            found.rule()
-        found.add(case)
-        for row in sorted(group, key=lambda row: row["min"]):
-            shown = row | {"min": row["min"] * 1e3, "median": row["median"] * 1e3}
-            cells = ("-" if shown[key] is None else format(shown[key], ".4g") for key in SHOWN)
-            found.add(f"  {row['provider']}{'*' * bool(row['computes'])}", *cells)
-    found.notes += dict.fromkeys(f"* {row['provider']}: {row['computes']}" for row in rows if row["computes"])
-    return found
