@@ -1,0 +1,76 @@
+"""The committed results: tables.md is made of the CSV files, and README.md and METHOD.md say what these say."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STUDY = ROOT / "examples/study"
+RESULTS = STUDY / "results"
+
+
+def test_the_tables_are_made_of_the_csv_files(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    tables = importlib.import_module("study.tables")
+    copy = tmp_path / "results"
+    shutil.copytree(RESULTS, copy)
+    assert tables.write_tables(copy).read_text() == (RESULTS / "tables.md").read_text()
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    return pd.read_csv(RESULTS / "instruct/score.csv")
+
+
+def value(scores: pd.DataFrame, metric: str, measure: str, kind: str = "contains", **where: str) -> str:
+    some = (scores["metric"] == metric) & (scores["measure"] == measure) & (scores["kind"] == kind)
+    for column, text in ({"relation": "all"} | where).items():
+        some &= scores[column] == text
+    return f"{scores.loc[some, 'value'].iloc[0]:.2f}".replace("-", "−")
+
+
+def test_the_table_of_the_method(scores) -> None:
+    text = (ROOT / "docs/METHOD.md").read_text().split("## 10.")[1]
+    rows = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in text.splitlines()
+        if "|" in line
+    }
+    metrics = ("captured", "captured_out", "rec", "l1", "norm")
+    asked = {
+        "a contained pair has more than an unrelated one": ("auc", "contains", {"against": "unrelated"}),
+        "the container has more of its part": ("direction", "contains", {}),
+        "rank correlation with behaviour": ("spearman", "behaviour", {}),
+    }
+    for row, (measure, kind, where) in asked.items():
+        assert rows[row] == [value(scores, metric, measure, kind, **where) for metric in metrics], row
+
+
+def test_what_the_readme_says(scores) -> None:
+    text = re.sub(r"\s+", " ", (STUDY / "README.md").read_text())
+    of = {
+        "`captured` is right about {}": ("captured", "direction"),
+        "`captured_out` is right about {}": ("captured_out", "direction"),
+        "REC ({})": ("rec", "direction"),
+        "L₁ ({})": ("l1", "direction"),
+        "norm alone is right about {}": ("norm", "direction"),
+        '"inside" is given for {}': ("inside", "claimed_right"),
+    }
+    for sentence, (metric, measure) in of.items():
+        assert sentence.format(value(scores, metric, measure)) in text
+    for kind in ("same", "unrelated"):
+        assert value(scores, "inside", "claimed_false", kind) == "0.00"
+        assert value(scores, "verdict", "claimed_false", kind) in text
+    assert value(scores, "inside", "claimed_wrong") == "0.00"
+    starts = pd.read_csv(RESULTS / "instruct/starts.csv").groupby("start")
+    assert starts["flagged"].mean().to_dict() == {"own": 0, "shared": 1}
+    assert "from {own:.3f} to {shared:.3f}".format(**starts["captured"].mean()) in text
+    entropy = pd.read_csv(RESULTS / "instruct/spectra.csv").set_index("adapter")["entropy"]
+    of_task = {task: f"{entropy[[f'{task}-s{s}' for s in range(3)]].mean():.2f}" for task in ("ner", "sum", "ten")}
+    assert f"is {of_task['ner']} for NER, {of_task['sum']} for SUM and {of_task['ten']} for 10%SENT" in text
