@@ -4,7 +4,7 @@ The compiled core of taskvec_kernels: plain addresses, no checks. Call it throug
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['available_simd_levels', 'compare_spectra', 'cuda_built', 'cuda_problem', 'cuda_workspace', 'lowrank_svd', 'lowrank_svd_cuda', 'pairwise', 'pairwise_route', 'project', 'project_dense', 'simd_level', 'sparsify']
+__all__: list[str] = ['available_simd_levels', 'compare_spectra', 'cuda_built', 'cuda_problem', 'cuda_workspace', 'lowrank_svd', 'lowrank_svd_cuda', 'pairwise', 'pairwise_route', 'project', 'project_dense', 'simd_level', 'sparsify', 'why_not_amx']
 def available_simd_levels() -> str:
     """
     Names of the levels this CPU can run, best first.
@@ -39,7 +39,7 @@ def pairwise(pairs: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing
     """
 def pairwise_route(pairs: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], x: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], y: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None, precision: str) -> tuple[str, str]:
     """
-    How pairwise multiplies the left and the right directions of such a call: "dots", "panels" or "fixed". x and y are (count, k).
+    How pairwise multiplies the left and the right directions of such a call: "dots", "panels", "fixed", "3 slices" or "2 slices". x and y are (count, k).
     """
 def project(f64: bool, batch: typing.SupportsInt | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, r: typing.SupportsInt | typing.SupportsIndex, u: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], vh: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], b: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], a: tuple[str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex]], scale: typing.SupportsInt | typing.SupportsIndex, clip: bool, d: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
@@ -56,4 +56,8 @@ def simd_level() -> str:
 def sparsify(f64: bool, batch: typing.SupportsInt | typing.SupportsIndex, k: typing.SupportsInt | typing.SupportsIndex, solver: tuple[str, str, str, str, bool, bool, typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex], d: typing.SupportsInt | typing.SupportsIndex, tau_norm: typing.SupportsInt | typing.SupportsIndex, lam: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, s: typing.SupportsInt | typing.SupportsIndex, objective: typing.SupportsInt | typing.SupportsIndex, steps: typing.SupportsInt | typing.SupportsIndex, converged: typing.SupportsInt | typing.SupportsIndex, slack: typing.SupportsFloat | typing.SupportsIndex | None, threads: typing.SupportsInt | typing.SupportsIndex) -> bool:
     """
     False when slack is given and a pair is not valid. solver is (method, norm, positive, start, relative, decay, steps, lr, tol, beta1, beta2, eps); seed, and the last three results, may be 0.
+    """
+def why_not_amx() -> str:
+    """
+    Why the level amx cannot run here, in one line; empty when it can.
     """

@@ -61,8 +61,8 @@ def pairwise(
             {metrics}
         spectra: adds "spectra" (S₂) and "d" (before clipping), (..., N, M, k_x) forward, (..., M, N, k_y) backward.
         precision: "highest" (fp32 products, or an equal); "medium" lets a CPU with AVX2 or AVX512-VNNI round
-            directions to 16-bit fixed point, and a GPU to fp16; "high" lies between on a GPU and is "highest" on a CPU
-            (docs/NUMERICS.md).
+            directions to 16-bit fixed point, and a GPU to fp16; "high" lies between on a GPU, is "medium" on a CPU with
+            AMX and "highest" on any other (docs/NUMERICS.md).
         p: the p of ``lp``.
         norm: ‖τ‖ (..., N) of each adapter where it is longer than its S, of which small singular values were left out:
             energy, residual, excess, cosine and λ > 0 use it; with y a tuple of two, (..., N) and (..., M).

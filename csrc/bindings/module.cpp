@@ -180,6 +180,7 @@ PYBIND11_MODULE(_C, module) {
   module.def("simd_level", &simd_level,
              "Name of the SIMD level in use; ValueError when TASKVEC_SIMD names one that cannot run.");
   module.def("available_simd_levels", &available_simd_levels, "Names of the levels this CPU can run, best first.");
+  module.def("why_not_amx", &why_not_amx, "Why the level amx cannot run here, in one line; empty when it can.");
   module.def("lowrank_svd", &bind_lowrank_svd, py::arg("batch"), py::arg("r"), py::arg("b"), py::arg("a"),
              py::arg("scale"), py::arg("svd"), py::arg("threads"),
              "Writes svd: u_t (batch, k, m), s (batch, k) and vh (batch, k, n), each (address, stride of batch). An "
@@ -201,9 +202,8 @@ PYBIND11_MODULE(_C, module) {
       "every "
       "ordered pair of x, in forward. forward and backward map names of metrics, \"spectra\" and \"d\" to addresses.");
   module.def("pairwise_route", &bind_pairwise_route, py::arg("pairs"), py::arg("x"), py::arg("y"), py::arg("precision"),
-             "How pairwise multiplies the left and the right directions of such a call: \"dots\", \"panels\" or "
-             "\"fixed\". x and y are "
-             "(count, k).");
+             "How pairwise multiplies the left and the right directions of such a call: \"dots\", \"panels\", "
+             "\"fixed\", \"3 slices\" or \"2 slices\". x and y are (count, k).");
   module.def(
       "project",
       [](bool f64, std::int64_t batch, std::int64_t k, std::int64_t r, const OperandTuple& u, const OperandTuple& vh,

@@ -16,11 +16,10 @@
 namespace taskvec {
 
 const Kernels TASKVEC_TABLE(TASKVEC_LEVEL) = {
-    TASKVEC_NAME(TASKVEC_LEVEL),        &TASKVEC_LEVEL::lowrank_scratch_entry,    &TASKVEC_LEVEL::lowrank_svd_entry,
-    &TASKVEC_LEVEL::routes_entry,       &TASKVEC_LEVEL::pair_block_scratch_entry, &TASKVEC_LEVEL::pair_block_entry,
-    &TASKVEC_LEVEL::compare_entry,      &TASKVEC_LEVEL::sparsify_entry,           &TASKVEC_LEVEL::project_scratch,
-    &TASKVEC_LEVEL::project_entry,      &TASKVEC_LEVEL::project_dense_scratch,    &TASKVEC_LEVEL::pack_v_entry,
-    &TASKVEC_LEVEL::project_rows_entry,
+    TASKVEC_NAME(TASKVEC_LEVEL),     &TASKVEC_LEVEL::lowrank_scratch_entry, &TASKVEC_LEVEL::lowrank_svd_entry,
+    TASKVEC_LEVEL::pairwise_kernels, &TASKVEC_LEVEL::compare_entry,         &TASKVEC_LEVEL::sparsify_entry,
+    &TASKVEC_LEVEL::project_scratch, &TASKVEC_LEVEL::project_entry,         &TASKVEC_LEVEL::project_dense_scratch,
+    &TASKVEC_LEVEL::pack_v_entry,    &TASKVEC_LEVEL::project_rows_entry,
 };
 
 }  // namespace taskvec

@@ -18,9 +18,7 @@ struct Kernels {
   const char* name;
   std::int64_t (*lowrank_scratch)(const LowRankSVDArgs&);  // bytes a worker
   void (*lowrank_svd)(const LowRankSVDArgs&, std::int64_t index, void* scratch);
-  Routes (*pairwise_routes)(const PairwiseArgs&);
-  std::int64_t (*pair_block_scratch)(const PairwiseArgs&, std::int64_t rows, std::int64_t columns);  // bytes a worker
-  void (*pair_block)(const PairwisePlan&, const AdapterBlock&, void* scratch);
+  PairwiseKernels pairwise;
   // scratch: 2 k vectors of 64 bytes, aligned to 64
   void (*compare_spectra)(const CompareSpectraArgs&, std::int64_t first, std::int64_t last, void* scratch);
   // scratch: 7 k vectors of 64 bytes, aligned to 64
@@ -40,6 +38,9 @@ const Kernels& kernels();
 extern const Kernels baseline_kernels;
 #ifdef TASKVEC_X86
 extern const Kernels avx2_kernels, avx512_kernels;
+#endif
+#ifdef TASKVEC_AMX_LEVEL
+extern const PairwiseKernels amx_pairwise;  // the rest of that level is avx512's
 #endif
 
 }  // namespace taskvec

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "simd/cpu_features.h"
 #include "svd_check.h"
 #include "taskvec/pairwise.h"
 #include "taskvec/simd.h"
@@ -319,14 +320,25 @@ void test_route() {
     const PairwiseRoute found = pairwise_route(args);
     return std::string(found.u) + " " + found.v;
   };
+  if (emulates_amx()) {
+    CHECK(route(DType::f32, 1, 1, 0, 9, 99, Precision::highest) == "3 slices 3 slices");
+    CHECK(route(DType::f16, 1, 1, 8, 9, 99, Precision::high) == "2 slices 2 slices");
+    CHECK(route(DType::f64, 100, 8, 0, 99, 99, Precision::medium) == "panels panels");
+    return;
+  }
+  const std::string level = simd_level();
+  CHECK(route(DType::f32, 17, 8, 0, 511, 512, Precision::highest) ==
+        (level == "amx" ? "panels 3 slices" : "panels panels"));
   CHECK(route(DType::f32, 16, 8, 0, 99, 99, Precision::highest) == "dots dots");
   CHECK(route(DType::f32, 17, 8, 0, 99, 99, Precision::highest) == "panels panels");
   CHECK(route(DType::f64, 9, 8, 100, 99, 99, Precision::highest) == "panels panels");
   CHECK(route(DType::f16, 8, 8, 100, 99, 99, Precision::high) == "dots dots");
   CHECK(route(DType::f64, 100, 8, 0, 99, 99, Precision::medium) == "panels panels");
   const std::string medium = route(DType::bf16, 100, 8, 0, 99, 20000, Precision::medium);
-  const bool fixed = std::string(simd_level()) == "avx2";  // of AVX-512 with VNNI alone
-  CHECK((medium == "panels panels" && !fixed) || medium == "fixed panels");
+  if (level == "amx") CHECK(medium == "fixed 2 slices");
+  if (level == "avx2") CHECK(medium == "fixed panels");
+  if (level == "avx512") CHECK(medium == "panels panels" || medium == "fixed panels");  // of those with VNNI alone
+  if (level == "baseline") CHECK(medium == "panels panels");
 }
 
 }  // namespace
@@ -348,6 +360,9 @@ void test_pairs(DType dtype) {
   for (int64_t n : {31, 32, 33, 63, 65, 1050}) test_pairwise(dtype, 1, 9, 8, 0, 0, 70, n, 1, Precision::medium);
   test_pairwise(dtype, 2, 16, 5, 33, 2, 40, 2060, 2, Precision::medium);
   test_pairwise(dtype, 1, 2, 3, 5, 4, 1, 2, 1, Precision::medium);
+  // round the 16 directions and 64 positions of a tile, and the 512 of a chunk of slices
+  if (wide) test_pairwise(dtype, 2, 17, 8, 0, 0, 257, 513, 2);
+  if (wide) test_pairwise(dtype, 1, 19, 7, 33, 4, 319, 1025, 2, Precision::medium);
   if (wide) test_pairwise(dtype, 1, 515, 1, 9, 3, 4, 3, 2);
   if (wide) test_pairwise(dtype, 1, 1030, 1, 0, 0, 2, 2, 2);
   for (const Solver& solver : solvers()) {

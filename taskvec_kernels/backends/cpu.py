@@ -174,7 +174,7 @@ def pairwise(
 
 
 def route(x: LowRankSVD, y: LowRankSVD | None, precision: str) -> tuple[str, str]:
-    """How ``pairwise`` multiplies the left and the right directions: "dots", "panels" or "fixed"."""
+    """How ``pairwise`` multiplies left and right directions: "dots", "panels", "fixed", "3 slices" or "2 slices"."""
     *batch, _, m, _ = x.U.shape
     shape = str(x.U.dtype).removeprefix("torch."), math.prod(batch), m, x.Vh.shape[-1]
     left = x.S.shape[-2], x.S.shape[-1]

@@ -100,5 +100,5 @@ def backend_report() -> list[dict[str, Any]]:
 
 
 def simd_level() -> str | None:
-    """The SIMD level in use ("avx512", "avx2", "baseline"), None without the compiled core."""
+    """The SIMD level in use ("amx", "avx512", "avx2", "baseline"), None without the compiled core."""
     return importlib.import_module("taskvec_kernels._C").simd_level() if can_run.native()[0] else None

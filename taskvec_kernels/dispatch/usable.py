@@ -31,7 +31,8 @@ def native() -> Answer:
         core = importlib.import_module("taskvec_kernels._C")
     except ImportError as error:
         return False, f"the compiled core does not load ({error}); reinstall with a C++ compiler at hand"
-    return True, f"compiled core, SIMD level {core.simd_level()}"
+    level, missing = core.simd_level(), core.why_not_amx()
+    return True, f"compiled core, SIMD level {level}{f' (not amx: {missing})' if missing else ''}"
 
 
 def cuda(device: torch.device | None) -> Answer:

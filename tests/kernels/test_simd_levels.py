@@ -14,7 +14,7 @@ from taskvec_kernels import _C, simd_level
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
-LEVELS = ("avx512", "avx2", "baseline")
+LEVELS = ("amx", "avx512", "avx2", "baseline")
 ACCURACY = [
     "test_lowrank_accuracy.py",
     "test_lowrank_degenerate.py",

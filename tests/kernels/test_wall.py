@@ -140,15 +140,15 @@ def disassembly() -> str:
 
 
 def test_wide_registers_stay_in_their_levels() -> None:
-    """No ymm or zmm outside ``taskvec::avx2`` and ``taskvec::avx512``: what runs before the choice runs anywhere."""
+    """No ymm or zmm outside the levels that have them: what runs before the choice runs anywhere."""
     if "avx2" not in _C.available_simd_levels():
         pytest.skip("this build has the baseline alone")
-    wide: dict[str, int] = {"avx2": 0, "avx512": 0}
+    wide: dict[str, int] = {"avx2": 0, "avx512": 0, "amx": 0}
     for block in disassembly().split("\n\n"):
         head = re.match(r"[0-9a-f]+ <(.*)>:\n", block)
         if head is None or not re.search(r"%[yz]mm\d", block):
             continue
-        level = re.search(r"taskvec::(avx2|avx512)::", head[1])
+        level = re.search(r"taskvec::(avx2|avx512|amx)::", head[1])
         assert level, f"{head[1]} uses wide registers"
         assert not (level[1] == "avx2" and "%zmm" in block), f"{head[1]} uses zmm"
         wide[level[1]] += 1

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "cpu/pairwise/capture.h"
-#include "cpu/products/dots.h"
-#include "cpu/products/panel_gram.h"
+#include "cpu/products/routes.h"
 #include "taskvec/pairwise.h"
 
 namespace taskvec::TASKVEC_LEVEL {
@@ -38,8 +37,9 @@ struct BlockScratch {
     take(packing.rows, packed_rows * panel_depth<T>);
     take(packing.columns, larger(round_up(n_columns, panel_columns<T>) * panel_depth<T>, dot_columns * dot_depth));
     take(packing.source, n_columns);
-    take(packing.squares_x, n_rows);
-    take(packing.squares_y, n_columns);
+    take(packing.of_rows, round_up(n_rows, 16));
+    take(packing.of_columns, round_up(n_columns, 16));
+    take(packing.slices, slice_bytes<T>(args, n_rows, n_columns));
     take(s_x, args.x.k);
     take(s_y, args.y.k);
     take(unit_x, args.x.k);

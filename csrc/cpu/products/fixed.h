@@ -101,7 +101,7 @@ struct FixedPanels : PackedPanels<FixedPairs<Step>> {
                      Word* dst) {
     pack_rows<FixedPairs<Step>>(block.x + first * block.length, block.length, last - first, span, dst);
     for (int64_t i = first; i < last; ++i)
-      packing.squares_x[i] += sum_of_squares(block.x + i * block.length + span.first, span.count);
+      packing.of_rows[i] += sum_of_squares(block.x + i * block.length + span.first, span.count);
   }
 
   template <class Src>
@@ -109,7 +109,7 @@ struct FixedPanels : PackedPanels<FixedPairs<Step>> {
                      Word* dst) {
     pack_columns<FixedPairs<Step>>(block.y, block.length, packing.source + first, last - first, span, dst);
     for (int64_t c = first; c < last; ++c) {
-      packing.squares_y[c] += sum_of_squares(block.y + packing.source[c] * block.length + span.first, span.count);
+      packing.of_columns[c] += sum_of_squares(block.y + packing.source[c] * block.length + span.first, span.count);
     }
   }
 
@@ -136,12 +136,12 @@ struct FixedProducts<float> {
   template <class Src>
   static void gram(const GramBlock<Src>& block, const Packing<float>& packing, float* gram) {
     const int64_t n_columns = block.columns.count();
-    for (int64_t i = 0; i < block.rows; ++i) packing.squares_x[i] = 0;
-    for (int64_t c = 0; c < n_columns; ++c) packing.squares_y[c] = 0;
+    for (int64_t i = 0; i < block.rows; ++i) packing.of_rows[i] = 0;
+    for (int64_t c = 0; c < n_columns; ++c) packing.of_columns[c] = 0;
     multiply(block, packing, gram);
     bool fits = true;
-    for (int64_t i = 0; i < block.rows; ++i) fits &= packing.squares_x[i] <= fixed_norm * fixed_norm;
-    for (int64_t c = 0; c < n_columns; ++c) fits &= packing.squares_y[c] <= fixed_norm * fixed_norm;
+    for (int64_t i = 0; i < block.rows; ++i) fits &= packing.of_rows[i] <= fixed_norm * fixed_norm;
+    for (int64_t c = 0; c < n_columns; ++c) fits &= packing.of_columns[c] <= fixed_norm * fixed_norm;
     if (!fits) return PanelProducts<float>::gram(block, packing, gram);
     for (int64_t i = 0; i < block.rows; ++i) fixed_to_float(gram + i * block.ld, n_columns);
   }

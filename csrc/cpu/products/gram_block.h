@@ -47,6 +47,8 @@ struct GramBlock {
   Columns columns;    // directions of y
   bool diagonal;      // x is y: adapters i and j are wanted where i <= j
   int64_t ld;         // from one row of the products to the next
+  // largest magnitudes of the directions, NaN of one that is not finite; for slices
+  const float *peaks_x, *peaks_y;
 };
 
 // Positions of the directions that are packed at a time: [first, first + count).
@@ -58,8 +60,9 @@ struct Span {
 template <class T>
 struct Packing {
   T *rows, *columns;
-  int64_t* source;               // [columns], row of y that a column holds
-  float *squares_x, *squares_y;  // [rows], [columns], of the norms, for fixed point
+  int64_t* source;              // [columns], row of y that a column holds
+  float *of_rows, *of_columns;  // [rows], [columns]: squares of norms for fixed point, units of slices
+  std::int8_t* slices;          // as many bytes as slice_bytes of routes.h says
 };
 
 }  // namespace taskvec::TASKVEC_LEVEL

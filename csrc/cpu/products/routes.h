@@ -2,18 +2,53 @@
 #pragma once
 
 #include "cpu/pairwise/plan.h"
+#include "cpu/products/amx.h"
 #include "cpu/products/dots.h"
 #include "cpu/products/fixed.h"
 #include "cpu/products/panels.h"
 
 namespace taskvec::TASKVEC_LEVEL {
 
+// Directions of the smaller side up to which slices do not pay on AMX, and positions below which they do not: measured
+// on a Sapphire Rapids that others were using, and so to the next power of two.
+constexpr int64_t slices_break_even = 128, slices_least_length = 512;
+
+template <class T>
+inline bool slices_usable(const PairwiseArgs& args, int64_t length) {
+  if constexpr (!std::is_same_v<T, float>) return false;
+  if constexpr (LevelTiles::emulated) return emulates_amx();
+  return smaller(args.x.count * args.x.k, args.y.count * args.y.k) > slices_break_even && length >= slices_least_length;
+}
+
 // The first that is usable.
 template <class T>
 inline Route route_of(const PairwiseArgs& args, int64_t length) {
+  if (slices_usable<T>(args, length)) {
+    return args.precision == Precision::highest ? Route::three_slices : Route::two_slices;
+  }
   if (DotProducts<T>::usable(args, length)) return Route::dots;
   if (FixedProducts<T>::usable(args, length)) return Route::fixed;
   return Route::panels;
+}
+
+template <class T>
+inline Routes routes_of(const PairwiseArgs& args) {
+  return {route_of<T>(args, args.m), route_of<T>(args, args.n)};
+}
+
+inline Routes routes_entry(const PairwiseArgs& args) {
+  return args.dtype == DType::f64 ? routes_of<double>(args) : routes_of<float>(args);
+}
+
+// Bytes of Packing::slices for blocks of so many directions.
+template <class T>
+inline int64_t slice_bytes(const PairwiseArgs& args, int64_t rows, int64_t columns) {
+  const Routes routes = routes_of<T>(args);
+  auto bytes = [&](Route route) {
+    if (route == Route::three_slices) return SliceProducts<T, 3>::bytes(rows, columns);
+    return route == Route::two_slices ? SliceProducts<T, 2>::bytes(rows, columns) : 0;
+  };
+  return larger(bytes(routes.u), bytes(routes.v));
 }
 
 template <class T, class Src>
@@ -23,14 +58,13 @@ inline void multiply(Route route, const GramBlock<Src>& block, const Packing<T>&
       return DotProducts<T>::gram(block, packing, gram);
     case Route::fixed:
       return FixedProducts<T>::gram(block, packing, gram);
+    case Route::three_slices:
+      return SliceProducts<T, 3>::gram(block, packing, gram);
+    case Route::two_slices:
+      return SliceProducts<T, 2>::gram(block, packing, gram);
     case Route::panels:
       return PanelProducts<T>::gram(block, packing, gram);
   }
-}
-
-inline Routes routes_entry(const PairwiseArgs& args) {
-  if (args.dtype == DType::f64) return {route_of<double>(args, args.m), route_of<double>(args, args.n)};
-  return {route_of<float>(args, args.m), route_of<float>(args, args.n)};
 }
 
 }  // namespace taskvec::TASKVEC_LEVEL

@@ -43,7 +43,7 @@ struct PairwiseArgs {
 // Throws std::bad_alloc.
 void pairwise(const PairwiseArgs& args, int threads);
 
-// How a call multiplies its directions: "dots", "panels" or "fixed".
+// How a call multiplies its directions: "dots", "panels", "fixed", "3 slices" or "2 slices".
 struct PairwiseRoute {
   const char *u, *v;  // left and right ones; they differ only where m or n is too long for one of the ways
 };

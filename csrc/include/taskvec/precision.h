@@ -3,8 +3,8 @@
 
 namespace taskvec {
 
-// medium: inputs of a product may be rounded to some 8 bits, where the CPU gains by it. high is as highest on a CPU.
-// docs/NUMERICS.md states the errors.
+// medium: inputs of a product may be rounded to some 8 bits, where the CPU gains by it. high is as medium on a CPU
+// with AMX, as highest on any other. docs/NUMERICS.md states the errors.
 enum class Precision : int { highest, high, medium };
 
 }  // namespace taskvec
