@@ -48,7 +48,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 if INTERPRETED and not MISSING:
-    from taskvec_kernels.backends.triton import compare, dense, factors, pairs, reduce, sparse
+    from taskvec_kernels.backends.triton import compare, dense, factors, pairs, reduce, sides, sparse
     from taskvec_kernels.backends.triton.launch import Tile
     from taskvec_kernels.dispatch import registry
     from tests.kernels.conftest import Poisoned
@@ -58,7 +58,7 @@ if INTERPRETED and not MISSING:
         """The backend takes CPU tensors, and every output and workspace is full of NaN before it is filled."""
         there = replace(registry.BACKENDS["triton"], usable=lambda device: (True, "Triton's interpreter"))
         monkeypatch.setitem(registry.BACKENDS, "triton", there)
-        for module in (compare, dense, factors, pairs, reduce, sparse):
+        for module in (compare, dense, factors, pairs, reduce, sides, sparse):
             monkeypatch.setattr(module, "torch", Poisoned())
 
     @pytest.fixture

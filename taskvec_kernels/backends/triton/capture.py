@@ -1,4 +1,4 @@
-"""How much of each target its sources hold, from the Gram blocks that ``gram`` kept: an element-wise kernel."""
+"""How much of each target its sources hold, both directions from the Gram blocks that ``gram`` kept."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from .launch import ceil_div
 from .metrics import share, word
-from .reduce import Side
+from .sides import Side
 
 NAMES = ("captured", "captured_out", "captured_in")
-ELEMENTS = 8192  # of the blocks of M that a program holds
+BLOCK = 64  # directions of an adapter at a time
+LEAST = 16  # directions of a product of the tensor cores
+ELEMENTS = 8192  # of M in fp32, of the pairs of a program
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,21 @@ class Grams:
     half: bool
 
 
-COUNTS = ["module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "rows", "columns",
-          "k_target"]  # fmt: skip
+COUNTS = ["module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "rows", "columns"]
 
 
 @triton.jit(do_not_specialize=COUNTS)
 def capture_pairs(
     gram_u,  # [modules, rows, columns]
     gram_v,
-    S,  # of the targets, [modules, targets, TARGET]
-    norm,  # ‖τ‖ of the targets, [modules, targets]
-    rank,  # of the sources, [modules, sources]
-    outs,  # a tuple of [all modules, all sources, all targets]
+    S_x,  # [modules, sources, RX]
+    norm_x,  # ‖τ‖, [modules, sources]
+    rank_x,
+    S_y,  # [modules, targets, RY]
+    norm_y,
+    rank_y,
+    forward,  # a tuple of [all modules, all sources, all targets]
+    backward,  # a tuple of [all modules, all targets, all sources]
     module0,
     source0,
     target0,
@@ -47,79 +52,140 @@ def capture_pairs(
     all_targets,
     rows,
     columns,
-    k_target,
     NAMES: tl.constexpr,  # words
     COUNT: tl.constexpr,
-    TURNED: tl.constexpr,  # the sources are the columns
     HALF: tl.constexpr,
-    SOURCE: tl.constexpr,  # padded directions of a source
-    TARGET: tl.constexpr,
-    R: tl.constexpr,  # of the source at a time
+    RX: tl.constexpr,  # padded directions of an x
+    RY: tl.constexpr,
+    BX: tl.constexpr,  # of them at a time as a source
+    BY: tl.constexpr,
+    KX: tl.constexpr,  # and as a target
+    KY: tl.constexpr,
     PAIRS: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):
-    """M = G (S/‖τ‖) Hᵀ by outer products, a direction of the target at a time."""
     count = sources * targets
     per_module = tl.cdiv(count, PAIRS)
     program = tl.program_id(0)
     module = program // per_module
     pair = (program - module * per_module) * PAIRS + tl.arange(0, PAIRS)
-    inside = pair < count
     i = pair // targets
     j = pair - i * targets
-    by_rows = (i * SOURCE).to(tl.int64) * columns + j * TARGET
-    by_columns = (j * TARGET).to(tl.int64) * columns + i * SOURCE
-    turned = i < j if HALF else (i < 0) | TURNED  # the block is there as its transpose
-    first = tl.where(turned, by_columns, by_rows) + module.to(tl.int64) * rows * columns
-    source_step = tl.where(turned, 1, columns).to(tl.int64)
-    target_step = tl.where(turned, columns, 1).to(tl.int64)
-    target = module.to(tl.int64) * targets + j
-    tau_norm = tl.load(norm + target, mask=inside, other=1.0)
-    r = tl.load(rank + module.to(tl.int64) * sources + i, mask=inside, other=1.0)
-    a = tl.arange(0, R)
-    block = tl.zeros((PAIRS,), dtype=tau_norm.dtype)
-    left = tl.zeros((PAIRS,), dtype=tau_norm.dtype)
-    right = tl.zeros((PAIRS,), dtype=tau_norm.dtype)
-    for p in tl.static_range(0, SOURCE, R):
-        at_p = first[:, None] + (p + a)[None, :] * source_step[:, None]  # [PAIRS, R]
-        for q in tl.static_range(0, SOURCE, R):
-            at_q = first[:, None] + (q + a)[None, :] * source_step[:, None]
-            M = tl.zeros((PAIRS, R, R), dtype=tau_norm.dtype)
-            for direction in tl.range(0, k_target):
-                unit = tl.load(S + target * TARGET + direction, mask=inside, other=0.0) / tau_norm
-                step = direction * target_step[:, None]
-                u = tl.load(gram_u + at_p + step, mask=inside[:, None], other=0.0) * unit[:, None]
-                v = tl.load(gram_v + at_q + step, mask=inside[:, None], other=0.0)
-                M += u[:, :, None] * v[:, None, :]
+    inside = pair < count
+    if HALF:
+        inside = inside & (j <= i)
+    if tl.sum(inside.to(tl.int32), axis=0) > 0:
+        first = (module.to(tl.int64) * rows + i * RX) * columns + j * RY
+        x = module.to(tl.int64) * sources + i
+        y = module.to(tl.int64) * targets + j
+        length_x = tl.load(norm_x + x, mask=inside, other=1.0)
+        length_y = tl.load(norm_y + y, mask=inside, other=1.0)
+        r_x = tl.load(rank_x + x, mask=inside, other=1.0)
+        r_y = tl.load(rank_y + y, mask=inside, other=1.0)
+        m = (module0 + module).to(tl.int64)
+        block, left, right = held(
+            gram_u + first, gram_v + first, columns, 1, S_y + y * RY, length_y, inside, RX, RY, BX, KY, PRECISION
+        )
+        out = (m * all_sources + source0 + i) * all_targets + target0 + j
+        for n in tl.static_range(COUNT):
+            tl.store(forward[n] + out, share(word(NAMES, n), block, left, right, r_x, length_y), mask=inside)
+        block, left, right = held(
+            gram_u + first, gram_v + first, 1, columns, S_x + x * RX, length_x, inside, RY, RX, BY, KX, PRECISION
+        )
+        out = (m * all_targets + target0 + j) * all_sources + source0 + i
+        for n in tl.static_range(COUNT):
+            tl.store(backward[n] + out, share(word(NAMES, n), block, left, right, r_y, length_x), mask=inside)
+
+
+@triton.jit
+def held(
+    G, H, source_step, target_step, S, length, inside,
+    SOURCE: tl.constexpr, TARGET: tl.constexpr, BS: tl.constexpr, BT: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """‖M‖² of M = G (S/‖τ‖) Hᵀ, ‖G S/‖τ‖‖² and ‖H S/‖τ‖‖² of each pair."""
+    PAIRS: tl.constexpr = length.shape[0]
+    STAGES: tl.constexpr = 3 if BT == 1 else 1  # loads ahead of a product spill
+    scale = 1.0 / length
+    block = tl.zeros((PAIRS,), dtype=length.dtype)
+    left = tl.zeros((PAIRS,), dtype=length.dtype)
+    right = tl.zeros((PAIRS,), dtype=length.dtype)
+    for p in tl.range(0, SOURCE, BS):
+        for q in tl.range(0, SOURCE, BS):
+            M = tl.zeros((PAIRS, BS, BS), dtype=length.dtype)
+            for k in tl.range(0, TARGET, BT, num_stages=STAGES):
+                c = k + tl.arange(0, BT)
+                unit = tl.load(S[:, None] + c[None, :], mask=inside[:, None] & (c < TARGET)[None, :], other=0.0)
+                unit = (unit * scale[:, None])[:, None, :]
+                g = strip(G, p, k, source_step, target_step, inside, SOURCE, TARGET, BS, BT) * unit
+                h = strip(H, q, k, source_step, target_step, inside, SOURCE, TARGET, BS, BT)
+                M = product(g, h, M, PRECISION)
                 if q == 0:
-                    left += tl.sum(u * u, axis=1)
+                    left += entries(g * g)
                 if p == 0:
-                    v *= unit[:, None]
-                    right += tl.sum(v * v, axis=1)
-            block += tl.sum(tl.sum(M * M, axis=2), axis=1)
-    out = ((module0 + module).to(tl.int64) * all_sources + source0 + i) * all_targets + target0 + j
-    for n in tl.static_range(COUNT):
-        tl.store(outs[n] + out, share(word(NAMES, n), block, left, right, r, tau_norm), mask=inside)
+                    h *= unit
+                    right += entries(h * h)
+            block += entries(M * M)
+    return block, left, right
+
+
+@triton.jit
+def strip(
+    gram, p, k, source_step, target_step, inside,
+    SOURCE: tl.constexpr, TARGET: tl.constexpr, BS: tl.constexpr, BT: tl.constexpr,
+):  # fmt: skip
+    """[PAIRS, BS, BT] of the blocks."""
+    a = p + tl.arange(0, BS)
+    c = k + tl.arange(0, BT)
+    at = a[:, None].to(tl.int64) * source_step + c[None, :].to(tl.int64) * target_step
+    live = inside[:, None, None] & ((a < SOURCE)[:, None] & (c < TARGET)[None, :])[None, :, :]
+    return tl.load(gram[:, None, None] + at[None, :, :], mask=live, other=0.0)
+
+
+@triton.jit
+def product(g, h, M, PRECISION: tl.constexpr):
+    """M + g hᵀ of each pair."""
+    if g.shape[2] == 1:
+        return M + g * tl.permute(h, (0, 2, 1))
+    elif g.shape[0] == 1:  # of three dimensions the warps share the first
+        one = tl.reshape(g, (g.shape[1], g.shape[2]))
+        other = tl.reshape(h, (h.shape[1], h.shape[2]))
+        sums = tl.reshape(M, (M.shape[1], M.shape[2]))
+        return tl.reshape(tl.dot(one, other.T, sums, input_precision=PRECISION, out_dtype=M.dtype), M.shape)
+    else:
+        return tl.dot(g, tl.permute(h, (0, 2, 1)), M, input_precision=PRECISION, out_dtype=M.dtype)
+
+
+@triton.jit
+def entries(x):
+    return tl.sum(tl.sum(x, axis=2), axis=1)
 
 
 def capture(
     grams: Grams,
-    turned: bool,  # the sources are y
-    source: Side,
-    target: Side,
-    outs: Mapping[str, Tensor],  # the shares that are wanted
+    x: Side,
+    y: Side,
+    forward: Mapping[str, Tensor],  # the shares that are wanted
+    backward: Mapping[str, Tensor],  # the same of y→x
     origin: tuple[int, int, int],
-    k_target: int,
+    most: int,  # bytes of an adapter's spectrum for which the products of its blocks fit the registers
 ) -> None:
-    """One direction of a panel into its place of the outputs [modules, sources, targets]."""
-    modules, sources, padded = source.S.shape
-    targets = target.norm.shape[1]
-    anything = next(iter(outs.values()))
-    R = min(64, padded)
-    pairs = max(1, 4 * ELEMENTS // (R * R * anything.element_size()))
+    """A panel into its places of the outputs, [modules, sources, targets] and [modules, targets, sources]."""
+    modules, sources, RX = x.S.shape
+    targets, RY = y.S.shape[1:]
+    anything = next(iter(forward.values()))
+    single = anything.element_size() == 4
+    more = max(RX, RY)
+    if LEAST <= more <= most // anything.element_size():  # outer products of so many directions take twice as long
+        BX, BY = KX, KY = max(LEAST, RX), max(LEAST, RY)
+        pairs, warps = 1, 8 if more == BLOCK else 4
+    else:
+        (BX, KX), (BY, KY) = (min(BLOCK, RX), 1), (min(BLOCK, RY), 1)
+        pairs = max(1, 4 * ELEMENTS // (min(BLOCK, more) ** 2 * anything.element_size()))
+        warps = anything.element_size()  # with four, blocks in fp64 spill
     grid = (modules * ceil_div(sources * targets, pairs),)
     capture_pairs[grid](
-        grams.u, grams.v, target.S, target.norm, source.rank, tuple(outs.values()), *origin, sources, targets,
-        *anything.shape[1:], *grams.u.shape[1:], k_target, NAMES=" ".join(outs), COUNT=len(outs), TURNED=turned,
-        HALF=grams.half, SOURCE=padded, TARGET=target.S.shape[2], R=R, PAIRS=pairs,
-        num_warps=anything.element_size(),  # with four, blocks in fp64 spill
+        grams.u, grams.v, x.S, x.norm, x.rank, y.S, y.norm, y.rank, tuple(forward.values()), tuple(backward.values()),
+        *origin, sources, targets, *anything.shape[1:], *grams.u.shape[1:],
+        NAMES=" ".join(forward), COUNT=len(forward), HALF=grams.half, RX=RX, RY=RY, BX=BX, BY=BY, KX=KX, KY=KY,
+        PAIRS=pairs, PRECISION="tf32x3" if single else "ieee", num_warps=warps, maxnreg=255,
     )  # fmt: skip

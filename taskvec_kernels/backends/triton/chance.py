@@ -1,21 +1,26 @@
-"""The chance of REC: its mean and deviation over the sign patterns of |d|, a pattern at a time for a block of pairs."""
+"""The chance of REC: its mean and deviation over the sign patterns of |d|.
+
+A lane holds all directions of its pairs, so that sums over them need no shuffles, and masks are shared by its pairs. A
+pattern is computed together with its complement: each direction belongs to one of the two.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from ...sign_patterns import EXACT, array_columns, bits
 from .launch import ceil_div, next_power_of_2
-from .metrics import over_signs, rec, word
-from .reduce import TARGETS, Side, pairs_of
+from .metrics import over_signs, word
+from .sides import Side
 
 NAMES = ("rec_chance", "rec_chance_sd")
-SPECTRA_BYTES = 4096  # of a program
+BYTES = 4096  # of |d| of a program
 
 
 @triton.constexpr_function
@@ -32,8 +37,7 @@ def parity(x):
     return (x ^ (x >> 1)) & 1
 
 
-COUNTS = ["module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "least", "most",
-          "patterns"]  # fmt: skip
+COUNTS = ["module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "least", "most", "step"]
 
 
 @triton.jit(do_not_specialize=COUNTS)
@@ -51,37 +55,65 @@ def chance_pairs(
     all_targets,
     least,  # directions of the pairs that have these patterns
     most,
-    patterns,
+    step,  # 1: a compiler that knew it would give a pair's directions to several lanes
     NAMES: tl.constexpr,
     COUNT: tl.constexpr,
     PADDED: tl.constexpr,
     TARGET_BLOCKS: tl.constexpr,
-    BI: tl.constexpr,
-    BJ: tl.constexpr,
+    PAIRS: tl.constexpr,
     K: tl.constexpr,
+    HALF: tl.constexpr,  # patterns without their complements
+    UNROLL: tl.constexpr,  # patterns of a step, which share their masks but for constants
     ARRAY: tl.constexpr,  # columns of the orthogonal array, as words; none: every pattern
     ARRAY_COUNT: tl.constexpr,
+    TINY: tl.constexpr,
 ):
-    module, i, j, inside, _live, s1, d = pairs_of(d_parts, S, sources, targets, PADDED, TARGET_BLOCKS, BI, BJ, K)
+    count = sources * targets
+    per_module = tl.cdiv(count, PAIRS)
+    program = tl.program_id(0)
+    module = program // per_module
+    pair = (program - module * per_module) * PAIRS + tl.arange(0, PAIRS)
+    inside = pair < count
+    i = pair // targets
+    j = pair - i * targets
     c = tl.arange(0, K)
+    live = inside[:, None] & (c[None, :] < PADDED)
     source = module.to(tl.int64) * sources + i
+    along = (c * step)[None, :]
+    s1 = tl.load(S + (source * PADDED)[:, None] + along, mask=live, other=0.0)
+    d = tl.zeros((PAIRS, K), dtype=s1.dtype)
+    row = (module.to(tl.int64) * targets + j) * TARGET_BLOCKS
+    for q in tl.static_range(TARGET_BLOCKS):
+        d += tl.load(d_parts + (((row + q) * sources + i) * PADDED)[:, None] + along, mask=live, other=0.0)
     d = tl.abs(d)
     sum1 = tl.load(total + source, mask=inside, other=1.0)
     rank = tl.max(tl.where((s1 == 0) & (d == 0), 0, c[None, :] + 1), axis=1)
     mine = inside & (rank >= least) & (rank <= most)
-    column = tl.where(c <= 10, 1 << tl.minimum(c, 10) >> 1, 0)
+    share = tl.where(sum1[:, None] == 0, 0.0, s1 / sum1[:, None])
+    largest = tl.max(d, axis=1)
+    d = d / tl.where(largest > 0, largest, 1.0)[:, None]  # of a pattern and its complement one sum is at least 1
+    column = HALF >> tl.minimum(c, 31)  # the last directions change fastest: the sums of the first are shared
     for n in tl.static_range(ARRAY_COUNT):
         column = tl.where(c == n, number(ARRAY, n), column)
-    column = column | (patterns >> 1)
-    mean = tl.zeros((BI * BJ,), dtype=s1.dtype)
-    square = tl.zeros((BI * BJ,), dtype=s1.dtype)
-    for x in tl.range(0, tl.where(tl.sum(mine.to(tl.int32), axis=0) > 0, patterns, 0)):
-        on = tl.where(parity(column & x)[None, :] == 1, d, 0.0)
-        value = rec(s1, on, sum1, tl.sum(on, axis=1)) - 0.5  # around ½, so that the variance does not cancel
-        mean += value
-        square += value * value
-    mean = mean / patterns
-    variance = square / patterns - mean * mean
+    mean = tl.zeros((PAIRS,), dtype=s1.dtype)
+    square = tl.zeros((PAIRS,), dtype=s1.dtype)
+    for x in tl.range(0, tl.where(tl.sum(mine.to(tl.int32), axis=0) > 0, HALF, 0), UNROLL):
+        base = parity(column & x)
+        for y in tl.static_range(UNROLL):
+            kept = (base ^ parity(column & y))[None, :]
+            on = kept.to(s1.dtype)
+            off = 1.0 - on
+            sum_on = tl.maximum(tl.sum(on * d, axis=1), TINY)
+            sum_off = tl.maximum(tl.sum(off * d, axis=1), TINY)
+            both = 1.0 / (sum_on * sum_off)
+            inverse = tl.where(kept == 1, (both * sum_off)[:, None], (both * sum_on)[:, None])
+            shared = tl.minimum(share, d * inverse, propagate_nan=tl.PropagateNan.ALL)
+            rec_on = tl.sum(on * shared, axis=1) - 0.5  # around ½, so that the variance does not cancel
+            rec_off = tl.sum(off * shared, axis=1) - 0.5
+            mean += rec_on + rec_off
+            square += rec_on * rec_on + rec_off * rec_off
+    mean = mean / (2.0 * HALF)
+    variance = square / (2.0 * HALF) - mean * mean
     out = ((module0 + module).to(tl.int64) * all_sources + source0 + i) * all_targets + target0 + j
     for n in tl.static_range(COUNT):
         tl.store(outs[n] + out, over_signs(word(NAMES, n), mean, variance), mask=mine)
@@ -115,13 +147,16 @@ def chance(
     modules, sources, padded = source.S.shape
     targets = target.norm.shape[1]
     anything = next(iter(outs.values()))
-    K = next_power_of_2(padded)
-    BI = max(1, SPECTRA_BYTES // (anything.element_size() * TARGETS * K))
-    grid = (modules * ceil_div(sources, BI) * ceil_div(targets, TARGETS),)
+    K, size = next_power_of_2(padded), anything.element_size()
+    pairs = max(1, BYTES // (size * K))
+    unroll = 4 if size * K < 256 else 2 if size == 4 else 1  # more spill
+    grid = (modules * ceil_div(sources * targets, pairs),)
     for least, most, width in ranges(k):
         count = 0 if most <= EXACT else min(next_power_of_2(k), most)
+        half = 2 ** (width - 1)
         chance_pairs[grid](
             d, source.S, source.total, tuple(outs.values()), *origin, sources, targets, *anything.shape[1:],
-            least, most, 2**width, NAMES=" ".join(outs), COUNT=len(outs), PADDED=padded, TARGET_BLOCKS=target_blocks,
-            BI=BI, BJ=TARGETS, K=K, ARRAY=array_words(count, width - 1), ARRAY_COUNT=count, num_warps=4,
+            least, most, 1, NAMES=" ".join(outs), COUNT=len(outs), PADDED=padded, TARGET_BLOCKS=target_blocks,
+            PAIRS=pairs, K=K, HALF=half, UNROLL=min(unroll, half), ARRAY=array_words(count, width - 1),
+            ARRAY_COUNT=count, TINY=torch.finfo(anything.dtype).tiny, num_warps=1,
         )  # fmt: skip

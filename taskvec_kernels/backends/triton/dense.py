@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ...dispatch.arguments import result_dtype
-from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2, offset
+from .launch import Strided, ceil_div, check_dtype, leads, machine, next_power_of_2, offset
 
 COLUMNS = 1024  # of τ, that a program sums
 
@@ -35,9 +35,9 @@ class Shape:
 
 @triton.jit(do_not_specialize=["k", "row_blocks", "column_blocks"])
 def project_part(
-    U, u_offsets, u_m, u_k, V, v_offsets, v_k, v_n, tau, t_offsets, t_m, t_n, out, m, n, k, row_blocks, column_blocks,
+    U, u_lead, u_m, u_k, V, v_lead, v_k, v_n, tau, t_lead, t_m, t_n, out, m, n, k, row_blocks, column_blocks,
     COLUMNS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, K: tl.constexpr, PRECISION: tl.constexpr,
-    ALIGNED: tl.constexpr,
+    LEAD: tl.constexpr,
 ):  # fmt: skip
     """A block of rows and columns of one τ: out [matrices, row blocks · column blocks, k].
 
@@ -51,9 +51,9 @@ def project_part(
     i = (part // column_blocks) * BM + tl.arange(0, BM)
     start = (part % column_blocks) * COLUMNS
     c = (tl.program_id(0) % k_blocks) * K + tl.arange(0, K)
-    pU = U + offset(u_offsets, matrix, True, ALIGNED)
-    pV = V + offset(v_offsets, matrix, True, ALIGNED)
-    pt = tau + offset(t_offsets, matrix, True, ALIGNED)
+    pU = U + offset(u_lead, matrix, True, LEAD)
+    pV = V + offset(v_lead, matrix, True, LEAD)
+    pt = tau + offset(t_lead, matrix, True, LEAD)
     DTYPE: tl.constexpr = out.dtype.element_ty
     y = tl.zeros((BM, K), dtype=DTYPE)  # τ V
     for j0 in tl.range(start, tl.minimum(start + COLUMNS, n), BN):
@@ -82,10 +82,11 @@ def project_dense(U: Tensor, Vh: Tensor, tau: Tensor, clip: bool, out: Sequence[
     parts = torch.empty(batch.numel(), rows * columns, k, dtype=dtype, device=U.device)
     if parts.numel():
         factors = [Strided.of(t, 2) for t in (U, Vh, tau)]
-        arguments = [value for t in factors for value in (t.data, t.offsets, *t.strides)]
+        steps, lead = leads(factors)
+        arguments = [value for t, step in zip(factors, steps, strict=True) for value in (t.data, step, *t.strides)]
         project_part[(batch.numel() * rows * columns * ceil_div(k, K),)](
             *arguments, parts, m, n, k, rows, columns,
-            COLUMNS=COLUMNS, BM=shape.BM, BN=shape.BN, K=K, ALIGNED=all(t.aligned for t in factors),
+            COLUMNS=COLUMNS, BM=shape.BM, BN=shape.BN, K=K, LEAD=lead,
             PRECISION="ieee" if dtype == torch.float64 else "tf32x3", num_warps=4, num_stages=shape.stages,
             maxnreg=shape.registers,
         )  # fmt: skip

@@ -10,26 +10,26 @@ import triton.language as tl
 from torch import Tensor
 
 from ...dispatch.arguments import result_dtype
-from .launch import Strided, ceil_div, check_dtype, machine, next_power_of_2, offset
+from .launch import Strided, ceil_div, check_dtype, leads, machine, next_power_of_2, offset
 
 RUN = 512  # positions that are summed in a row
 
 
 @triton.jit(do_not_specialize=["k"])
 def project_pairs(
-    U, u_offsets, u_m, u_k, V, v_offsets, v_k, v_n, b, b_offsets, b_m, b_r, a, a_offsets, a_r, a_n,
+    U, u_lead, u_m, u_k, V, v_lead, v_k, v_n, b, b_lead, b_m, b_r, a, a_lead, a_r, a_n,
     scale, out, m, n, k, r,
     CLIP: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK: tl.constexpr, RUN: tl.constexpr,
-    ALIGNED: tl.constexpr,
+    LEAD: tl.constexpr,
 ):  # fmt: skip
     """One block of a pair's directions: U [m, k], V [k, n], b [m, r], a [r, n]."""
     blocks = tl.cdiv(k, BLOCK_K)
     pair = tl.program_id(0) // blocks
     ck = (tl.program_id(0) % blocks) * BLOCK_K + tl.arange(0, BLOCK_K)
-    pU = U + offset(u_offsets, pair, True, ALIGNED)
-    pV = V + offset(v_offsets, pair, True, ALIGNED)
-    pb = b + offset(b_offsets, pair, True, ALIGNED)
-    pa = a + offset(a_offsets, pair, True, ALIGNED)
+    pU = U + offset(u_lead, pair, True, LEAD)
+    pV = V + offset(v_lead, pair, True, LEAD)
+    pb = b + offset(b_lead, pair, True, LEAD)
+    pa = a + offset(a_lead, pair, True, LEAD)
     d = tl.zeros((BLOCK_K,), dtype=out.dtype.element_ty)
     for r0 in tl.range(0, r, BLOCK_R, num_stages=1):
         cr = r0 + tl.arange(0, BLOCK_R)
@@ -74,11 +74,12 @@ def project(
     block_k, block_r = (min(32, max(16, next_power_of_2(size))) for size in (k, r))
     few = block_k * block_r < 1024 and b.element_size() == 4  # one warp holds them, if its registers have no limit
     if d.numel():
-        arguments = [value for t in parts for value in (t.data, t.offsets, *t.strides)]
+        steps, lead = leads(parts)
+        arguments = [value for t, step in zip(parts, steps, strict=True) for value in (t.data, step, *t.strides)]
         project_pairs[(scales.numel() * ceil_div(k, block_k),)](
             *arguments, scales, d, m, n, k, r,
             CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=64 if few else 32, RUN=RUN,
-            ALIGNED=all(t.aligned for t in parts), num_warps=1 if few else 4,
+            LEAD=lead, num_warps=1 if few else 4,
             maxnreg=None if few else {2: 255, 4: 128}.get(b.element_size()),
         )  # fmt: skip
     return d

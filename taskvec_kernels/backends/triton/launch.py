@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import triton
@@ -30,6 +31,7 @@ class Machine:
 INTERPRETER = Machine(capability=(9, 0), processors=3, memory=0)
 
 
+@cache
 def machine(device: torch.device) -> Machine:
     """Of a CUDA device; any other runs under Triton's interpreter. Whether that is wanted is the backend's choice."""
     if device.type != "cuda":
@@ -115,38 +117,62 @@ def operand(t: Tensor, rows: int, columns: int, tma: bool) -> Tensor | TensorDes
 
 @dataclass(frozen=True)
 class Strided:
-    """A tensor whose leading dimensions are reached through a table of offsets: no copy, whatever was broadcast."""
+    """A tensor with any strides, its leading dimensions seen as one: no copy, whatever was broadcast."""
 
     data: Tensor
-    offsets: Tensor  # int64, elements, one an entry of the leading dimensions
+    step: int | Tensor  # elements from one leading entry to the next; where they differ, the offset of each, int64
     shape: tuple[int, ...]
     strides: tuple[int, ...]  # of the other dimensions
-    aligned: bool  # the data to 16 bytes, and every offset to 16 elements
+    aligned: bool  # the data to 16 bytes, and every leading offset to 16 elements
 
     @classmethod
     def of(cls, t: Tensor, dims: int) -> Strided:
         """The last ``dims`` dimensions keep their strides."""
         lead = t.dim() - dims
-        offsets: Tensor | None = None
-        for size, stride in joined(t.shape[:lead], t.stride()[:lead]):
-            if stride == 0:
-                steps = torch.zeros(size, dtype=torch.int64, device=t.device)
-            else:
-                steps = torch.arange(0, size * stride, stride, device=t.device)
-            offsets = steps if offsets is None else (offsets[:, None] + steps).flatten()
-        if offsets is None:
-            offsets = torch.zeros(1, dtype=torch.int64, device=t.device)
-        leading = zip(t.shape[:lead], t.stride()[:lead], strict=True)
-        aligned = t.data_ptr() % 16 == 0 and all(size == 1 or stride % 16 == 0 for size, stride in leading)
-        return cls(t, offsets, (len(offsets), *t.shape[lead:]), t.stride()[lead:], aligned)
+        steps = joined(t.shape[:lead], t.stride()[:lead])
+        aligned = t.data_ptr() % 16 == 0 and all(step % 16 == 0 for _, step in steps)
+        return cls(t, leading(steps, t.device), (t.shape[:lead].numel(), *t.shape[lead:]), t.stride()[lead:], aligned)
 
     def part(self, modules: slice, adapters: slice) -> Strided:
         """Some modules and adapters (dimensions 0 and 1)."""
         first = adapters.start * self.strides[0]
-        offsets = self.offsets[modules] + first
-        count = adapters.stop - adapters.start
         aligned = self.aligned and first % 16 == 0
-        return Strided(self.data, offsets, (len(offsets), count, *self.shape[2:]), self.strides, aligned)
+        step = self.step
+        if isinstance(step, Tensor):
+            step = step[modules]
+        else:
+            first += modules.start * step
+        data = self.data.as_strided((), (), self.data.storage_offset() + first)
+        shape = modules.stop - modules.start, adapters.stop - adapters.start, *self.shape[2:]
+        return Strided(data, step, shape, self.strides, aligned)
+
+    @property
+    def table(self) -> Tensor:
+        """The offset of each leading entry."""
+        if isinstance(self.step, Tensor):
+            return self.step
+        return leading_offsets([(self.shape[0], self.step)], self.data.device)
+
+
+def leading(steps: Sequence[tuple[int, int]], device: torch.device) -> int | Tensor:
+    """``Strided.step`` of joined dimensions. A table is a launch or more, each as long as a small kernel."""
+    if len(steps) < 2:
+        return steps[0][1] if steps else 0
+    return leading_offsets(steps, device)
+
+
+def leading_offsets(steps: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+    offsets = torch.zeros(1, dtype=torch.int64, device=device)
+    for size, stride in steps:
+        offsets = (offsets[:, None] + torch.arange(size, device=device) * stride).flatten()
+    return offsets
+
+
+def leads(parts: Sequence[Strided]) -> tuple[list[int | Tensor], str]:
+    """What a kernel gets of the leading dimensions of its operands, and how ``offset`` reads it."""
+    if any(isinstance(t.step, Tensor) for t in parts):
+        return [t.table for t in parts], "aligned table" if all(t.aligned for t in parts) else "table"
+    return [t.step for t in parts], "step"
 
 
 def joined(shape: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]]:
@@ -163,11 +189,14 @@ def joined(shape: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]
 
 
 @triton.jit
-def offset(offsets, index, mask, ALIGNED: tl.constexpr):
-    """Offsets of a ``Strided``; a compiler that is not told of their alignment loads element by element."""
-    at = tl.load(offsets + index, mask=mask, other=0)
-    if ALIGNED:
-        at = tl.multiple_of(at, 16)
+def offset(lead, index, mask, LEAD: tl.constexpr):
+    """Of a leading entry, by ``leads``; a compiler that is not told of a table's alignment loads single elements."""
+    if LEAD == "step":
+        at = index.to(tl.int64) * lead
+    else:
+        at = tl.load(lead + index, mask=mask, other=0)
+        if LEAD == "aligned table":
+            at = tl.multiple_of(at, 16)
     return at
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from .launch import Strided, ceil_div, offset
+from .launch import Strided, ceil_div, leads, offset
 
 
 @triton.jit(do_not_specialize=["rows", "adapters", "k"])
 def pack_rows(
     source,
-    offsets,  # of each module's first adapter, [modules]
+    lead,  # to each module's first adapter
     out,  # [rows, width]
     rows,
     adapters,
@@ -30,14 +29,14 @@ def pack_rows(
     TERMS: tl.constexpr,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_COLUMNS: tl.constexpr,
-    ALIGNED: tl.constexpr,
+    LEAD: tl.constexpr,
 ):
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     c = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
     adapter = row // PADDED
     direction = row % PADDED
     module = adapter // adapters
-    first = offset(offsets, module, row < rows, ALIGNED)
+    first = offset(lead, module, row < rows, LEAD)
     first += (adapter % adapters).to(tl.int64) * adapter_stride + direction.to(tl.int64) * direction_stride
     live = (row < rows) & (direction < k)
     value = tl.load(
@@ -72,15 +71,10 @@ def pack(
     block_rows, block_columns = 16, 64
     for factor, depth, column, scale in zip((U, V), depths, (0, depths[0]), scales, strict=True):
         grid = (ceil_div(rows, block_rows), depth // block_columns)
+        (step,), lead = leads([factor])
         pack_rows[grid](
-            factor.data, factor.offsets, out, rows, adapters, k, factor.shape[3], *factor.strides, out.stride(0),
+            factor.data, step, out, rows, adapters, k, factor.shape[3], *factor.strides, out.stride(0),
             column, sum(depths), scale,
             PADDED=padded, TERMS=terms, BLOCK_ROWS=block_rows, BLOCK_COLUMNS=block_columns,
-            ALIGNED=factor.aligned,
+            LEAD=lead,
         )  # fmt: skip
-
-
-def pad_spectra(S: Tensor, padded: int, dtype: torch.dtype) -> Tensor:
-    """S (..., N, k) as [modules, N, padded] with zeros."""
-    flat = S.reshape(-1, *S.shape[-2:]).to(dtype)
-    return torch.nn.functional.pad(flat, (0, padded - S.shape[-1])).contiguous()

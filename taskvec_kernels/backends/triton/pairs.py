@@ -34,10 +34,11 @@ from .launch import (
     scheme,
     tile,
 )
-from .pack import pack, pad_spectra
+from .pack import pack
 from .panels import LEAST, Cost, Panel, Plan, panels, plan, room
-from .reduce import Side, outputs, reduce
+from .reduce import outputs, reduce
 from .schedule import triangle_tiles
+from .sides import Side
 
 TL_DTYPE = {torch.float32: tl.float32, torch.float64: tl.float64}
 DEPTH = 64  # columns of U and of V in X are padded to a multiple of this
@@ -58,7 +59,7 @@ class Zoo:
     def of(cls, x: Adapters, dtype: torch.dtype) -> Zoo:
         k = x.S.shape[-1]
         R, blocks = padded_rank(k)
-        side = Side.of(pad_spectra(x.S, R * blocks, dtype), x.norm, x.seed)
+        side = Side.of(x.S, x.norm, x.seed, R * blocks, dtype)
         return cls(Strided.of(x.U.mT, 3), Strided.of(x.Vh, 3), side, k, R, blocks)
 
     @property
@@ -169,8 +170,13 @@ def run(
     solver: Solver,
 ) -> None:
     device = call.x.side.S.device
-    lams = [torch.full((1,), lam, dtype=torch.float64, device=device) for lam in solver.lams]
     solvers = [None if lam == 0 and solver.method == "exact" else solver for lam in solver.lams]
+    lams = [
+        call.x.side.total if way is None else torch.full((1,), lam, dtype=torch.float64, device=device)
+        for lam, way in zip(solver.lams, solvers, strict=True)
+    ]
+    outs = [split(of_lam(forward, at, lead)) for at in range(len(lams))]
+    others = outs if call.symmetric else [split(of_lam(backward, at, lead)) for at in range(len(lams))]
     N, M = call.x.count, None if call.symmetric else call.y.count
     tiles = call.tiles(N, M)[2]
     cost = call.cost()
@@ -190,11 +196,11 @@ def run(
         first = panel.modules.start
         i, j = panel.sources.start, (panel.targets or panel.sources).start
         strides = target.norm.shape[1] * call.y.blocks, 1
-        for at, (lam, way) in enumerate(zip(lams, solvers, strict=True)):
-            there, by = of_lam(forward, at, lead), of_lam(backward, at, lead)
-            shares, signs, rest = split(there)
+        for lam, way, (shares, signs, rest), (other_shares, other_signs, other_rest) in zip(
+            lams, solvers, outs, others, strict=True
+        ):
             if shares:
-                capture(grams, False, source, target, shares, (first, i, j), call.y.k)
+                capture(grams, source, target, shares, other_shares, (first, i, j), 256 if call.on.tma else 128)
             if signs:
                 chance_of(way, d, source, target, call.y.blocks, signs, (first, i, j), call.x.k)
             if rest:
@@ -203,15 +209,12 @@ def run(
                 )  # fmt: skip
             if panel.targets is None:
                 continue
-            shares, signs, rest = split(by)
-            if shares:
-                capture(grams, True, target, source, shares, (first, j, i), call.x.k)
-            if signs:
-                chance_of(way, back, target, source, call.x.blocks, signs, (first, j, i), call.y.k)
-            if rest:
+            if other_signs:
+                chance_of(way, back, target, source, call.x.blocks, other_signs, (first, j, i), call.y.k)
+            if other_rest:
                 reduce(
-                    back, cross, strides[::-1], target, source, blocks[::-1], rest, (first, j, i), call.y.k, size, p,
-                    lam, way,
+                    back, cross, strides[::-1], target, source, blocks[::-1], other_rest, (first, j, i), call.y.k,
+                    size, p, lam, way,
                 )  # fmt: skip
 
 
@@ -260,8 +263,10 @@ class Workspace:
             count = (p.modules * adapters * zoo.padded + spare) * call.width if adapters else 0
             return torch.empty(count, dtype=call.how.dtype, device=device)
 
+        nothing = torch.empty(0, dtype=call.dtype, device=device)
+
         def values(count: int) -> Tensor:
-            return torch.empty(count, dtype=call.dtype, device=device)
+            return torch.empty(count, dtype=call.dtype, device=device) if count else nothing
 
         x, y = call.x, call.y
         among = call.symmetric and p.sources == x.count

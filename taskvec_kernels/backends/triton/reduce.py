@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 import triton
@@ -14,37 +13,13 @@ from ...metrics import any_needs
 from ...solver import Solver
 from .launch import ceil_div, next_power_of_2
 from .metrics import paired, word
+from .sides import Side
 from .solve import adam, exact, pair_seed
 from .sparse import BYTES as SPARSE_BYTES
 from .sparse import constants
 
 SPECTRA_BYTES = 8192  # of a program: more would spill
 TARGETS = 8  # of a program, one store of 32 bytes
-
-
-@dataclass(frozen=True)
-class Side:
-    """What the metrics use of each adapter, all [modules, adapters] but S."""
-
-    S: Tensor  # [modules, adapters, padded]
-    total: Tensor  # ΣS
-    norm: Tensor  # ‖τ‖_F, ‖S‖₂ where it is not given
-    rank: Tensor  # number of non-zero S, NaN where one is NaN
-    seed: Tensor  # int64, of random starts
-
-    @classmethod
-    def of(cls, S: Tensor, norm: Tensor | None, seed: Tensor | None) -> Side:
-        exact = S.double()
-        total = exact.sum(-1)
-        live = (S > 0).sum(-1)
-        norm = exact.square().sum(-1).sqrt() if norm is None else norm.reshape(live.shape)
-        seed = live if seed is None else seed.reshape(live.shape)
-        rank = torch.where(total.isnan(), total, live).to(S.dtype)
-        return cls(S, total.to(S.dtype), norm.to(S.dtype), rank, seed)
-
-    def part(self, modules: slice, adapters: slice) -> Side:
-        parts = (t[modules, adapters].contiguous() for t in (self.S, self.total, self.norm, self.rank, self.seed))
-        return Side(*parts)
 
 
 @triton.jit
@@ -91,7 +66,7 @@ def reduce_pairs(
     target_rank,
     source_seed,
     target_seed,
-    lam,  # one, fp64
+    lam,  # one, fp64; not read when closed
     cross_u,  # of blocks: source block · source_stride + target block · target_stride
     cross_v,
     outs,  # a tuple of [all modules, all sources, all targets]
@@ -192,7 +167,7 @@ def reduce(
     k: int,
     size: int,
     p: float | None,
-    lam: Tensor,  # fp64, one
+    lam: Tensor,  # fp64, one; anything where there is no solver
     solver: Solver | None,  # None: the closed form of λ = 0
 ) -> None:
     """One direction of a panel for one λ into its place of the outputs [modules, sources, targets(, k)]."""
