@@ -142,6 +142,7 @@ int main() {
     test_sparsify(f64);
   }
   test_parallel();
+  test_slices();
   std::printf("%s: %d checks, %d failures\n", simd_level(), checks, failures);
   return failures == 0 ? 0 : 1;
 }

@@ -343,6 +343,11 @@ void test_route() {
 
 }  // namespace
 
+void test_slices() {
+  test_pairwise(DType::f32, 2, 17, 8, 0, 0, 257, 513, 2);
+  test_pairwise(DType::bf16, 1, 19, 7, 33, 4, 319, 1025, 2, Precision::medium);
+}
+
 void test_pairs(DType dtype) {
   const bool wide = dtype == DType::f32;
   test_pairwise(dtype, 1, 1, 1, 0, 0, 1, 1, 1);
@@ -360,9 +365,6 @@ void test_pairs(DType dtype) {
   for (int64_t n : {31, 32, 33, 63, 65, 1050}) test_pairwise(dtype, 1, 9, 8, 0, 0, 70, n, 1, Precision::medium);
   test_pairwise(dtype, 2, 16, 5, 33, 2, 40, 2060, 2, Precision::medium);
   test_pairwise(dtype, 1, 2, 3, 5, 4, 1, 2, 1, Precision::medium);
-  // round the 16 directions and 64 positions of a tile, and the 512 of a chunk of slices
-  if (wide) test_pairwise(dtype, 2, 17, 8, 0, 0, 257, 513, 2);
-  if (wide) test_pairwise(dtype, 1, 19, 7, 33, 4, 319, 1025, 2, Precision::medium);
   if (wide) test_pairwise(dtype, 1, 515, 1, 9, 3, 4, 3, 2);
   if (wide) test_pairwise(dtype, 1, 1030, 1, 0, 0, 2, 2, 2);
   for (const Solver& solver : solvers()) {

@@ -23,7 +23,8 @@ BINDINGS = sorted((ROOT / "csrc/bindings").rglob("*.*"))
 
 
 HARMLESS = {
-    "int64_t", "int32_t", "uint16_t", "uint32_t", "uint64_t", "uintptr_t", "size_t", "memcpy", "integer_sequence",
+    "int64_t", "int32_t", "int8_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t",
+    "uintptr_t", "size_t", "memcpy", "memset", "integer_sequence",
     "make_integer_sequence", "align_val_t", "is_same_v", "conditional_t", "remove_cv_t", "remove_reference_t",
 }  # fmt: skip
 
