@@ -87,9 +87,10 @@ def promises(
     found = [f"{stack} bytes of stack"] if spilled else []
     found += [f"{shared} bytes of shared memory, limit {limit}"] if shared > limit else []
     tf32 = "tf32" in ptx
+    three = tf32 and "cvt.rna.tf32" in ptx
     if kernel == "project_part" and variant.dtype != torch.float64:
-        found += [] if tf32 and "cvt.rna.tf32" in ptx else ["no 3xTF32"]
-    elif tf32:
+        found += [] if three else ["no 3xTF32"]
+    elif tf32 and not (kernel == "capture_pairs" and three):
         found.append("TF32")
     if kernel == "gram":
         found += gram_promises(variant, counts, sass, ptx)
