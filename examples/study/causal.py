@@ -46,7 +46,14 @@ class CausalLearner:
     def complete(self, model: Any, prompts: Sequence[str], **options: Any) -> list[str]:
         """All prompts in one batch, padded on the left; greedy unless the options say otherwise."""
         batch = self.tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="left").to(model.device)
-        settings = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id, **options}
+        # a chat model may begin another turn in the place of ending its own
+        ends = {token for token in (self.tokenizer.eos_token_id, self.tokenizer.bos_token_id) if token is not None}
+        settings = {
+            "do_sample": False,
+            "pad_token_id": self.tokenizer.pad_token_id,
+            "eos_token_id": sorted(ends),
+            **options,
+        }
         ids = model.generate(**batch, **settings)[:, batch["input_ids"].shape[1] :]
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 

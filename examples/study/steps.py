@@ -62,13 +62,15 @@ class Course:
         """The steps that must have been done before."""
         if step.kind == "base":
             return set()
-        adapter = self.adapters.get(step.name)
-        if step.kind in ("train", "instruct") or adapter is None:
-            return {Step("base", BASE)}
-        if step.kind == "measure":
-            return {Step("train", adapter.run) if isinstance(adapter, Trained) else Step("derive", adapter.name)}
-        sources = adapter.parts if isinstance(adapter, Merged) else (adapter.of,) if isinstance(adapter, Scaled) else ()
-        return {Step("train", source) for source in sources}
+        needed, adapter = {Step("base", BASE)}, self.adapters.get(step.name)
+        if step.kind == "measure" and adapter is not None:
+            needed.add(Step("train", adapter.run) if isinstance(adapter, Trained) else Step("derive", adapter.name))
+        if step.kind == "derive":
+            sources = (
+                adapter.parts if isinstance(adapter, Merged) else (adapter.of,) if isinstance(adapter, Scaled) else ()
+            )
+            needed |= {Step("train", source) for source in sources}
+        return needed
 
     def product(self, step: Step) -> Path:
         """What a step makes last."""

@@ -115,11 +115,13 @@ class Workbench(Course):
         """The instruction recipe, and its answers next to those of the base."""
         recipe = self.plan.instructions
         assert recipe is not None and isinstance(self.learner, CausalLearner)
-        with lora(self.learner, recipe.rank, recipe.alpha, name, recipe.dropout) as model:
-            tensors = instructions.train_on_instructions(model, self.learner, recipe, self.report)
-            save_adapter(model.peft_config["default"], self.learner.name, tensors, self.adapter_folder(name))
-            lines = instructions.side_by_side(model, self.learner, recipe)
-        write_text(self.product(Step("instruct", name)), lines)
+        if not self.adapter_folder(name).exists():
+            with lora(self.learner, recipe.rank, recipe.alpha, name, recipe.dropout) as model:
+                tensors = instructions.train_on_instructions(model, self.learner, recipe, self.report)
+                config = model.peft_config["default"]
+            save_adapter(config, self.learner.name, tensors, self.adapter_folder(name))
+        with self.adapted(name) as model:
+            write_text(self.product(Step("instruct", name)), instructions.side_by_side(model, self.learner, recipe))
 
     @contextmanager
     def adapted(self, name: str) -> Iterator[Any]:
