@@ -23,7 +23,7 @@ DOCUMENTS = sorted(
 )
 ZOO = ROOT / "examples/zoo"
 # too long for a test, or with one of its own
-NOT_RUN = {"bench"}
+NOT_RUN = {"bench", "explore"}
 
 
 def layout() -> list[str]:
@@ -101,6 +101,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number, name in enumerate(names):
         whole = name.endswith(("adapters", "zoo", "loras"))
         shutil.copytree(ZOO if whole else adapters[number % len(adapters)], tmp_path / "my" / name)
+    shutil.copy(ZOO / "truth.json", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
