@@ -50,6 +50,13 @@ def test_others_are_not(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     assert {module.start for module in adapter.modules.values()} == {None} and adapter.warnings == ()
 
 
+def test_numbers_near_the_largest_of_fp32_are_no_start(tmp_path: Path) -> None:
+    """Their products are infinite, and nothing is said of it."""
+    huge = {name: 1e30 * t for name, t in pissa(0.02)[0].items()}
+    adapter = load_adapter(write_adapter(tmp_path, huge, r=4))
+    assert {module.start for module in adapter.modules.values()} == {None}
+
+
 def test_a_single_file_too(tmp_path: Path) -> None:
     roles = {"A": "lora_down", "B": "lora_up"}
     tensors = {

@@ -66,7 +66,10 @@ def _balance_and_coherence(b: Tensor, a: Tensor) -> tuple[float, float]:
     """
     if b.shape[1] != len(a) or _lengths_differ(b, a):
         return 1.0, 1.0
-    gram_b, gram_a = ((x.T @ x).astype(np.float64) for x in (_numbers(b), _numbers(a).T))  # [r, r]
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers near fp32's largest: no start
+        gram_b, gram_a = ((x.T @ x).astype(np.float64) for x in (_numbers(b), _numbers(a).T))  # [r, r]
+    if not (np.isfinite(gram_b).all() and np.isfinite(gram_a).all()):
+        return 1.0, 1.0
     lengths = np.sqrt(gram_b.diagonal())
     size = float(np.linalg.norm(gram_a))
     if not lengths.all() or not size:
