@@ -22,8 +22,8 @@ from taskvec import TaskvecError, open_result
 from taskvec.ledger.lease import Lease
 from taskvec.ledger.records import LEDGER
 from taskvec.storage import Folder
-from taskvec.sweeps import run
-from taskvec.sweeps.run import SweepInterrupted
+from taskvec.sweeps import running
+from taskvec.sweeps.running import SweepInterrupted
 
 pytestmark = pytest.mark.usefixtures("small_units")
 
@@ -265,7 +265,7 @@ def test_an_older_result_stays_until_the_new_one_is_complete(five, tmp_path, mon
 
 
 def test_without_the_main_thread_signals_are_left_alone() -> None:
-    with run.stop_signals():
+    with running.stop_signals():
         assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -283,8 +283,8 @@ def test_a_store_gives_the_result_of_its_adapters(zoo_folder, tmp_path, keep: st
 
 def test_who_joins_a_sweep_that_dies_completes_it(zoo_folder, tmp_path) -> None:
     out, whole = tmp_path / "out.zarr", tmp_path / "whole.zarr"
-    code = "import os, sys, time, taskvec\nfrom taskvec.sweeps import plan, run\nplan.SIDES, plan.MOST_MODULES = "
-    code += "((1 << 62, 2, 2),), 2\nrun.work = lambda *a: (print('begun', flush=True), time.sleep(1), "
+    code = "import os, sys, time, taskvec\nfrom taskvec.sweeps import plan, running\nplan.SIDES, plan.MOST_MODULES = "
+    code += "((1 << 62, 2, 2),), 2\nrunning.work = lambda *a: (print('begun', flush=True), time.sleep(1), "
     code += "os.kill(os.getpid(), 9))"
     code += "\ntaskvec.sweep(sys.argv[1], sys.argv[2], metrics=['captured', 'rec'])"
     command = [sys.executable, "-c", code, str(zoo_folder), str(out)]

@@ -16,7 +16,7 @@ from taskvec.store.factor_store import FactorStore
 from taskvec.store.memory import AdapterFactors
 from taskvec.sweeps import candidates, listed, search
 from taskvec.sweeps.approximate import approximate
-from taskvec.sweeps.run import SweepInterrupted
+from taskvec.sweeps.running import SweepInterrupted
 from taskvec.sweeps.search import Search
 from taskvec.sweeps.status import damages, status
 from taskvec.zoo import Zoo
@@ -99,15 +99,12 @@ def test_finds_nearly_all_pairs_above_the_floor_and_their_values_are_those_of_a_
 
 
 def test_the_sample_says_what_too_small_a_sketch_misses(zoo, whole, monkeypatch) -> None:
-    """With candidates from half of the floor on, a sketch of 8 misses pairs: as many as the sample says.
-
-    Within a factor of three: few of a large stratum are sampled, and which they are changes with rounding.
-    """
+    """With candidates from half of the floor on, a sketch of 8 misses pairs: as many as the sample says."""
     monkeypatch.setattr(candidates.Candidates, "enough", lambda self, rates: 6)
     found = approximate(AdapterFactors(zoo), metrics=METRICS, min_captured=FLOOR, sketch=8)
     missed = (len(holding(whole, FLOOR)) - len(pairs_of(found))) / 2
     assert missed > 20
-    assert missed / 3 < found.attrs["expected_misses"] < 3 * missed
+    assert found.attrs["expected_misses"] == pytest.approx(missed, rel=0.5)
 
 
 def test_a_result_reads_as_any_other(zoo, whole, tmp_path) -> None:

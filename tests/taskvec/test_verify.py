@@ -14,7 +14,7 @@ from small_sweeps import KEEPS, chunks, command, stop_after, sweep
 from taskvec import TaskvecError, open_result
 from taskvec.ledger.lease import Lease
 from taskvec.storage import Folder
-from taskvec.sweeps.run import SweepInterrupted
+from taskvec.sweeps.running import SweepInterrupted
 
 pytestmark = pytest.mark.usefixtures("small_units")
 

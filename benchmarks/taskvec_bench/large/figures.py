@@ -234,7 +234,7 @@ def differing(a: Path, b: Path) -> int:
 
 def units(place: Place) -> Iterator[Measured]:
     """What the ledger, the checksums and the disk add to the units of a sweep."""
-    from taskvec.sweeps.run import one_after_the_other
+    from taskvec.sweeps.running import one_after_the_other
 
     N = place.count(ADAPTERS)
     store, out, spent = place.store(0, N), place.out("units"), [0.0]

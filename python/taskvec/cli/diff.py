@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .common import AsJson, Width, print_json, print_parts
-from .files import Csv, Overwrite, check_file, write_rows
+from .files import Csv, Overwrite, check_files, write_rows
 from .ranking import by_lam
 from .rules import enforce, parsed, rule_options
 
@@ -33,7 +33,7 @@ def diff(
     from ..reports.changes import changes_parts
 
     checks = parsed(rules, COLUMNS)
-    check_file(csv, overwrite)
+    check_files(csv, overwrite=overwrite)
     (lam, before), (_, after) = (by_lam(open_result(path))[0] for path in (old, new))
     found = changes(before, after)
     moved = found.moved(by)

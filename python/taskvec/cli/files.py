@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import TaskvecError
+from ..reports.places import check_file
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -22,14 +23,11 @@ Parquet = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
-def check_file(path: Path | None, overwrite: bool) -> None:
-    """TaskvecError, before any work, for a file that must not or cannot be written."""
-    if path is None or str(path) == "-":
-        return
-    if path.exists() and not overwrite:
-        raise TaskvecError("exists", where=path, fix="choose another name, or replace it with --overwrite")
-    if not path.parent.is_dir():
-        raise TaskvecError("the folder does not exist", where=path.parent, fix="create it first")
+def check_files(*paths: Path | None, overwrite: bool) -> None:
+    """TaskvecError, before any work, for a file that must not or cannot be written; ``-`` is stdout."""
+    for path in paths:
+        if path is not None and str(path) != "-":
+            check_file(path, overwrite=overwrite)
 
 
 def write_rows(rows: pd.DataFrame, csv: Path | None, parquet: Path | None) -> None:

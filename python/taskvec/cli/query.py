@@ -10,7 +10,7 @@ import typer
 
 from ..errors import TaskvecError
 from .common import AsJson, Result, Width, print_json, print_parts
-from .files import Csv, Overwrite, Parquet, check_file, write_rows
+from .files import Csv, Overwrite, Parquet, check_files, write_rows
 from .like import like as compare_like
 from .ranking import by_lam
 from .reading import reading_options
@@ -63,8 +63,7 @@ def query(
     from ..reports.neighbours import pairs_table
 
     asked: dict[str, Any] = {"source": source, "target": target, "order": order, "kind": kind, "layers": span(layers)}
-    for path in (csv, parquet):
-        check_file(path, overwrite)
+    check_files(csv, parquet, overwrite=overwrite)
     found = {lam: neighbours(part, **asked) for lam, part in by_lam(open_result(result))}
     if csv is not None or parquet is not None:
         from ..queries.tables import one_frame

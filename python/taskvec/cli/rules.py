@@ -12,7 +12,7 @@ import typer
 
 from ..errors import printable
 from .added import add_options
-from .files import check_file
+from .files import check_files
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -44,8 +44,7 @@ def parsed(rules: Mapping[str, Any], columns: Sequence[str]) -> list[Rule]:
     """The rules, before any work; TaskvecError for one that is none, or a file that cannot be written."""
     from ..queries.rules import Rule
 
-    for name in ("junit", "sarif"):
-        check_file(rules.get(name), overwrite=True)
+    check_files(*(rules.get(name) for name in ("junit", "sarif")), overwrite=True)
     return [Rule.parse(text, tuple(columns)) for text in rules["fail_on"]]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import TaskvecError
 from .common import AsJson, Result, Width, print_json, print_parts
-from .files import Csv, Overwrite, Parquet, check_file, write_rows
+from .files import Csv, Overwrite, Parquet, check_files, write_rows
 from .ranking import by_lam
 
 
@@ -54,8 +54,7 @@ def score(
     from ..queries.tables import one_frame
     from ..reports.score import score_document, score_tables
 
-    for path in (csv, parquet):
-        check_file(path, overwrite)
+    check_files(csv, parquet, overwrite=overwrite)
     dataset = open_result(result)
     if own is not None:
         dataset = with_columns(dataset, own, less or ())

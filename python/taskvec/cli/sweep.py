@@ -106,7 +106,8 @@ def sweep(
     from ..sweeps.inputs import as_factors, one_store
     from ..sweeps.keep import FLOOR, Keep
     from ..sweeps.options import DEFAULT, Options, make_solver
-    from ..sweeps.run import SweepInterrupted, given, sweep
+    from ..sweeps.run import given, sweep
+    from ..sweeps.running import SweepInterrupted
     from ..zoo import load_zoo
 
     solver = make_solver(lam=one_or_several(lam), seed=seed, **settings)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import TaskvecError
 from ..queries.labels import Labels, read_labels
 from ..queries.stored import open_result
 from ..queries.task_curves import TaskCurve, task_curves
 from ..reports.html.paper import pairs_of_tables
 from ..reports.html.read import Read
 from ..reports.html.typeset import latex, markdown
+from ..reports.places import check_folder
 from .axes import COLOURS, MARKERS, PAGE, SMALL, new_axes, shown_name, whole_numbers
 from .curves import TITLES
 
@@ -28,12 +28,7 @@ MOST_KINDS = 4
 
 def check_paper(folder: Path, *, overwrite: bool) -> None:
     """TaskvecError, before any work, when the files must not be written to ``folder``, or without matplotlib."""
-    if folder.exists() and not folder.is_dir():
-        raise TaskvecError("is no folder", where=folder, fix="choose another name")
-    if not folder.parent.is_dir():
-        raise TaskvecError("the folder does not exist", where=folder.parent, fix="create it first")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise TaskvecError("is not empty", where=folder, fix="choose another folder, or write into it with --overwrite")
+    check_folder(folder, overwrite=overwrite)
     new_axes(None, 1)
 
 

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import platform
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,55 +17,27 @@ from taskvec_kernels import Solver
 from ..documents import as_text
 from ..errors import TaskvecError, printable
 from ..ledger.checked import open_dataset
-from ..ledger.lease import HeldError, Lease
-from ..ledger.records import Record
 from ..left_out import left_out_of
-from ..progress import Advance, Mode, progress_bar
-from ..storage import Folder, open_storage, remote_url
+from ..progress import Mode, progress_bar
+from ..storage import open_storage, remote_url
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
 from ..store.kept import Kept
 from ..version import __version__
 from ..zoo import Skipped, Zoo, as_zoo, check, disjoint_pairs, notes
-from .begin import begin, finish, is_complete, is_current, job_of
+from .begin import is_complete, job_of
 from .beside import Beside, beside
-from .estimate import check_room, default_keep, result_bytes, speed_of
+from .estimate import check_room, default_keep, result_bytes
 from .inputs import Given, as_factors, one_store
-from .job import Job
 from .keep import Keep
 from .layout import arrays, coordinates_of, listed_variables, start_of, unit_bytes
 from .options import DEFAULT, Options, choose_solver
-from .output import make_folder, stored
-from .plan import Unit, plan_sweep
+from .output import stored
+from .plan import plan_sweep
+from .running import Engine, disk_errors, one_after_the_other, to_disk, to_shard
 from .shard import Shard
 from .top import merge
 from .unit import compute_unit
-
-POLL = 0.5  # seconds between looks at a result that another process finishes
-Engine = Callable[[Job, list[Unit], Advance], None]
-
-
-class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM during a sweep to disk: what was finished is in ``path``; the same command goes on.
-
-    Attributes:
-        path: of the result.
-        finished: units that are done.
-        units: of all of them.
-        signal: that stopped it.
-    """
-
-    def __init__(self, path: str | Path, finished: int, units: int, number: int) -> None:
-        self.path, self.finished, self.units, self.signal = path, finished, units, number
-        super().__init__(f"{finished} of {units} blocks are in {path}; continue with the same command")
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal."""
-
-    def __init__(self, number: int) -> None:
-        self.signal = number
-        super().__init__(signal.Signals(number).name)
 
 
 def sweep(
@@ -253,126 +219,6 @@ def in_memory(
         about |= {"pairs": int(counted.pop("pairs"))} if counted else {}
         coords = coords.merge(listed_variables(merged, counted, solver.several))
     return coords.assign(variables).assign_attrs(about)
-
-
-def to_disk(job: Job, about: dict[str, Any], progress: Mode, engine: Engine) -> None:
-    """Compute what is not on the disk; with another process that does so already, together."""
-    if isinstance(job.storage, Folder):
-        make_folder(job.storage.root)
-    terms = f"{job.context} {job.state}"
-    while True:
-        try:
-            with Lease(job.storage, "swept", terms):
-                if not is_complete(job):
-                    begin(job, about)
-                elif not job.pending():
-                    return
-                while units := job.pending():
-                    work(job, units, progress, engine)
-                finish(job, about)
-                return
-        except HeldError as held:
-            if held.terms != terms:
-                raise
-        help_out(job, progress, engine)
-
-
-def help_out(job: Job, progress: Mode, engine: Engine) -> None:
-    """Compute for a process that holds the lease: from the other end, since what is done twice does no harm."""
-    if is_current(job) and (units := job.pending()):
-        work(job, units[::-1], progress, engine)
-    else:
-        time.sleep(POLL)
-
-
-def to_shard(job: Job, about: dict[str, Any], progress: Mode, engine: Engine, shard: Shard) -> None:
-    """Compute what is not on the disk of one part; nobody holds the lease meanwhile. Complete what others completed."""
-    if isinstance(job.storage, Folder):
-        make_folder(job.storage.root)
-    while not is_current(job):
-        with leased(job):
-            if not is_current(job):
-                begin(job, about)
-    mine = {unit.name for unit in shard.part(list(job.plan.units()))}
-    if units := [unit for unit in job.pending() if unit.name in mine]:
-        work(job, units, progress, engine)
-    while not job.pending() and not is_complete(job):
-        with leased(job):
-            finish(job, about)
-
-
-@contextmanager
-def leased(job: Job) -> Iterator[None]:
-    """With the lease, as soon as another process of the same sweep has given it back."""
-    terms = f"{job.context} {job.state}"
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(Lease(job.storage, "swept", terms))
-                break
-            except HeldError as held:
-                if held.terms != terms:
-                    raise
-            time.sleep(POLL)
-        yield
-
-
-def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
-    """Compute some units; whatever stops it, what is committed stays."""
-    total = sum(unit.pairs for unit in units)
-    try:
-        speed = None if progress == "off" or units[0].listed else speed_of(job.plan, job.options)
-        with stop_signals(), progress_bar(progress, job.doing(units[0]), total, speed) as advance:
-            engine(job, units, advance)
-    except KeyboardInterrupt as stop:
-        every = sum(1 for _ in job.units())
-        number = getattr(stop, "signal", signal.SIGINT)
-        raise SweepInterrupted(job.out, every - len(job.pending()), every, number) from stop
-
-
-@contextmanager
-def disk_errors(out: str | Path) -> Iterator[None]:
-    """A disk that is full, or that cannot be written to, is one line that says how to go on."""
-    try:
-        yield
-    except OSError as error:
-        what = f"the sweep stopped ({error.strerror or error})"
-        fix = "what was computed is there; make room, then continue with the same command"
-        raise TaskvecError(what, where=str(out), fix=fix) from error
-
-
-def one_after_the_other(job: Job, units: list[Unit], advance: Advance) -> None:
-    """In this process: one unit is written while the next one is computed."""
-    with ThreadPoolExecutor(1) as writer:
-        writing: Future[Record] | None = None
-        for unit, following in zip(units, [*units[1:], None], strict=True):
-            job.ledger.refresh()
-            if job.is_done(unit):  # by another process
-                advance(unit.pairs)
-                continue
-            parts, seconds = job.compute(unit, following=following, advance=advance)
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(job.commit, unit, parts, seconds)
-        if writing is not None:
-            writing.result()
-
-
-@contextmanager
-def stop_signals() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does; only in the main thread, which alone gets signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def attributes(

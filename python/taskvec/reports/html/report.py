@@ -10,6 +10,7 @@ from ...queries.answers import read_answers
 from ...queries.labels import Labels, read_labels
 from ...queries.mapping import check_map
 from ...queries.stored import open_result
+from ..places import check_file
 from .document import Projections, built, projected
 from .methods import sweep_command
 from .packing import Pack
@@ -22,10 +23,7 @@ def check_report(out: Path, *, overwrite: bool) -> None:
     """TaskvecError, before any work, when a report must not be written to ``out``."""
     if out.suffix.lower() not in (".html", ".htm"):
         raise TaskvecError("is no name for a report", where=out, expected="a name that ends in .html")
-    if not out.parent.is_dir():
-        raise TaskvecError("the folder does not exist", where=out.parent, fix="create it first")
-    if out.exists() and not overwrite:
-        raise TaskvecError("exists", where=out, fix="choose another name, or replace it with --overwrite")
+    check_file(out, overwrite=overwrite)
 
 
 def report(

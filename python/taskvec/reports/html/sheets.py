@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd  # type: ignore[import-untyped]
 
 from ...errors import TaskvecError, printable
+from ..places import check_folder
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,7 @@ def check_data(folder: Path, *, overwrite: bool) -> None:
     """TaskvecError, before any work, when the tables must not be written to ``folder``."""
     if find_spec("pyarrow") is None:
         raise TaskvecError("Parquet needs pyarrow", fix="pip install 'taskvec[report]'")
-    if folder.exists() and not folder.is_dir():
-        raise TaskvecError("is no folder", where=folder, fix="choose another name")
-    if not folder.parent.is_dir():
-        raise TaskvecError("the folder does not exist", where=folder.parent, fix="create it first")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise TaskvecError("is not empty", where=folder, fix="choose another folder, or write into it with --overwrite")
+    check_folder(folder, overwrite=overwrite)
 
 
 def write_sheets(sheets: Iterable[Sheet], folder: Path) -> None:
