@@ -136,9 +136,9 @@ study-quick: $(VENV)/.study  ## eight adapters of it
 
 STUDY = PYTHONPATH=examples $(RUN) study --out build/study
 
-zoo: $(VENV)/.installed  ## train examples/zoo again
-	$(PIP) install -e . -e './python[study]'
-	$(VENV)/bin/python examples/train_zoo.py
+zoo: $(VENV)/.study  ## train the adapters of examples/zoo again
+	$(STUDY) examples/study/zoo.toml --bases minilm --no-tables
+	for adapter in examples/zoo/*/; do cp build/study/minilm/adapters/$$(basename $$adapter)/* $$adapter; done
 
 # torch first: any later request for it is then satisfied; pip of 2025, which knows dependency groups
 $(VENV)/.torch:

