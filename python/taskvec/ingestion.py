@@ -24,6 +24,7 @@ from .store.entry import FP32_BYTES, Entry, entry_of
 from .store.factor_store import FactorStore
 from .store.factoring import Factored, Sketch, factor, factor_bytes
 from .store.opening import Dtype, Root
+from .store.room import Room
 from .store.sketches import SIZE, sketched_arrays
 from .store.writer import Writer, opened
 from .zoo import Skipped, Zoo
@@ -163,6 +164,7 @@ class Run:
         self.sketch = sketcher(self.writer.root)
         self._found: Pile[Adapter] = Pile(self.memory)  # not compared with the store yet
         self._new: Pile[tuple[Adapter, Entry]] = Pile(self.memory)  # not factorised yet
+        self._rooms = Room(), Room()  # of the batch that is made, and of that which is written
         self._pool = ThreadPoolExecutor(1, "taskvec-write")
         self._written: Future[None] | None = None
 
@@ -203,6 +205,7 @@ class Run:
     def flush(self) -> None:
         """Factorise what is new; it is written while the next adapters are read and factorised."""
         if new := self._new.taken():
+            self._rooms = self._rooms[::-1]
             factored = self._factor(new)
             self._wait()
             if factored.entries:
@@ -251,12 +254,18 @@ class Run:
     def _factor(self, new: Sequence[tuple[Adapter, Entry]]) -> Factored:
         adapters, entries = [adapter for adapter, _ in new], [entry for _, entry in new]
         try:
-            return factor(adapters, entries, self.writer.root, self.sketch)
+            return factor(adapters, entries, self.writer.root, self.sketch, self._rooms[0])
         except TaskvecError:
             if not self.skip_bad:
                 raise
         kept = list(self._readable(new))
-        return factor([adapter for adapter, _ in kept], [entry for _, entry in kept], self.writer.root, self.sketch)
+        return factor(
+            [adapter for adapter, _ in kept],
+            [entry for _, entry in kept],
+            self.writer.root,
+            self.sketch,
+            self._rooms[0],
+        )
 
     def _readable(self, new: Sequence[tuple[Adapter, Entry]]) -> Iterator[tuple[Adapter, Entry]]:
         """Those whose files are still what they were; the others are skipped."""

@@ -124,6 +124,9 @@ def test_pruned_batches_are_deleted(folder, out) -> None:
 
 
 def test_any_memory_gives_the_same_factors(folder, out) -> None:
+    """Batches have their arrays in the same memory: zeros are where a later one has no module, or fewer directions."""
+    write_adapter(folder / "d", pairs("h.0.q", r=3), r=3)
+    write_adapter(folder / "e", {**pairs("h.0.q", r=4), **pairs("h.1.q", r=3)}, r=4)
     assert same(ingest(folder, out, memory=ONE_BATCH_EACH).store, ingest(folder, out.with_name("whole.zarr")).store)
 
 

@@ -6,6 +6,7 @@ holds B₀·A₀. Such a start is balanced, B₀ᵀB₀ = A₀A₀ᵀ, with orth
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import TaskvecError
+from .algebra.basics import as_matrix
 from .algebra.lora import linear
 from .reading.files import file_errors, member
 from .reading.tensors import TensorFile, Values, open_tensors
@@ -27,7 +29,6 @@ from .recipe import Recipe, check_values
 PISSA = "pissa"
 # of an untouched start 0.08 and 0.03; of 61 real adapters at least 0.28 and 0.34
 BALANCE, COHERENCE = 0.1, 0.06
-ROOM = 1.01  # for rounding in fp32
 MODULES = 9  # of which the medians are taken, spread over the file
 WARNING = (
     "B and A are balanced as a start from the base's own singular directions (PiSSA) leaves them: B·A also holds what "
@@ -50,6 +51,8 @@ def is_untouched(recipes: Sequence[Recipe]) -> bool:
     if not plain:
         return False
     some = plain[:: -(-len(plain) // MODULES)]
+    if _are_coherent(some):
+        return False
     found: list[tuple[float, float]] = []
     for recipe in some:
         found.append(_balance_and_coherence(*linear(*map(recipe.file.tensor, recipe.names))))
@@ -59,34 +62,42 @@ def is_untouched(recipes: Sequence[Recipe]) -> bool:
     return median(one for one, _ in found) < BALANCE and median(other for _, other in found) < COHERENCE
 
 
+def _are_coherent(recipes: Sequence[Recipe]) -> bool:
+    """Whether B alone rules a balanced start out, as it does for most adapters: A is not looked at."""
+    coherent, most = 0, len(recipes) // 2
+    for left, recipe in zip(reversed(range(len(recipes))), recipes, strict=True):
+        b = _numbers(as_matrix(recipe.file.tensor(recipe.names[0])))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            coherent += _coherence((b.T @ b).astype(np.float64)) >= COHERENCE  # no for NaN
+        if coherent > most or coherent + left <= most:
+            break
+    return coherent > most
+
+
+def _coherence(gram: NDArray[np.float64]) -> float:
+    """The root mean square of the cosines of two columns, from their Gram matrix (r, r); 1 for one column."""
+    r, squares = len(gram), gram.diagonal()
+    if r == 1:
+        return 1.0
+    cosines = float((gram * gram / squares / squares[:, None]).sum())
+    return math.sqrt(max(0.0, cosines - r) / (r * (r - 1)))
+
+
 def _balance_and_coherence(b: Tensor, a: Tensor) -> tuple[float, float]:
     """‖BᵀB − AAᵀ‖ / ‖AAᵀ‖, and the root mean square of the cosines of two columns of B.
 
     By numpy: threads of torch wait for each other longer than this takes. Half precisions in fp32, which is enough.
     """
-    if b.shape[1] != len(a) or _lengths_differ(b, a):
+    if b.shape[1] != len(a):
         return 1.0, 1.0
     with np.errstate(over="ignore", invalid="ignore"):  # of numbers near fp32's largest: no start
         gram_b, gram_a = ((x.T @ x).astype(np.float64) for x in (_numbers(b), _numbers(a).T))  # [r, r]
     if not (np.isfinite(gram_b).all() and np.isfinite(gram_a).all()):
         return 1.0, 1.0
-    lengths = np.sqrt(gram_b.diagonal())
     size = float(np.linalg.norm(gram_a))
-    if not lengths.all() or not size:
+    if not gram_b.diagonal().all() or not size:
         return 1.0, 1.0
-    cosines = gram_b / lengths / lengths[:, None]
-    np.fill_diagonal(cosines, 0)
-    r = len(lengths)
-    return float(np.linalg.norm(gram_b - gram_a)) / size, float(np.linalg.norm(cosines)) / (r * (r - 1)) ** 0.5
-
-
-def _lengths_differ(b: Tensor, a: Tensor) -> bool:
-    """Whether ‖B‖² and ‖A‖² are so far apart that BᵀB and AAᵀ are, in fp32 and without a product.
-
-    They are the traces: ‖BᵀB − AAᵀ‖ is at least their difference by √r, and ‖AAᵀ‖ at most ‖A‖².
-    """
-    of_b, of_a = (float(np.vdot(x, x)) for x in (_numbers(t).ravel() for t in (b, a)))
-    return bool(abs(of_b - of_a) >= ROOM * BALANCE * of_a * len(a) ** 0.5)
+    return float(np.linalg.norm(gram_b - gram_a)) / size, _coherence(gram_b)
 
 
 def _numbers(t: Tensor) -> NDArray[np.floating[Any]]:

@@ -19,6 +19,7 @@ from .consecutive import consecutive
 from .dense import leading
 from .entry import FP32_BYTES
 from .factors import Form
+from .room import Room
 
 STACK_BYTES = 16 * 2**20  # of factors that are stacked for one call, at most
 CACHED_BYTES = 2 * 2**20  # enough for one call: what is stacked and what is made of it stay in a core's cache
@@ -45,12 +46,17 @@ def canonical_forms(adapters: Sequence[Adapter], modules: Sequence[str], rank: i
 
 
 def forms_of(
-    modules: Sequence[Sequence[Module | None]], shape: tuple[int, int], rank: int, device: str = "cpu"
+    modules: Sequence[Sequence[Module | None]],
+    shape: tuple[int, int],
+    rank: int,
+    device: str = "cpu",
+    room: Room | None = None,
 ) -> Form:
-    """``canonical_forms`` of L × N modules, of which some may be missing: zeros; S in fp64."""
+    """``canonical_forms`` of L × N modules, of which some may be missing: zeros; S in fp64. U and V may have a room."""
     wanted = [module for row in modules for module in row]  # [L · N]
     m, n = shape
-    Ut, Vh = (zeros((len(wanted), rank, size), device) for size in shape)
+    sizes = [(len(wanted), rank, length) for length in shape]
+    Ut, Vh = (room.zeros(size) if room else zeros(size, device) for size in sizes)
     S = torch.zeros(len(wanted), rank, dtype=torch.float64, device=device)
     norms = torch.full((len(wanted),), torch.nan, dtype=torch.float64, device=device)
     for rows, b, a, scale, norm in ahead(stacks(wanted)):

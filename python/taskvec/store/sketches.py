@@ -47,13 +47,12 @@ def sketched(svd: LowRankSVD[Tensor], modules: Sequence[str], size: int = SIZE, 
     Cost:
         2 s k (m + n) flop a module and adapter.
     """
-    m, n = svd.U.shape[-2], svd.Vh.shape[-1]
-    U, Vh = [], []
+    Ut, Vh = (torch.empty(*svd.S.shape, size, device=svd.S.device) for _ in "UV")  # [L, N, k, s]
     for row, path in enumerate(modules):
-        G, H = (random_matrix(path, side, size, length, seed).to(svd.U.device) for side, length in (("U", m), ("V", n)))
-        U.append(svd.U[row].mT.float() @ G.mT)  # [N, k, s]
-        Vh.append(svd.Vh[row].float() @ H.mT)
-    return LowRankSVD(torch.stack(U).mT, svd.S, torch.stack(Vh))
+        for side, given, made in (("U", svd.U.mT, Ut), ("V", svd.Vh, Vh)):
+            draws = random_matrix(path, side, size, given.shape[-1], seed).to(given.device)
+            torch.matmul(given[row].float(), draws.mT, out=made[row])
+    return LowRankSVD(Ut.mT, svd.S, Vh)
 
 
 def sketched_arrays(

@@ -6,6 +6,7 @@ Tensors are read, not mapped: a file that another process cuts short while it is
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +24,8 @@ from ...errors import TaskvecError
 HELD_BYTES = 32 << 20  # of all files that one thread holds; what is larger is read by the piece
 KEPT_BYTES = 8 << 20  # of a file that stays in memory with its reader
 PIECE_BYTES = 8 << 20  # a multiple of every dtype's size
+SLAB_BYTES = 8 << 20  # of memory for the content of files, one after the other: numpy asks for huge pages for it
+LINE_BYTES = 64  # where a file's content begins in it
 
 
 class FileState(NamedTuple):
@@ -108,6 +111,28 @@ def read_into(file: FileIO, buffer: bytearray | memoryview) -> int:
     return done
 
 
+class _Slab(threading.local):
+    """Memory that a thread's files share, for pages of their own cost more than what is read into them.
+
+    It goes when the last of its files does.
+    """
+
+    def __init__(self) -> None:
+        self.free = memoryview(b"")
+
+    def take(self, size: int) -> memoryview:
+        """``size`` bytes that nobody else has."""
+        if size > SLAB_BYTES // 4:
+            return np.empty(size, np.uint8).data
+        if size > len(self.free):
+            self.free = np.empty(SLAB_BYTES, np.uint8).data
+        taken, self.free = self.free[:size], self.free[-(-size // LINE_BYTES) * LINE_BYTES :]
+        return taken
+
+
+_SLAB = _Slab()
+
+
 def held(path: Path) -> Held | None:
     """The content of a small file inside of ``read_once``, None outside and for a large one; raises ``OSError``."""
     read = _READ.get()
@@ -117,7 +142,7 @@ def held(path: Path) -> Held | None:
         state = FileState.of(file.fileno())
         if state.size + sum(len(other.data) for other in read.held.values()) > HELD_BYTES:
             return None
-        data = np.empty(state.size, np.uint8).data  # no zeros first
+        data = _SLAB.take(state.size)
         count = read_into(file, data)
     read.held[path] = Held(data[:count] if count < state.size else data, state)
     return read.held[path]
