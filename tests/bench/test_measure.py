@@ -121,6 +121,17 @@ def test_rows_survive_however_it_ends(few_cases, tmp_path, number) -> None:
         assert process.returncode == 130 and said.endswith("interrupted; 2 rows are kept\n")
 
 
+def test_signals_are_handled_as_before_when_it_ends(few_cases, capsys) -> None:
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        assert command.main(["--only", "double", "--processes", "1", "--no-memory"]) == 0
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN] * 2
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
 def test_a_harness_that_does_not_run_says_why(few_cases) -> None:
     few_cases.write_text("import no_such_thing\n")
     with pytest.raises(ProcessFailedError):

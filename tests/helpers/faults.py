@@ -31,9 +31,11 @@ SIDES = ((1 << 62, 8, 8),)  # small units, so that a small zoo has many
 
 def sweep(zoo: Path, out: Path, keep: str = "all", **options: Any) -> None:
     """A sweep of many small units."""
-    taskvec.sweeps.plan.SIDES = SIDES
-    taskvec.sweeps.search.SIDE = taskvec.sweeps.listed.SIDE = 8
-    taskvec.sweeps.run.sweep(zoo, out, keep=keep, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(taskvec.sweeps.plan, "SIDES", SIDES)
+        for module in (taskvec.sweeps.search, taskvec.sweeps.listed):
+            patch.setattr(module, "SIDE", 8)
+        taskvec.sweeps.run.sweep(zoo, out, keep=keep, **options)
 
 
 def sweep_by_workers(zoo: Path, out: Path, keep: str, scheduler: str) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -264,10 +265,20 @@ def test_an_older_result_stays_until_the_new_one_is_complete(five, tmp_path, mon
     assert not older.exists() and xr.open_zarr(out).attrs["complete"] == 1
 
 
-def test_without_the_main_thread_signals_are_left_alone() -> None:
+def test_signals_are_handled_as_before_when_it_ends() -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with running.stop_signals():
-        assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN)
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) not in (before, signal.SIG_DFL, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_without_the_main_thread_signals_are_left_alone() -> None:
+    def handler() -> object:
+        with running.stop_signals():
+            return signal.getsignal(signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handler).result() == signal.getsignal(signal.SIGTERM)
 
 
 @pytest.mark.parametrize("keep", KEEPS)

@@ -69,7 +69,7 @@ def test_sweep_approximate(folders, capsys) -> None:
     assert main([*arguments, "-o", str(folders / "out.zarr"), "--top", "2"]) == 0
     told = capsys.readouterr()
     assert "9 pairs that the result does not keep: they are absent, not 0." in told.out
-    assert "approximate: " in told.err and "about 0 above the floor are missed" in told.err
+    assert "approximate: " in told.err and "about 0 ± 0 above the floor missed" in told.err
     assert main(["show", str(folders / "out.zarr"), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
     assert len(result["ranking"]) == 2 and result["left_out"] == 9

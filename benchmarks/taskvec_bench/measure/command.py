@@ -7,7 +7,8 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -103,14 +104,12 @@ def named(path: Path, device: str) -> Path:
 def measured(options: argparse.Namespace) -> int:
     from .run import Measurement, Selection  # imports pytest
 
-    # a background job ignores Ctrl-C unless told otherwise, and a time limit may send either
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     selection = Selection(options.only, options.quick, options.device, options.seconds)
     machine = described(options.device)
     # fingerprints now: the working tree may change meanwhile
     found = Measurement(selection, machine, fingerprints(source_tree()), options.csv, say)
-    found.run(options.processes, not options.quick if options.memory is None else options.memory)
+    with interruptible():
+        found.run(options.processes, not options.quick if options.memory is None else options.memory)
     rows, stopped = found.rows(), found.stopped
     refused = [{"case": case, "provider": way, "reason": why} for (case, way), why in found.refused.items()]
     left_out = [{"package": PACKAGES.get(name, name), "providers": ways} for name, ways in found.left_out.items()]
@@ -129,3 +128,14 @@ def measured(options: argparse.Namespace) -> int:
         say(f"{stopped}; {len(rows)} rows are kept")
     wrong = any(item["provider"].startswith("ours/") for item in refused)
     return 130 if stopped == "interrupted" else 1 if stopped or wrong else 0
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A background job ignores Ctrl-C unless told otherwise, and a time limit may send either signal."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

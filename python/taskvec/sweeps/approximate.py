@@ -40,7 +40,8 @@ def approximate(
         ``listed_target``, positions in ``source``; both ways of a pair, and exact. Others are absent, not 0.
         Attributes: ``floor``, ``sketch_size``, ``pairs`` (ordered ones that can be compared), ``candidates``,
         ``sampled``, and ``expected_misses``: of the pairs that were not compared exactly, how many hold the floor by
-        the rate of those that were sampled from them; 0 when none of these was one.
+        the rate of those that were sampled from them; 0 when none of these was one. ``expected_misses_error`` is the
+        standard error of that number, which is not 0 then.
 
     Raises:
         TaskvecError: as ``sweep``; a floor of 0 or less, a size below 1.

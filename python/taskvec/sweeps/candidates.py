@@ -62,6 +62,11 @@ class Candidates:
         sizes = np.sum(columns["sizes"], axis=0)
         return cls(found["pairs"].astype(np.intp), found["stratum"], sampled, sizes)
 
+    @property
+    def drawn(self) -> NDArray[np.int64]:
+        """Pairs of the sample of each stratum."""
+        return np.array(list(map(len, self.sampled)))
+
     def enough(self, rates: Doubles) -> int:
         """How many strata, the surest first, have all but MISSES of the pairs that hold the floor, and one more.
 

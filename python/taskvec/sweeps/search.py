@@ -79,7 +79,7 @@ class Stages:
         """Of the sampled pairs of each stratum, the share that holds the floor."""
         number, holds = self._sampled
         held = [holds[np.searchsorted(number, self._number(pairs))].sum() for pairs in self.found.sampled]
-        found: NDArray[np.float64] = np.array(held) / np.maximum(1, list(map(len, self.found.sampled)))
+        found: NDArray[np.float64] = np.array(held) / np.maximum(1, self.found.drawn)
         return found
 
     @cached_property
@@ -87,10 +87,13 @@ class Stages:
         return self.found.enough(self.rates)
 
     @property
-    def misses(self) -> float:
-        """Pairs above the floor that were not compared, by the rates."""
-        left = self.found.sizes - list(map(len, self.found.sampled))
-        return float((left * self.rates)[self.strata :].sum())
+    def misses(self) -> tuple[float, float]:
+        """Pairs above the floor that were not compared, by the rates, and the standard error of their number."""
+        sizes, drawn, rates = (of[self.strata :] for of in (self.found.sizes, self.found.drawn, self.rates))
+        left = sizes - drawn
+        likely = (rates * drawn + 1) / (drawn + 2)  # none of the sample does not mean none at all
+        variance = sizes * left * likely * (1 - likely) / np.maximum(1, drawn - 1)
+        return float((left * rates).sum()), float(np.sqrt(variance.sum()))
 
     @cached_property
     def _sampled(self) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -168,14 +171,15 @@ class Search(Job):
         number = tried[ENDS[0]] * len(self.plan.entries) + tried[ENDS[1]] if tried else np.empty(0, np.intp)
         of_last = np.concatenate([last, last[:, ::-1]]) @ [len(self.plan.entries), 1]
         counted = negative_of(tried, np.flatnonzero(np.isin(number, of_last)))
-        chosen, misses, sampled = len(stages.chosen), stages.misses, sum(map(len, found.sampled))
+        chosen, (misses, error), sampled = len(stages.chosen), stages.misses, int(found.drawn.sum())
         said = (
             f"approximate: {chosen:,} of {found.sizes.sum():,} pairs were compared exactly, chosen by sketches of size "
-            f"{self.keep.sketch}, and {sampled:,} at random; about {misses:.0f} above the floor are missed"
+            f"{self.keep.sketch}, and {sampled:,} at random; about {misses:.0f} ± {error:.0f} above the floor missed"
         )
         about = {
             "floor": self.keep.floor, "sketch_size": self.keep.sketch, "pairs": int(2 * found.sizes.sum()),
             "candidates": chosen, "sampled": sampled, "expected_misses": round(misses, 1),
+            "expected_misses_error": round(error, 1),
             "warnings": as_text([*as_lines(attributes["warnings"]), said]),
         }  # fmt: skip
         return listed_variables(values, counted, self.several), {**attributes, **about}
