@@ -53,7 +53,7 @@ class Board:
 
     def __init__(self, course: Course, workers: int) -> None:
         self.course, self.workers = course, workers
-        self.left = [step for step in course.steps() if not course.product(step).exists()]
+        self.left = [step for step in course.steps() if not course.is_done(step)]
         self.missing = set(self.left)  # those that somebody is doing too
         self.taken = defaultdict[str, list[float]](list)
         self.failed = False

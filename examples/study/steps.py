@@ -83,5 +83,14 @@ class Course:
         }
         return places[step.kind]
 
+    def is_done(self, step: Step) -> bool:
+        """Its product is there and, of a training, each adapter: another plan may have asked for fewer on the way."""
+        kept = self.kept(step.name) if step.kind == "train" else []
+        return self.product(step).exists() and all(self.adapter_folder(adapter.name).is_dir() for adapter in kept)
+
+    def kept(self, run: str) -> list[Trained]:
+        """The adapters that one training gives."""
+        return [a for a in self.adapters.values() if isinstance(a, Trained) and a.run == run]
+
     def adapter_folder(self, name: str) -> Path:
         return self.folder / "adapters" / name

@@ -41,7 +41,7 @@ class Workbench(Course):
         self.report: Callable[[str], None] = lambda line: None
 
     def do(self, step: Step) -> None:
-        if not self.product(step).exists():
+        if not self.is_done(step):
             getattr(self, f"do_{step.kind}")(step.name)
 
     @cached_property
@@ -72,7 +72,7 @@ class Workbench(Course):
 
     def do_train(self, run: str) -> None:
         """The adapter of the last step and those on the way; then the record of the run."""
-        kept = [a for a in self.adapters.values() if isinstance(a, Trained) and a.run == run]
+        kept = self.kept(run)
         final = max(kept, key=lambda adapter: adapter.steps)
         training, losses, began = self.plan.training_of(self.base_name), [], time.process_time()
         alpha = training.alpha * final.rank / training.rank
