@@ -51,7 +51,9 @@ def document_of(record: Mapping[str, object]) -> Document:
         raise TypeError("text and summary are strings, entities is an object")
     if unknown := set(entities) - set(LABELS):
         raise ValueError(f"unknown labels {sorted(unknown)}, known are {', '.join(LABELS)}")
+    sentences = split_sentences(text)
+    text = " ".join(sentences)  # as the tasks show it
     found = {label: tuple(sorted(entities.get(label, ()), key=text.find)) for label in LABELS}
     if absent := [name for names in found.values() for name in names if name not in text]:
         raise ValueError(f"{absent[0]!r} is not in the text")
-    return Document(split_sentences(text), summary, found)
+    return Document(sentences, summary, found)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import study
 from study.documents import LABELS, Document, read_documents, split_sentences
 from study.gazette import write_documents
+from study.plan import Corpus, PlanError, read_plan
+from study.steps import Course
 from study.tasks import MIXTURES, TASKS, parts_of
 
 DOCUMENTS = write_documents(60, "test")
@@ -74,6 +78,22 @@ def test_documents_of_ones_own(tmp_path: Path) -> None:
     path.write_text(json.dumps(line) + "\n\n")
     entities = {"persons": ("Ada", "Bob"), "organisations": (), "places": (), "dates": ()}
     assert read_documents(path) == [Document(("Ada met Bob.", "They left!"), "Ada met Bob.", entities)]
+
+
+def test_a_corpus_of_ones_own_is_divided(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    line = {"summary": "One left.", "entities": {"persons": ["Ada"], "places": ["St. Louis"]}}
+    texts = [f"Ada left St.  \nLouis. It was {number}." for number in range(3)]
+    path.write_text("".join(json.dumps(line | {"text": text}) + "\n" for text in texts))
+    plan = read_plan(Path(study.__file__).parent / "plan.toml")
+    course = Course(replace(plan, corpus=Corpus(train=2, test=1, documents=str(path))), "instruct", tmp_path)
+    train, test = course.documents
+    assert (len(train), len(test)) == (2, 1)
+    for document in [*train, *test]:
+        for task in TASKS.values():
+            assert all(piece in document.text for piece in task.pieces(document)) and task.answer(document)
+    with pytest.raises(PlanError, match="has 3 documents, fewer than"):
+        _ = Course(replace(plan, corpus=Corpus(train=3, test=1, documents=str(path))), "instruct", tmp_path).documents
 
 
 @pytest.mark.parametrize(
