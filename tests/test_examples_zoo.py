@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -56,6 +57,13 @@ def test_no_two_adapters_start_from_the_same_directions() -> None:
     factors = [load_file(ZOO / name / "adapter_model.safetensors")[key].float() for name in TRAINED]
     rows = torch.nn.functional.normalize(torch.stack(factors).flatten(1))  # [N, r·n]
     assert (rows @ rows.T - torch.eye(len(TRAINED))).abs().max() < 0.5
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_they_do_their_tasks(name: str) -> None:
+    scores = pd.read_csv(EXAMPLES / "study/results/minilm/scores.csv").set_index(["adapter", "task"])["f1"]
+    task = name.split("-")[0]
+    assert scores[name, task] > scores["base", task] + 0.3
 
 
 def test_its_truth_is_found() -> None:

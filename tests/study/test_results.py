@@ -74,3 +74,37 @@ def test_what_the_readme_says(scores) -> None:
     entropy = pd.read_csv(RESULTS / "instruct/spectra.csv").set_index("adapter")["entropy"]
     of_task = {task: f"{entropy[[f'{task}-s{s}' for s in range(3)]].mean():.2f}" for task in ("ner", "sum", "ten")}
     assert f"is {of_task['ner']} for NER, {of_task['sum']} for SUM and {of_task['ten']} for 10%SENT" in text
+
+
+def test_what_the_readme_says_of_the_other_base_and_the_other_family() -> None:
+    text = re.sub(r"\s+", " ", (STUDY / "README.md").read_text())
+    tuned, minilm = (RESULTS / base for base in ("tuned", "minilm"))
+    entropy = pd.read_csv(tuned / "spectra.csv").set_index("adapter")["entropy"]
+    h = {task: f"{entropy[f'{task}-s0']:.2f}" for task in ("ner", "sum", "ten")}
+    assert f"H(S₁) is {h['ner']} for NER, {h['sum']} for SUM and {h['ten']} for 10%SENT. Of the merges" in text
+    for folder, form in (
+        (tuned, "REC {0:.2f} against {1:.2f} (p = {2:.2g})"),
+        (minilm, "({0:.2f} against {1:.2f}, p = {2:.2g})"),
+    ):
+        tests = pd.read_csv(folder / "tests.csv")
+        row = tests[(tests["seed"] == "s0") & (tests["metric"] == "rec")].iloc[0]
+        assert form.format(row["of_first"], row["of_second"], row["p"]) in text
+    scores = pd.read_csv(tuned / "score.csv")
+    said = "`captured` is right about {}, REC about {}."
+    assert said.format(*(value(scores, metric, "direction") for metric in ("captured", "rec"))) in text
+    scores = pd.read_csv(minilm / "score.csv")
+    right = [value(scores, metric, "direction") for metric in ("captured", "captured_out", "rec", "l1")]
+    assert (
+        "right about {} of the contained pairs, `captured_out` about {}, REC about {} and L₁ about {}.".format(*right)
+        in text
+    )
+    method = re.sub(r"\s+", " ", (ROOT / "docs/METHOD.md").read_text())
+    adapters = len(pd.read_csv(minilm / "labels.csv"))
+    assert f"(MiniLM, {adapters} adapters of the same plan)" in method and f"`minilm` has {adapters} adapters" in text
+    assert "in {} of the pairs by `captured`, {} by `captured_out`, {} by REC and {} by L₁.".format(*right) in method
+    auc = [value(scores, "captured", "auc", against=one) for one in ("unrelated", "unrelated, shared start")]
+    assert "in {} of the cases by `captured`, and in {} where the start is shared".format(*auc) in text
+    assert f'"inside" is given for {value(scores, "inside", "claimed_right")} of them' in text
+    assert {value(scores, "inside", "claimed_false", kind) for kind in ("same", "unrelated")} == {"0.00"}
+    flagged = pd.read_csv(minilm / "starts.csv").groupby("start")["flagged"].agg(["sum", "size"]) // 2
+    assert flagged.to_numpy().tolist() == [[0, 6], [3, 3]]
