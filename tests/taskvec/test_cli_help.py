@@ -69,3 +69,20 @@ def test_reading_a_result_imports_no_torch(zoo_folder, tmp_path, command: list[s
     code += "print([name for name in ('torch', 'taskvec_kernels', 'scipy.stats', 'matplotlib') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("verdicts", [False, True])
+def test_a_sweep_waits_for_nothing_that_it_does_not_use(zoo_folder, tmp_path, verdicts: bool) -> None:
+    """xarray would import dask, where it is installed; scipy is for verdicts alone."""
+    arguments = ["sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr"), *(["--json"] if verdicts else [])]
+    code = "import sys; from taskvec.cli import main; status = main(); names = ('dask', 'scipy'); "
+    code += "print(status, *(name for name in names if sys.modules.get(name)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.stderr.splitlines()[-1] == ("0 scipy" if verdicts else "0")
+
+
+def test_a_command_is_built_alone(capsys) -> None:
+    code = "import sys; from taskvec.cli import main; main(['env', '-h']); "
+    code += "print(*(name for name in sys.modules if name in ('taskvec.cli.env', 'taskvec.cli.sweep')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "taskvec.cli.env"

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, ndtr
 
 from .means import Floats
 
@@ -77,8 +76,11 @@ def sigma0(z: Floats) -> float:
 
 
 def p_values(z: Floats) -> NDArray[np.float64]:
-    """One-sided p of z under N(0, 1); NaN stays NaN."""
-    p: NDArray[np.float64] = ndtr(-np.asarray(z, np.float64))
+    """One-sided p of z under N(0, 1); NaN stays NaN. A tenth of a microsecond each: scipy's is faster, but for its
+    import."""
+    root = np.asarray(z, np.float64) / math.sqrt(2)
+    erfc = np.fromiter(map(math.erfc, root.reshape(-1).tolist()), np.float64, root.size)
+    p: NDArray[np.float64] = erfc.reshape(root.shape) / 2
     return p
 
 
@@ -131,7 +133,7 @@ def q_values(
     n = len(z)
     counted = n if counts is None else int(counts.sum())
     tests = counted if tests is None else tests
-    harmonic = float(digamma(tests + 1) + np.euler_gamma) if correction == "by" and tests else 1.0
+    harmonic = harmonic_number(tests) if correction == "by" and tests else 1.0
     q = scratch(n)
     least, before = 1.0, 0  # q so far, and values below
     for start in range(0, n, CHUNK):
@@ -143,6 +145,13 @@ def q_values(
         q[rows] = np.minimum.accumulate(steps)
         least, before = float(q[rows][-1]), int(below[-1] + size[-1])
     return QValues(z, q)
+
+
+def harmonic_number(n: int) -> float:
+    """1 + 1/2 + … + 1/n."""
+    from scipy.special import digamma  # a tenth of a second, which most tables need not wait for
+
+    return float(digamma(n + 1) + np.euler_gamma)
 
 
 def sorted_values(parts: Iterable[Floats], most: int) -> NDArray[np.float64]:

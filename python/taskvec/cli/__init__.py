@@ -4,64 +4,37 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated, cast
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Annotated, Any, cast
 
 import typer
 
 from ..errors import TaskvecError, printable
-from . import (
-    bench,
-    convert,
-    diff,
-    env,
-    explore,
-    groups,
-    ingest,
-    inspect,
-    lambda_path,
-    project,
-    query,
-    report,
-    score,
-    show,
-    status,
-    sweep,
-    test,
-    verify,
-)
 from .panels import Command
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+# each in a file of its name
+COMMANDS = (
+    "inspect",
+    "project",
+    "sweep",
+    "ingest",
+    "status",
+    "verify",
+    "show",
+    "query",
+    "groups",
+    "diff",
+    "test",
+    "report",
+    "explore",
+    "score",
+    "lambda-path",
+    "convert",
+    "env",
 )
-COMMANDS: dict[str, Callable[..., None]] = {
-    "inspect": inspect.inspect,
-    "project": project.project,
-    "sweep": sweep.sweep,
-    "ingest": ingest.ingest,
-    "status": status.status,
-    "verify": verify.verify,
-    "show": show.show,
-    "query": query.query,
-    "groups": groups.groups,
-    "diff": diff.diff,
-    "test": test.test,
-    "report": report.report,
-    "explore": explore.explore,
-    "score": score.score,
-    "lambda-path": lambda_path.lambda_path,
-    "convert": convert.convert,
-    "env": env.env,
-}
-for name, command in COMMANDS.items():
-    app.command(name, cls=Command)(command)
-# its options are taskvec_bench's own
-app.command(
-    "bench", add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
-)(bench.bench)
+ALL = (*COMMANDS, "bench")
 
 # what wrong usage raises, wherever this version of typer keeps it
 ClickException = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
@@ -77,12 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if arguments is None:
+        leave_out_dask()
     try:
-        # not app(...), which ends the process itself on Ctrl-C and on a closed pipe
-        command = typer.main.get_command(app)
-        if "_TASKVEC_COMPLETE" in os.environ:
-            command.main(prog_name="taskvec")  # the shell asks for completions; ends the process
         given = list(sys.argv[1:] if arguments is None else arguments)
+        if "_TASKVEC_COMPLETE" in os.environ:
+            program(ALL).main(prog_name="taskvec")  # the shell asks for completions; ends the process
+        # not main(), which ends the process itself on Ctrl-C and on a closed pipe
+        command = program(given[:1] if given[:1] and given[0] in ALL else ALL)
         with command.make_context("taskvec", given or ["--help"]) as context:
             command.invoke(context)
         sys.stdout.flush()
@@ -103,6 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def leave_out_dask() -> None:
+    """Keep xarray from importing dask, where it is installed, to ask of every array whether it is dask's: 0.3 s.
+
+    Of a process of our own; ``engine_of`` lets it in again for a cluster.
+    """
+    sys.modules.setdefault("dask", cast(ModuleType, None))
+
+
 def _fail(message: str, status: int = 2) -> int:
     print(f"taskvec: {printable(message)}", file=sys.stderr)
     return status
@@ -119,6 +102,24 @@ def _version(wanted: bool) -> None:
 Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
 
 
-@app.callback()
 def taskvec(version: Version = False) -> None:
     """Which fine-tuned tasks include which: compares LoRA adapters by projecting their task vectors."""
+
+
+def program(names: Sequence[str]) -> Any:
+    """The command line with these commands: importing and building all of them takes longer than one."""
+    app = typer.Typer(
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    )
+    app.callback()(taskvec)
+    for name in names:
+        place = name.replace("-", "_")
+        command = getattr(import_module(f".{place}", __package__), place)
+        if name == "bench":  # its options are taskvec_bench's own
+            anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+            app.command(name, add_help_option=False, context_settings=anything)(command)
+        else:
+            app.command(name, cls=Command)(command)
+    return typer.main.get_command(app)

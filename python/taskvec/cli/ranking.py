@@ -112,10 +112,11 @@ def print_result(dataset: xr.Dataset, out: Path, shown: Mapping[str, Any]) -> No
     from ..reports.ranking import ranking_table
 
     labels, groups = groups_of(dataset["source"].values.tolist(), shown), groups_of_bases(dataset)
+    verdicts = shown["as_json"] or shown["paper"] or "verdict" in columns_of(shown)
     found = []
     for (lam, part), group in product(by_lam(dataset), groups):
         selected = select(part, replace(selection_of(shown), group=group), shown["correction"])
-        found.append((lam, selected, details(part, selected.rows, labels)))
+        found.append((lam, selected, details(part, selected.rows, labels, verdicts=verdicts)))
     if shown["as_json"]:
         print_json(sweep_document(dataset, out, found))
     elif shown["paper"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,6 +51,8 @@ def engine_of(share: dict[str, Any]) -> Dask | None:
         Shard.parse(share["shard"])
     if not {"workers", "scheduler"} & share.keys():
         return None
+    if sys.modules.get("dask", sys) is None:
+        del sys.modules["dask"]
     from ..workers.dask import Dask
 
     return Dask(**share, say=lambda message: warn([message]))

@@ -22,6 +22,7 @@ from .kept import kept
 from .selection import select
 
 NONE = other_layers(np.nan, np.empty(0))  # of a pair without a baseline
+UNASKED = Direction(None, np.nan, np.nan, np.nan, 0, "layers", None, (np.nan, np.nan), (False, False))
 Floats = NDArray[np.floating]
 
 
@@ -45,7 +46,9 @@ class Details:
     flags: tuple[str, ...]
 
 
-def details(dataset: xr.Dataset, rows: pd.DataFrame, groups: Mapping[str, str] | None = None) -> list[Details]:
+def details(
+    dataset: xr.Dataset, rows: pd.DataFrame, groups: Mapping[str, str] | None = None, *, verdicts: bool = True
+) -> list[Details]:
     """Of every row of a ranking in which both directions of a pair follow each other.
 
     Args:
@@ -53,6 +56,7 @@ def details(dataset: xr.Dataset, rows: pd.DataFrame, groups: Mapping[str, str] |
         rows: from ``select``.
         groups: of adapters that are repeats of one task, by name. Between two tasks that have two runs each, the
             verdict on a pair is that on the tasks, with an interval over runs.
+        verdicts: False: ``direction`` is UNASKED, and nothing is computed for it.
 
     Cost:
         (modules, rows) values of each metric, from the chunks that hold them. With groups as much again for every pair
@@ -60,6 +64,8 @@ def details(dataset: xr.Dataset, rows: pd.DataFrame, groups: Mapping[str, str] |
     """
     pairs = Pairs(dataset, rows)
     ends = list(zip(rows["source"], rows["target"], strict=True))
+    if not verdicts:
+        return [pairs.details(p, UNASKED) for p in range(len(rows))]
     over_runs = directions_over_runs(dataset, ends, groups or {})
     found: list[Details] = []
     for p in range(0, len(rows), 2):

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from ..results.direction import Direction
-from .direction import LEVEL, Interval, judge, side
+from .direction import LEVEL, Interval, judge, side, student_quantile
 from .labels import rows_of
 
 COLUMNS = ("adapter", "group")
@@ -86,5 +85,5 @@ def over_runs(values: NDArray[np.float64]) -> Interval:
         return Interval(mean, mean - variance, mean + variance)  # NaN stays NaN
     freedom = variance**2 / float((parts**2 / [len(rows) - 1, len(columns) - 1]).sum())
     freedom = min(freedom, 2 * min(len(rows), len(columns)) - 2)  # of two runs, luck alone makes a variance small
-    half = stdtrit(freedom, (1 + LEVEL) / 2) * math.sqrt(variance)
+    half = student_quantile(freedom, (1 + LEVEL) / 2) * math.sqrt(variance)
     return Interval(mean, mean - half, mean + half)

@@ -17,8 +17,8 @@ from .facets import label_names
 from .page import Asked, Document, all_names, field
 
 METRICS = ("captured", "rec", "above_chance", "cosine", "asymmetry")
-SINGLE = 1000  # adapters of a side that are drawn one by one
-TILES = 200  # clusters or tiles of more
+SINGLE = 500  # adapters of a side that are drawn one by one: a pixel and a half each
+TILES = 250  # clusters or tiles of more
 NUMBERS = re.compile(r"([0-9]+)")
 
 
