@@ -132,7 +132,7 @@ study-full: $(VENV)/.study  ## the same with three seeds
 	$(STUDY) examples/study/full.toml
 
 study-quick: $(VENV)/.study  ## eight adapters of it
-	$(STUDY) examples/study/quick.toml
+	$(STUDY)-quick examples/study/quick.toml
 
 STUDY = PYTHONPATH=examples $(RUN) study --out build/study
 

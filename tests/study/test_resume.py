@@ -130,7 +130,7 @@ def test_another_plan_may_add_adapters_and_not_change_them(tmp_path: Path) -> No
     plan = read_plan(ROOT / "examples/study/plan.toml")
     keep_settings(plan, tmp_path)
     keep_settings(read_plan(ROOT / "examples/study/full.toml"), tmp_path)
-    keep_settings(read_plan(ROOT / "examples/study/quick.toml"), tmp_path)
+    keep_settings(read_plan(ROOT / "examples/study/zoo.toml"), tmp_path)
     other = replace(plan, training=replace(plan.training, steps=90))
     with pytest.raises(PlanError, match=r"another \[training\] steps: 60, not 90; fix: another --out"):
         keep_settings(other, tmp_path)
@@ -152,6 +152,6 @@ def test_a_step_that_exists_is_not_done_again(tmp_path: Path) -> None:
     course.product(Step("train", "ner-s0")).parent.mkdir(parents=True)
     course.product(Step("train", "ner-s0")).write_text("{}")
     course.adapter_folder("ner-s0").mkdir(parents=True)
-    assert not course.is_done(Step("train", "ner-s0"))  # as study-quick leaves it, which asks for no half-way
+    assert not course.is_done(Step("train", "ner-s0"))  # as a plan leaves it that asks for none half-way
     course.adapter_folder("ner-s0-at30").mkdir()
     assert set(course.steps()) - set(Board(course, 1).left) == {Step("train", "ner-s0")}
