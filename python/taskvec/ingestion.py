@@ -24,7 +24,7 @@ from .store.entry import FP32_BYTES, Entry, entry_of
 from .store.factor_store import FactorStore
 from .store.factoring import Factored, Sketch, factor, factor_bytes
 from .store.opening import Dtype, Root
-from .store.room import Room
+from .store.pool import Pool
 from .store.sketches import SIZE, sketched_arrays
 from .store.writer import Writer, opened
 from .zoo import Skipped, Zoo
@@ -164,7 +164,7 @@ class Run:
         self.sketch = sketcher(self.writer.root)
         self._found: Pile[Adapter] = Pile(self.memory)  # not compared with the store yet
         self._new: Pile[tuple[Adapter, Entry]] = Pile(self.memory)  # not factorised yet
-        self._rooms = Room(), Room()  # of the batch that is made, and of that which is written
+        self._memory = Pool()
         self._pool = ThreadPoolExecutor(1, "taskvec-write")
         self._written: Future[None] | None = None
 
@@ -205,7 +205,6 @@ class Run:
     def flush(self) -> None:
         """Factorise what is new; it is written while the next adapters are read and factorised."""
         if new := self._new.taken():
-            self._rooms = self._rooms[::-1]
             factored = self._factor(new)
             self._wait()
             if factored.entries:
@@ -254,7 +253,7 @@ class Run:
     def _factor(self, new: Sequence[tuple[Adapter, Entry]]) -> Factored:
         adapters, entries = [adapter for adapter, _ in new], [entry for _, entry in new]
         try:
-            return factor(adapters, entries, self.writer.root, self.sketch, self._rooms[0])
+            return factor(adapters, entries, self.writer.root, self.sketch, self._memory)
         except TaskvecError:
             if not self.skip_bad:
                 raise
@@ -264,7 +263,7 @@ class Run:
             [entry for _, entry in kept],
             self.writer.root,
             self.sketch,
-            self._rooms[0],
+            self._memory,
         )
 
     def _readable(self, new: Sequence[tuple[Adapter, Entry]]) -> Iterator[tuple[Adapter, Entry]]:

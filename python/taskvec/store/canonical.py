@@ -19,7 +19,7 @@ from .consecutive import consecutive
 from .dense import leading
 from .entry import FP32_BYTES
 from .factors import Form
-from .room import Room
+from .pool import Pool
 
 STACK_BYTES = 16 * 2**20  # of factors that are stacked for one call, at most
 CACHED_BYTES = 2 * 2**20  # enough for one call: what is stacked and what is made of it stay in a core's cache
@@ -50,13 +50,13 @@ def forms_of(
     shape: tuple[int, int],
     rank: int,
     device: str = "cpu",
-    room: Room | None = None,
+    pool: Pool | None = None,
 ) -> Form:
-    """``canonical_forms`` of L × N modules, of which some may be missing: zeros; S in fp64. U and V may have a room."""
+    """``canonical_forms`` of L × N modules, of which some may be missing: zeros; S in fp64. U and V may be a pool's."""
     wanted = [module for row in modules for module in row]  # [L · N]
     m, n = shape
     sizes = [(len(wanted), rank, length) for length in shape]
-    Ut, Vh = (room.zeros(size) if room else zeros(size, device) for size in sizes)
+    Ut, Vh = (zeros(size, device, pool) for size in sizes)
     S = torch.zeros(len(wanted), rank, dtype=torch.float64, device=device)
     norms = torch.full((len(wanted),), torch.nan, dtype=torch.float64, device=device)
     for rows, b, a, scale, norm in ahead(stacks(wanted)):
@@ -75,9 +75,13 @@ def forms_of(
     return Form(svd, norms.view(L, N))
 
 
-def zeros(size: tuple[int, ...], device: str) -> Tensor:
+def zeros(size: tuple[int, ...], device: str, pool: Pool | None = None) -> Tensor:
     """fp32; on the CPU numpy's, which asks for huge pages: a quarter of the time of a batch went into small ones."""
-    return torch.from_numpy(np.zeros(size, np.float32)).to(device)
+    if pool is None:
+        return torch.from_numpy(np.zeros(size, np.float32)).to(device)
+    made = pool.empty(size)
+    made.fill(0)
+    return torch.from_numpy(made).to(device)
 
 
 def put(target: Tensor, rows: Rows, source: Tensor) -> None:

@@ -23,6 +23,7 @@ from .entry import Entry
 from .factors import Form
 from .manifest import Batch, Modules, ShapeClass, class_name
 from .opening import BATCHES, METADATA, Root, batches, open_root
+from .pool import Pool
 from .shards import RESTORE, Shard
 
 OF_MODULE = ("module", "adapter")
@@ -71,6 +72,7 @@ class FactorStore:
         self.entries: tuple[Entry, ...] = tuple(entry for _, entry, _ in alive.values())
         self.errors = {entry.name: error for _, entry, error in alive.values()}
         self._index: dict[str, NDArray[np.uint64]] = {}
+        self._memory = Pool()
 
     @classmethod
     def open(cls, place: str | Path) -> FactorStore:
@@ -102,7 +104,7 @@ class FactorStore:
         rank: int,
     ) -> tuple[Numbers, Numbers]:
         """Two arrays (L, N, rank, length) of directions, fp32."""
-        made = [np.zeros((len(modules), len(adapters), rank, length), np.float32) for length in lengths]
+        made = [self._memory.empty((len(modules), len(adapters), rank, length)) for length in lengths]
         for batch, found, row, of_module, where, slots in self._find(modules, adapters):
             for name, array in zip(names, made, strict=True):
                 self._fill(array[row], self._shard(batch, found, name), of_module, where, slots)
@@ -142,19 +144,20 @@ class FactorStore:
         return shard_of(batch, found, name, self.root)
 
     def _fill(self, target: Numbers, shard: Shard, row: int, where: NDArray[np.intp], slots: NDArray[np.intp]) -> None:
-        """Copy the slots of one module to their places along the first axis of the target."""
+        """Copy the slots of one module to their places along the first axis of the target; zeros to what they lack."""
         index = self._index.get(shard.name)
         if index is None:
             index = self._index[shard.name] = shard.read_index(self.storage)
         of_slot = slots // shard.slots
         k = min(shard.shape[2], target.shape[1]) if target.ndim > 1 else 0
         for chunk, values in shard.read(self.storage, index, row, np.unique(of_slot).tolist()):
-            if values is None:
-                continue
             here = np.flatnonzero(of_slot == chunk)
             some, to = consecutive(slots[here] - chunk * shard.slots), consecutive(where[here])
-            if target.ndim > 1:
+            if values is None:
+                target[to] = 0
+            elif target.ndim > 1:
                 target[to, :k] = values[some, :k]
+                target[to, k:] = 0
             else:
                 target[to] = values[some]
 

@@ -18,7 +18,7 @@ from .entry import Entry, form_bytes
 from .factors import Form
 from .manifest import ShapeClass, class_name
 from .opening import Root
-from .room import Room
+from .pool import Pool
 
 # U, V in canonical form to the arrays of their sketches
 Sketch = Callable[[Sequence[str], LowRankSVD[Tensor]], Mapping[str, NDArray[np.float32]]]
@@ -53,9 +53,9 @@ def factor(
     entries: Sequence[Entry],
     root: Root,
     sketch: Sketch | None = None,
-    room: Room | None = None,
+    pool: Pool | None = None,
 ) -> Factored:
-    """Factorise a batch, into a room if one is given.
+    """Factorise a batch, into memory of a pool if one is given.
 
     Raises:
         TaskvecError: files that have changed since they were checked, or cannot be read.
@@ -64,22 +64,15 @@ def factor(
         ``lowrank_svd`` of every module; memory is the arrays and some 200 MiB.
     """
     made = Factored(tuple(entries), errors=[0.0] * len(entries))
-    of_name = classes(entries)
-    ranks_of = {
-        name: np.array([[rank_in(entries[i], path, name) for i in places] for path in modules])
-        for name, (modules, places) in of_name.items()
-    }
-    if room:
-        shapes = (entries[places[0]].modules[modules[0]].shape for modules, places in of_name.values())
-        room.clear(sum(r.size * int(r.max()) * sum(shape) for r, shape in zip(ranks_of.values(), shapes, strict=True)))
-    for name, (modules, places) in of_name.items():
-        present, rank = ranks_of[name] > 0, int(ranks_of[name].max())
+    for name, (modules, places) in classes(entries).items():
+        ranks = np.array([[rank_in(entries[i], path, name) for i in places] for path in modules])
+        present, rank = ranks > 0, int(ranks.max())
         wanted = [
             [adapters[i].modules[path] if there else None for i, there in zip(places, row, strict=True)]
             for path, row in zip(modules, present, strict=True)
         ]
         shape = next(module.shape for module in wanted[0] if module)
-        form = forms_of(wanted, shape, rank, room=room)
+        form = forms_of(wanted, shape, rank, pool=pool)
         cut = frozenset((int(row), int(slot)) for row, slot in (~form.norms.isnan()).nonzero().tolist())
         of = ShapeClass(shape, rank, modules, places, cut)
         values = to_arrays(form, root)
