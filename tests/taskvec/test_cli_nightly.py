@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from made_results import made_result, stored
 from taskvec import sweep
 from taskvec.cli import main
 from taskvec.queries.changes import changes
@@ -48,6 +49,15 @@ def test_files_left_out_end_a_job_that_has_rules(zoo_folder, tmp_path, capsys) -
     assert main([*run, "--fail-on", "captured > 2", "--junit", str(junit)]) == 1
     assert "far" in ElementTree.parse(junit).find(".//failure").get("message")
     assert main([*run, "--overwrite"]) == 0
+
+
+def test_a_result_that_is_not_complete_ends_a_job_that_has_rules(tmp_path, capsys) -> None:
+    dataset = made_result(3, layers=1)
+    out = stored(tmp_path / "out.zarr", dataset.assign_attrs(complete=0))
+    junit = tmp_path / "found.xml"
+    assert main(["show", str(out), "--fail-on", "captured > 2", "--junit", str(junit)]) == 1
+    assert "not complete" in ElementTree.parse(junit).find(".//failure").get("message")
+    assert main(["show", str(out)]) == 0
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_junit_and_sarif_hold_every_pair_and_every_file_left_out() -> None:
     checked = [Checked("captured > 0.4", rows), Checked("rec > 2", [])]
     suites = ElementTree.fromstring(junit(checked, ["x: not readable"]))
     assert [(suite.get("name"), suite.get("tests"), suite.get("failures")) for suite in suites] == [
-        ("captured > 0.4", "2", "2"), ("rec > 2", "1", "0"), ("files left out", "1", "1"),
+        ("captured > 0.4", "2", "2"), ("rec > 2", "1", "0"), ("left out", "1", "1"),
     ]  # fmt: skip
     assert suites[0][0].get("name") == '<&\\x1b"]]> → b'
     document = sarif(checked, ["x: not readable"], "out.zarr", "1")

@@ -58,6 +58,18 @@ def test_query_like(folders, capsys) -> None:
     assert "a2" in printed and "3 more adapters not shown." in printed
 
 
+def test_query_like_of_a_result_reads_what_that_was_swept_from(folders, tmp_path, capsys) -> None:
+    printed = []
+    for place in ("zoo", "zoo.zarr"):
+        out = str(tmp_path / f"of-{place}.zarr")
+        assert main(["sweep", str(folders / place), "-o", out]) == 0
+        capsys.readouterr()
+        assert main(["query", out, "--like", str(folders / "new"), "--json"]) == 0
+        (result,) = json.loads(capsys.readouterr().out)["results"]
+        printed.append([(row["source"], row["target"]) for row in result["ranking"]])
+    assert len(printed[0]) == 8 and printed[0] == printed[1]
+
+
 def test_query_like_without_a_common_module(folders, capsys) -> None:
     save_adapter(folders / "other", random_factors({"g.0.q": (24, 20, 4)}, 1), 4)
     assert main(["query", str(folders / "zoo.zarr"), "--like", str(folders / "other")]) == 2

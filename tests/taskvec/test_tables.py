@@ -51,6 +51,15 @@ def table(names: list[str], numbers: int = 4) -> Table:
     return Table(columns, rows=[(name, names[0], *(f"{i}.123456" for i in range(numbers))) for name in names])
 
 
+def test_room_that_one_column_leaves_another_takes() -> None:
+    """No title folds while cells are left, in whatever order the columns stand."""
+    titles = ["two words", *"abcdef"]
+    some = Table([Column(title) for title in titles], rows=[["1"] * len(titles)])
+    least = len("two words") + 3 * len(titles[1:])
+    assert "two words" in render([some], least).splitlines()[0]
+    assert "two words" not in render([some], least - 1)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     spec = {f"model.layers.{layer}.self_attn.{kind}_proj": (16, 12, 2) for layer in (0, 2, 10) for kind in "qv"}

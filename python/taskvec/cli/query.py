@@ -26,7 +26,7 @@ def query(
     like: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="A new adapter, compared with all of a store (ZOO.zarr).", show_default=False
+            metavar="PATH", help="A new adapter, compared with all of a store, or a result's.", show_default=False
         ),
     ] = None,
     source: Annotated[
@@ -53,7 +53,7 @@ def query(
 ) -> None:
     """The pairs of one adapter in a result, best first: --source what it holds, --target what holds it.
 
-    With --like, the adapters of a store that hold a new one, or are held by it.
+    With --like, the adapters of a store, or of a result, that hold a new one or are held by it.
     """
     if like is not None:
         compare_like(result, like, top=top or TOP, as_json=as_json, reading=reading, width=width)

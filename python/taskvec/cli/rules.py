@@ -60,13 +60,14 @@ def check_rules(
     if found or "junit" in rules or "sarif" in rules:
         groups = groups_of(dataset["source"].values.tolist(), shown)
         rows = with_groups(ranking(dataset, shown["correction"]), groups)
-        enforce(found, rows, rules, result, as_lines(dataset.attrs["skipped"]))
+        unfinished = [] if dataset.attrs["complete"] else [f"{result} is not complete: some pairs are not compared"]
+        enforce(found, rows, rules, result, [*as_lines(dataset.attrs["skipped"]), *unfinished])
 
 
 def enforce(
     found: Sequence[Rule], rows: pd.DataFrame, rules: Mapping[str, Any], result: Path, left_out: Sequence[str] = ()
 ) -> None:
-    """Ends with exit status 1 when a row breaks a rule or, where there are rules, a file was left out."""
+    """Ends with exit status 1 when a row breaks a rule or, where there are rules, something was left out."""
     from ..reports.checks import Checked, junit, sarif
     from ..version import __version__
 

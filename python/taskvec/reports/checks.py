@@ -33,7 +33,7 @@ def pair(row: Mapping[str, Any]) -> str:
 
 
 def junit(checked: Sequence[Checked], left_out: Sequence[str]) -> str:
-    """A test case for each pair that breaks a rule, one for a rule that none breaks, one for each file left out."""
+    """A test case for each pair that breaks a rule, one for a rule that none breaks, one for whatever was left out."""
     suites = ElementTree.Element("testsuites", name="taskvec")
     for one in checked:
         suite = ElementTree.SubElement(suites, "testsuite", name=printable(one.rule))
@@ -43,7 +43,7 @@ def junit(checked: Sequence[Checked], left_out: Sequence[str]) -> str:
         if not one.rows:
             ElementTree.SubElement(suite, "testcase", name="no pair")
     if left_out:
-        suite = ElementTree.SubElement(suites, "testsuite", name="files left out")
+        suite = ElementTree.SubElement(suites, "testsuite", name="left out")
         for reason in left_out:
             case = ElementTree.SubElement(suite, "testcase", name=printable(reason))
             ElementTree.SubElement(case, "failure", message=printable(reason))
@@ -55,7 +55,7 @@ def junit(checked: Sequence[Checked], left_out: Sequence[str]) -> str:
 
 
 def sarif(checked: Sequence[Checked], left_out: Sequence[str], result: str, version: str) -> dict[str, Any]:
-    """A result for each pair that breaks a rule, and for each file left out."""
+    """A result for each pair that breaks a rule, and for whatever was left out."""
     rules = [{"id": f"fail-on-{i + 1}", "shortDescription": {"text": one.rule}} for i, one in enumerate(checked)]
     found = [
         (rule["id"], pair(row), {"name": f"{row['source']} → {row['target']}", "kind": "element"})
@@ -63,7 +63,7 @@ def sarif(checked: Sequence[Checked], left_out: Sequence[str], result: str, vers
         for row in one.rows
     ]
     found += [("left-out", reason, {"name": reason, "kind": "resource"}) for reason in left_out]
-    rules += [{"id": "left-out", "shortDescription": {"text": "files left out"}}] * bool(left_out)
+    rules += [{"id": "left-out", "shortDescription": {"text": "left out"}}] * bool(left_out)
     results = [
         {
             "ruleId": rule,

@@ -190,7 +190,7 @@ class Grid:
         if spare < 0:
             return None
         for kind in ("text", "name", "number"):
-            alike = self.of_kind(chosen, kind)
+            alike = sorted(self.of_kind(chosen, kind), key=lambda column: self.widest[column] - found[column])
             for i, column in enumerate(alike):
                 taken = min(self.widest[column] - found[column], spare // (len(alike) - i))
                 found[column], spare = found[column] + taken, spare - taken

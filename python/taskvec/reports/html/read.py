@@ -60,7 +60,7 @@ class Read:
         dataset = every_lam.isel(lam=0) if "lam" in every_lam.dims else every_lam
         names = tuple(str(name) for name in dataset["source"].values)
         if len(names) < 2:
-            raise TaskvecError("has one adapter: there are no pairs to report", got=", ".join(names))
+            raise TaskvecError("the result has one adapter: there are no pairs to report", got=", ".join(names))
         square = matrices(dataset, correction)
         selected = select(dataset, Selection(top=MOST_PAIRS), correction)
         rows = selected.rows if selected.gap is None else selected.rows.iloc[: 2 * selected.gap]
