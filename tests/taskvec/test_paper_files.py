@@ -32,6 +32,36 @@ def files(tmp_path) -> tuple[Path, Path]:
     return stored(tmp_path / "made.zarr", made_result(12, names=NAMES, lams=(0.0, 0.1))), labels
 
 
+def test_table_6_has_tasks_models_and_adam_beside(files, tmp_path) -> None:
+    result, labels = files
+    adam = []
+    for start, shift in enumerate((0.1, 0.3)):
+        other = made_result(12, names=NAMES, lams=(0.0, 0.1))
+        other["rec"] = other["rec"] + shift
+        other = other.isel(source=slice(None, None, -1), target=slice(None, None, -1))
+        adam.append(stored(tmp_path / f"adam{start}.zarr", other.assign_attrs(method="adam")))
+    taskvec.plot.paper(result, tmp_path / "paper", labels=labels, adam=adam)
+    text = (tmp_path / "paper/tables.md").read_text()
+    heads = text.split("## Table 6")[1].splitlines()[2]
+    assert [heads.count(one) for one in ("instruct", "base", "exact", "Adam", "REC")] == [6, 6, 6, 6, 4]
+    rows = rows_of(text, "Table 6")
+    assert len(rows) == 12 and {row[1] for row in rows} == {"0", "0.1"}
+    four = {row[0]: row for row in rows_of(text, "Table 4")}
+    for row in rows[::2]:
+        exact, by_adam = (float(cell.split()[0]) for cell in (row[4], row[7]))
+        assert by_adam == pytest.approx(exact + 0.2, abs=2e-3)  # the mean of its starts
+        assert row[4] in four[row[0]]  # the same number with the same interval
+
+
+def test_adam_beside_must_be_of_adam_and_of_the_same_adapters(files, tmp_path) -> None:
+    result, _ = files
+    with pytest.raises(taskvec.TaskvecError, match="is not by Adam"):
+        taskvec.plot.paper(result, tmp_path / "paper", adam=[result])
+    few = stored(tmp_path / "few.zarr", made_result(3, names=NAMES[:3]).assign_attrs(method="adam"))
+    with pytest.raises(taskvec.TaskvecError, match="has no adapter"):
+        taskvec.plot.paper(result, tmp_path / "paper", adam=[few])
+
+
 def rows_of(text: str, title: str) -> list[list[str]]:
     """Cells of a table of the Markdown file, without its heads."""
     block = text.split(f"## {title}")[1].split("\n\n")[1]

@@ -48,6 +48,15 @@ Adapters = Annotated[
 ]
 
 
+Adam = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--adam",
+        metavar="ADAM.zarr",
+        help="A result of the same adapters by --method adam, beside this one in table 6; one a start.",
+        show_default=False,
+    ),
+]
 MapBy = Annotated[
     Literal["mds", "umap"], typer.Option("--map", help="The map: classical MDS of 1 - cosine, or UMAP (extra umap).")
 ]
@@ -63,6 +72,7 @@ def report(
     data: Data = None,
     paper: PaperFiles = None,
     adapters: Adapters = None,
+    adam: Adam = None,
     mapped: MapBy = "mds",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file, and files in DIR.")] = False,
 ) -> None:
@@ -78,6 +88,7 @@ def report(
         "labels": labels,
         "answers": answers,
         "data": data,
+        "adam": adam or (),
         "mapped": mapped,
         "overwrite": overwrite,
     }
@@ -87,7 +98,7 @@ def report(
     if paper is not None:
         from ..plot.paper import paper as write_paper
 
-        write_paper(result, paper, labels=labels, overwrite=overwrite)
+        write_paper(result, paper, labels=labels, adam=adam or (), overwrite=overwrite)
         say(f"written to {paper}")
 
 

@@ -13,6 +13,7 @@ from ..queries.stored import open_result
 from ..queries.task_curves import TaskCurve, task_curves
 from ..reports.html.paper import pairs_of_tables
 from ..reports.html.read import Read
+from ..reports.html.report import by_adam
 from ..reports.html.typeset import latex, markdown
 from ..reports.places import check_folder
 from .axes import COLOURS, MARKERS, PAGE, SMALL, new_axes, shown_name, whole_numbers
@@ -33,7 +34,12 @@ def check_paper(folder: Path, *, overwrite: bool) -> None:
 
 
 def paper(
-    result: str | Path, folder: str | Path, *, labels: str | Path | None = None, overwrite: bool = False
+    result: str | Path,
+    folder: str | Path,
+    *,
+    labels: str | Path | None = None,
+    adam: Sequence[str | Path] = (),
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write the paper's tables 2 to 7, 10 and 11 and its figures 2 and 3, as far as the result has them.
 
@@ -42,6 +48,7 @@ def paper(
         folder: for tables.md, tables.tex, and PDF figures: figure_2 (L₁), figure_3 (REC) and captured along the layers,
             a row a model, a column a kind of module, a line a pair of tasks with its interval over pairs of runs.
         labels: a CSV file with the column adapter and any of task, model, family and scores, as of ``report``.
+        adam: results of the same adapters by ``method="adam"``, which stand beside this one in table 6.
         overwrite: write into a folder that is not empty.
 
     Returns:
@@ -54,7 +61,9 @@ def paper(
     check_paper(folder, overwrite=overwrite)
     dataset = open_result(result)
     names: Sequence[str] = dataset["source"].values.tolist()
-    read = Read.of(dataset, Labels() if labels is None else read_labels(Path(labels), names))
+    read = Read.of(
+        dataset, Labels() if labels is None else read_labels(Path(labels), names), adam=by_adam(dataset, adam)
+    )
     folder.mkdir(exist_ok=True)
     written = [folder / "tables.md", folder / "tables.tex"]
     written[0].write_text(markdown(read.paper), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -24,6 +24,7 @@ RUNS = 4
 MOST_TESTS = 40  # comparisons of table 5
 FEW = 12  # adapters up to which every comparison may be tested
 ALONG_LAMBDA = 20  # pairs of table 6
+TASKS_ALONG_LAMBDA = 6
 Floats = NDArray[np.floating]
 
 
@@ -74,13 +75,15 @@ def layer_mean(values: Floats, layers: NDArray[np.intp]) -> tuple[float, float, 
     return mean, mean + interval.low - interval.mean, mean + interval.high - interval.mean
 
 
-def task_pairs(names: Sequence[str], groups: Mapping[str, str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Positions of pairs of different tasks: of each of the MOST_TASKS largest the first RUNS adapters."""
+def task_pairs(
+    names: Sequence[str], groups: Mapping[str, str], most: int = MOST_TASKS
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Positions of pairs of different tasks: of each of the ``most`` largest the first RUNS adapters."""
     runs: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         if name in groups:
             runs.setdefault(groups[name], []).append(i)
-    largest = sorted(runs.values(), key=len, reverse=True)[:MOST_TASKS]
+    largest = sorted(runs.values(), key=len, reverse=True)[:most]
     ends = [
         (i, j) for one in largest for other in largest if one is not other for i in one[:RUNS] for j in other[:RUNS]
     ]
@@ -195,24 +198,69 @@ def comparisons(captured: Floats, tasks: Sequence[str], models: Sequence[Hashabl
     return best[:MOST_TESTS]
 
 
-def along_lambda(dataset: xr.Dataset, source: NDArray[np.intp], target: NDArray[np.intp]) -> pd.DataFrame:
-    """Table 6: L₂, L₁ and REC of ordered pairs at every λ of a sweep over several; empty for one λ.
+def along_lambda(
+    dataset: xr.Dataset,
+    source: NDArray[np.intp],
+    target: NDArray[np.intp],
+    labels: Labels,
+    adam: Sequence[xr.Dataset] = (),
+) -> pd.DataFrame:
+    """Table 6: the means of ordered pairs, or of tasks where labels name them, at every λ; empty for one λ.
+
+    Args:
+        dataset: for every λ.
+        source: (P,) positions.
+        target: (P,)
+        labels: of its adapters.
+        adam: results of the same adapters by Adam, each from another start; the mean over them is one more solver.
 
     Returns:
-        projection, lam, l2, l1, rec: means over modules.
+        The columns of ``task_means``, lam, and solver: "exact" or "Adam", and empty where all is exact.
     """
-    rows = []
-    if "lam" in dataset.dims:
-        for at, lam in enumerate(dataset["lam"].values.tolist()):
-            pairs = kept(dataset.isel(lam=at))
-            of = pairs.at(source, target, ["l2", "l1", "rec"])
-            for p, (i, j) in enumerate(zip(source, target, strict=True)):
-                projection = f"{pairs.names[i]} → {pairs.names[j]}"
-                rows.append(
-                    {"pair": p, "projection": projection, "lam": lam, **{name: float(of[name][p]) for name in of}}
-                )
-    frame = pd.DataFrame(rows, columns=["pair", "projection", "lam", "l2", "l1", "rec"])
-    return frame.sort_values(["pair", "lam"], kind="stable").drop(columns="pair")
+    if "lam" not in dataset.dims and not adam:
+        return pd.DataFrame()
+    names = dataset["source"].values
+    means: dict[tuple[str, float], list[pd.DataFrame]] = {}
+    for one in (dataset, *adam):
+        position = {name: i for i, name in enumerate(one["source"].values.tolist())}
+        ends = [np.array([position[name] for name in names[end]], np.intp) for end in (source, target)]
+        for lam, part in by_lam(one):
+            means.setdefault((solver_of(one), lam), []).append(pair_means(part, *ends))
+    alone = {solver for solver, _ in means} == {"exact"}
+    frames = [
+        task_means(mean_of_starts(of), labels).assign(lam=lam, solver="" if alone else solver)
+        for (solver, lam), of in means.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def mean_of_starts(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Of the same rows several times: the starts of a pair are no runs of their own, and give no interval."""
+    first = frames[0]
+    numbers = first.select_dtypes("number").columns
+    return first.assign(**{name: sum(one[name] for one in frames) / len(frames) for name in numbers})
+
+
+def by_lam(dataset: xr.Dataset) -> Iterator[tuple[float, xr.Dataset]]:
+    """A result for each of its λ."""
+    if "lam" not in dataset.dims:
+        yield float(dataset.attrs["lambda"]), dataset
+        return
+    for at, lam in enumerate(dataset["lam"].values.tolist()):
+        yield lam, dataset.isel(lam=at)
+
+
+def solver_of(dataset: xr.Dataset) -> str:
+    return "Adam" if dataset.attrs["method"] == "adam" else "exact"
+
+
+def check_adam(dataset: xr.Dataset, adam: Mapping[str, xr.Dataset]) -> None:
+    """TaskvecError for a result, by its path, that is not of Adam or lacks adapters of ``dataset``."""
+    for path, one in adam.items():
+        if solver_of(one) != "Adam":
+            raise TaskvecError("is not by Adam", where=path, fix="sweep with --method adam")
+        if missing := sorted({*dataset["source"].values.tolist()} - {*one["source"].values.tolist()}):
+            raise TaskvecError(f"has no adapter {missing[0]!r}", where=path, fix="sweep the same adapters")
 
 
 def by_model(means: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, Mapping[str, str]]:

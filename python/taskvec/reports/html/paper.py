@@ -10,6 +10,7 @@ from ...queries.kept import kept
 from ...queries.labels import Labels
 from ...queries.paper import (
     ALONG_LAMBDA,
+    TASKS_ALONG_LAMBDA,
     along_lambda,
     by_model,
     pair_means,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ENTROPIES = {"entropy": "H(S₁)", "entropy_projected": "H(S₂)"}
 METRICS = {"s1_sum": "ΣS₁", "l1": "L₁", "rec": "REC"}
+ALONG = {"l2": "L₂", "l1": "L₁", "rec": "REC"}
 TITLES = {"rec": "REC", "l1": "L₁", "captured": "captured"}
 LAYERS = "Brackets: Student's 95 % interval, over layers for one pair of adapters, over pairs of runs for tasks."
 OF_RUNS = "Brackets: Student's 95 % interval over runs."
@@ -41,6 +43,7 @@ def paper_sheets(
     captured: NDArray[np.floating],
     ends: tuple[NDArray[np.intp], NDArray[np.intp]],
     labels: Labels,
+    adam: Sequence[xr.Dataset] = (),
 ) -> list[Sheet]:
     """The tables, as far as the result has them.
 
@@ -50,6 +53,7 @@ def paper_sheets(
         captured: (N, N) for the first λ.
         ends: sources and targets of its strongest pairs, which stand in the tables unless labels name tasks.
         labels: of the adapters.
+        adam: results of the same adapters by Adam, for table 6.
     """
     dataset = every_lam.isel(lam=0) if "lam" in every_lam.dims else every_lam
     names = [str(name) for name in dataset["source"].values]
@@ -57,12 +61,14 @@ def paper_sheets(
     tested = pd.DataFrame()
     if kept(dataset).every_module and "l1" in dataset:
         tested = tests(dataset, captured, labels)
-    some = 2 * ALONG_LAMBDA
+    source, target = (end[: 2 * ALONG_LAMBDA] for end in ends)
+    if labels.groups:
+        source, target = task_pairs(names, labels.groups, TASKS_ALONG_LAMBDA)
     return [
         *score_sheets(task_scores(summaries, labels)),
         *mean_sheets(means, labels),
         *test_sheets(tested, labels),
-        *lambda_sheets(along_lambda(every_lam, ends[0][:some], ends[1][:some])),
+        *lambda_sheets(along_lambda(every_lam, source, target, labels, adam)),
         *rank_sheets(rank_scores(summaries, labels)),
     ]
 
@@ -135,14 +141,26 @@ def test_sheets(tests: pd.DataFrame, labels: Labels) -> list[Sheet]:
 
 
 def lambda_sheets(frame: pd.DataFrame) -> list[Sheet]:
-    """Table 6, where the sweep is over several λ."""
-    if not len(frame):
-        return []
-    heads = [
-        Head("projection", "projection"), Head("lam", "λ", "short"), Head("l2", "L₂", "f3"), Head("l1", "L₁", "f3"),
-        Head("rec", "REC", "f3"),
-    ]  # fmt: skip
-    return [Sheet("table_6", "Table 6: λ against the metrics", heads, frame)]
+    """Table 6 of each family of models, where there are several λ: models and solvers side by side."""
+    sheets: list[Sheet] = []
+    for family, of in frame.groupby("family", sort=False) if len(frame) else ():
+        index = ["projection", "lam"]
+        order = {projection: at for at, projection in enumerate(dict.fromkeys(of["projection"]))}
+        every = sorted(set(zip(of["projection"], of["lam"], strict=True)), key=lambda row: (order[row[0]], row[1]))
+        wide = pd.DataFrame(index=pd.MultiIndex.from_tuples(every, names=index))
+        heads = [Head("projection", "projection"), Head("lam", "λ", "short")]
+        for model, of_model in of.groupby("model", sort=False):
+            for solver, columns in of_model.groupby("solver", sort=False):
+                one = columns.set_index(index)
+                for key, title in ALONG.items():
+                    name = ".".join(filter(None, (key, model, solver)))
+                    for end in ("", "_low", "_high"):
+                        wide[f"{name}{end}"] = one[f"{key}{end}"].reindex(wide.index)
+                    heads.append(Head(name, " ".join(filter(None, (model, title, solver))), "f3", bounds=True))
+        name = f"table_6_{len(sheets) + 1}" if sheets else "table_6"
+        title = f"Table 6: λ against the metrics{f', {family}' if family else ''}"
+        sheets.append(Sheet(name, title, heads, wide.reset_index(), (LAYERS,)))
+    return sheets
 
 
 def score_sheets(frame: pd.DataFrame) -> list[Sheet]:
@@ -187,7 +205,7 @@ def missing(sheets: Sequence[Sheet]) -> list[str]:
     if "table_5" not in names:
         lines.append("Tables 5 and 11 need three adapters and their modules: sweep with --keep all.")
     if "table_6" not in names:
-        lines.append("Table 6 needs a sweep over several λ: --lambda 0 --lambda 1e-3 …")
+        lines.append("Table 6 needs a sweep over several λ: --lambda 0 --lambda 1e-3 …; --adam puts Adam beside it.")
     if "table_7" not in names:
         lines.append("Tables 2 and 7 need scores: columns of numbers in --labels.")
     if "table_10" not in names:

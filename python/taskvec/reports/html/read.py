@@ -40,6 +40,7 @@ class Read:
         source: positions of the sources of ``rows``.
         target: of their targets.
         details: of ``rows``.
+        adam: results of the same adapters by Adam.
     """
 
     every_lam: xr.Dataset
@@ -53,9 +54,16 @@ class Read:
     details: Sequence[Details]
     sigma0: float
     labels: Labels
+    adam: Sequence[xr.Dataset] = ()
 
     @classmethod
-    def of(cls, every_lam: xr.Dataset, labels: Labels, correction: Correction = "bh") -> Read:
+    def of(
+        cls,
+        every_lam: xr.Dataset,
+        labels: Labels,
+        correction: Correction = "bh",
+        adam: Sequence[xr.Dataset] = (),
+    ) -> Read:
         """TaskvecError for a result of one adapter."""
         dataset = every_lam.isel(lam=0) if "lam" in every_lam.dims else every_lam
         names = tuple(str(name) for name in dataset["source"].values)
@@ -69,7 +77,7 @@ class Read:
         found = details(dataset, rows, labels.groups)
         of = tree(square.values["captured"])
         return cls(
-            every_lam, dataset, names, square, of, rows, source, target, found, selected.sigma0, labels
+            every_lam, dataset, names, square, of, rows, source, target, found, selected.sigma0, labels, adam
         )  # fmt: skip
 
     @cached_property
@@ -85,4 +93,6 @@ class Read:
     def paper(self) -> list[Sheet]:
         """The paper's tables, as far as the result has them."""
         captured = self.matrices.values["captured"]
-        return paper_sheets(self.every_lam, self.summaries, captured, (self.source, self.target), self.labels)
+        return paper_sheets(
+            self.every_lam, self.summaries, captured, (self.source, self.target), self.labels, self.adam
+        )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import TaskvecError, printable
 from ...queries.answers import read_answers
 from ...queries.labels import Labels, read_labels
 from ...queries.mapping import check_map
+from ...queries.paper import check_adam
 from ...queries.stored import open_result
 from ..places import check_file
 from .document import Projections, built, projected
@@ -18,12 +20,22 @@ from .page import page
 from .read import Read
 from .sheets import check_data, write_sheets
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 def check_report(out: Path, *, overwrite: bool) -> None:
     """TaskvecError, before any work, when a report must not be written to ``out``."""
     if out.suffix.lower() not in (".html", ".htm"):
         raise TaskvecError("is no name for a report", where=out, expected="a name that ends in .html")
     check_file(out, overwrite=overwrite)
+
+
+def by_adam(dataset: xr.Dataset, paths: Sequence[str | Path]) -> list[xr.Dataset]:
+    """The results of Adam there; TaskvecError for others."""
+    found = {str(path): open_result(path) for path in paths}
+    check_adam(dataset, found)
+    return list(found.values())
 
 
 def report(
@@ -37,6 +49,7 @@ def report(
     mapped: str = "mds",
     overwrite: bool = False,
     command: str | None = None,
+    adam: Sequence[str | Path] = (),
 ) -> Path:
     """Write the report of a result: one HTML file that opens offline.
 
@@ -52,6 +65,7 @@ def report(
         mapped: the map: "mds", classical MDS of 1 − cosine, or "umap", which needs umap-learn.
         overwrite: replace a file of that name, and write into a folder that is not empty.
         command: how the report was asked for, to be shown among its methods.
+        adam: results of the same adapters by ``method="adam"``, which stand beside this one in table 6.
 
     Returns:
         ``out``.
@@ -72,7 +86,7 @@ def report(
     check_map(mapped, len(names))
     known = Labels() if labels is None else read_labels(Path(labels), names)
     recorded = [] if answers is None else read_answers(Path(answers), names)
-    read, pack = Read.of(dataset, known), Pack()
+    read, pack = Read.of(dataset, known, adam=by_adam(dataset, adam)), Pack()
     commands = [sweep_command(dataset.attrs, Path(result).name), command or f"taskvec report {result} -o {out}"]
     if projections is not None:
         projected(read, pack, projections)

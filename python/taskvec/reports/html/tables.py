@@ -18,6 +18,8 @@ def adapter_sheet(frame: pd.DataFrame) -> Sheet:
         Head("holds_most", "holds most of"), Head("holds_share", "share", "percent"),
         Head("held_most_by", "held most by"), Head("held_share", "share", "percent"), Head("flags", "cautions"),
     ]  # fmt: skip
+    if not frame["task"].astype(bool).any():
+        del heads[1]
     return Sheet("adapters", "Adapters", heads, frame)
 
 

@@ -119,10 +119,14 @@ const graphNote = () =>
     "Adapters without an edge are not drawn.",
   );
 
-// So that some forty edges stand at first
+// So that some forty edges stand at first; a step of the slider may stand between many
 function firstThreshold() {
-  const { edges } = passing(1e-6, 1, Math.max(5, Math.min(40, DOC.adapters.length)));
-  return edges.length ? (Math.floor(Math.sqrt(edges[edges.length - 1].captured) * 100) / 100) ** 2 : 0;
+  const wanted = Math.max(5, Math.min(40, DOC.adapters.length));
+  const { edges } = passing(1e-6, 1, wanted);
+  if (!edges.length) return 0;
+  const root = Math.sqrt(edges[edges.length - 1].captured) * 100;
+  const [most, fewest] = [Math.floor(root), Math.ceil(root)].map((step) => (step / 100) ** 2);
+  return passing(most, 1, wanted).count > 1.5 * wanted && passing(fewest, 1, wanted).count > 0 ? fewest : most;
 }
 
 // One graph a component, side by side in as many rows as they need
@@ -209,7 +213,13 @@ function drawPart(graph, nodes, most, head) {
       (p) => p.x,
       (p) => p.y,
     )
-    .curve(d3.curveBasis);
+    .curve(d3.curveBumpY);
+  // from the foot of the one to the head of the other: from a side it would cross their neighbours
+  const way = ({ v, w }, points) => {
+    const [from, to] = [graph.node(v), graph.node(w)];
+    const between = points.length > 3 ? points.slice(1, -1) : [];
+    return [{ x: from.x, y: from.y + from.height / 2 }, ...between, { x: to.x, y: to.y - to.height / 2 }];
+  };
   return [
     s(
       "g",
@@ -219,7 +229,7 @@ function drawPart(graph, nodes, most, head) {
         return s(
           "path",
           {
-            d: line(points),
+            d: line(way(one, points)),
             "stroke-width": (0.8 + (5 * edge.captured) / most).toFixed(2),
             "marker-end": `url(#${head})`,
             "marker-start": edge.both ? `url(#${head})` : null,

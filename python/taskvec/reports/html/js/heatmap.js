@@ -2,6 +2,7 @@
 // plane: see matrix.js. press(row, column): Enter or a click on a cell.
 const TREE = 56;
 const SMALLEST_NAME = 9; // pixels of a row that can have its name
+const SMALLEST_RUN = 14; // and of neighbours of one label
 
 function heatmap(root, { describe, press }) {
   const canvas = h("canvas", { role: "img", "aria-label": "heat map" });
@@ -68,28 +69,27 @@ function heatmap(root, { describe, press }) {
     place();
   }
 
-  const namesWidth = () => (plane.rows * SMALLEST_NAME <= 760 ? 150 : 8);
+  const namesWidth = () => (plane.rows * SMALLEST_NAME <= 760 || labelRuns(plane.rowUnits).length ? 150 : 8);
 
   function label(element, units, length) {
     const step = length / units.length;
     const fits = step >= SMALLEST_NAME;
-    element.hidden = !fits;
-    const longest = fits ? Math.max(...units.map((unit) => unitName(unit, 22).length)) : 0;
+    const shown = fits
+      ? units.map((unit, u) => ({ from: u, to: u + 1, text: unitName(unit, 22), title: unitName(unit, 400) }))
+      : labelRuns(units)
+          .filter(({ from, to }) => (to - from) * step >= SMALLEST_RUN)
+          .map(({ from, to, label: text }) => ({ from, to, text: clip(text, 22), title: text, run: true }));
+    element.hidden = !shown.length;
+    const longest = Math.max(0, ...shown.map((one) => one.text.length));
     element.style.setProperty("--names", `${Math.min(150, 7 * longest + 10)}px`);
     element.style.setProperty("--length", `${length}px`);
     element.replaceChildren(
-      ...(fits
-        ? units.map((unit, u) =>
-            h(
-              "span",
-              {
-                title: unitName(unit, 400),
-                style: `--at:${((u + 0.5) * step).toFixed(1)}px;--size:${Math.min(12, step).toFixed(1)}px`,
-              },
-              unitName(unit, 22),
-            ),
-          )
-        : []),
+      ...shown.map(({ from, to, text, title, run }) => {
+        const [middle, long] = [((from + to) / 2) * step, (to - from) * step];
+        const size = Math.min(12, long).toFixed(1);
+        const style = `--at:${middle.toFixed(1)}px;--size:${size}px;--run:${(long - 2).toFixed(1)}px`;
+        return h("span", { title, style, class: run ? "run" : null }, text);
+      }),
     );
   }
 

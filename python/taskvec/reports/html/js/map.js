@@ -1,8 +1,7 @@
 // Adapters as points; arrow keys go from point to point.
 function mapSection(root) {
   const columns = Object.keys(DOC.labels);
-  const first = columns.includes("task") ? "task" : columns[0] || "";
-  const view = { label: first, names: DOC.adapters.length <= 40, ...DOC.chosen };
+  const view = { label: firstLabel(), names: DOC.adapters.length <= 40, ...DOC.chosen };
   const figure = h("div", { class: "figure" });
   const controls = h("div", { class: "controls" });
   if (columns.length) {
@@ -134,9 +133,10 @@ function scatter(view) {
   ];
 }
 
-// Names beside their points where there is room: right, left, above or below; those that would cover others stay out
+// Names beside their points where there is room: right, left, above or below; those that would cover names or points
+// stay out
 function placed(points, width, height) {
-  const taken = [];
+  const taken = points.map(({ x, y }) => ({ x: x - 5, y: y - 5, w: 10, h: 10 }));
   const free = (box) =>
     box.x > 0 &&
     box.x + box.w < width &&
@@ -147,7 +147,7 @@ function placed(points, width, height) {
     );
   const found = [];
   for (const point of points) {
-    const w = 6.6 * point.text.length;
+    const w = 6.9 * point.text.length;
     const boxes = [
       [8, -6],
       [-8 - w, -6],

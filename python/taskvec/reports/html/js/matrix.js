@@ -1,11 +1,29 @@
 // What the heat map shows: a metric of every pair, of the whole update or of some kinds and layers.
 const orderOf = () => array("tree.order").data;
+const firstLabel = () => ["task", ...Object.keys(DOC.labels || {})].find((name) => name in (DOC.labels || {})) || "";
+const firstLabels = () => (DOC.labels || {})[firstLabel()];
 
 function unitName([from, to], most) {
   const order = orderOf();
   if (to - from === 1) return clip(nameOf(order[from]), most);
   const names = Array.from(order.slice(from, Math.min(to, from + 12)), nameOf);
   return clip(`${to - from} adapters: ${names.join(", ")}`, most);
+}
+
+// Neighbours of one label, task where there is one: [from, to) of units
+function labelRuns(units) {
+  const labels = firstLabels();
+  if (!labels) return [];
+  const order = orderOf();
+  const runs = [];
+  units.forEach(([from, to], u) => {
+    const found = new Set(Array.from(order.slice(from, to), (i) => labels[i]));
+    const label = found.size === 1 ? [...found][0] : "";
+    const last = runs[runs.length - 1];
+    if (last && last.label === label) last.to = u + 1;
+    else runs.push({ label, from: u, to: u + 1 });
+  });
+  return runs.filter((run) => run.label);
 }
 
 const unitsOf = (ends, from, to) => {

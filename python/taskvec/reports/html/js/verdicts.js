@@ -99,7 +99,7 @@ function verdictItem(pair) {
     button(`${nameOf(pair.source)} → ${nameOf(pair.target)}`, () => openPair(pair.source, pair.target), {
       class: "link",
     }),
-    h("span", {}, ` ${pair.sentence}`),
+    h("span", {}, `: ${pair.sentence}`),
     pair.warnings.map((text) => h("span", { class: "warning" }, h("strong", {}, "Caution: "), text)),
   );
 }
