@@ -18,6 +18,7 @@ from .process import run, taskvec
 
 ADAPTERS = 1000
 GROWTH = (500, 1000, 2000, 4000)
+STARTS = 5  # of processes that are compared, in turn; the best counts
 REPEATS = 2  # of what is compared within a process, in turn; the best counts
 
 
@@ -290,6 +291,28 @@ def pages(place: Place) -> Iterator[Measured]:
         yield Measured(f"explore: page {name}", took, "s", N, 0.3)
 
 
+def startup(place: Place) -> Iterator[Measured]:
+    """``taskvec sweep`` as one types it, of 26 adapters with 12 modules of GPT-2's c_attn, next to ``import torch``."""
+    from ..cases.inputs import Model
+    from ..cases.loading import folders
+
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # people's imports are compiled once
+    model = Model("small-c_attn", 64, 64, 2) if place.tiny else Model("small-c_attn", 2304, 768, 12)
+    N = 2 if place.tiny else 26
+    root, best = folders(model, N, 8), dict[str, float]()
+    for _ in range(1 if place.tiny else STARTS):  # the first compiles
+        commands = {
+            "import torch": [sys.executable, "-c", "import torch"],
+            "import torch, xarray, zarr": [sys.executable, "-c", "import torch, xarray, zarr"],
+            "--help": taskvec("--help"),
+            "sweep": taskvec("sweep", root.name, "-o", place.out("started"), "--progress", "off"),
+        }
+        for what, command in commands.items():
+            best[what] = min(best.get(what, float("inf")), run(command).seconds)
+    yield from (Measured(f"start-up: {what}", took, "s", N) for what, took in best.items())
+    yield Measured("start-up: sweep / import torch", best["sweep"] / best["import torch"], "", N, 1.6)
+
+
 FIGURES: dict[str, Callable[[Place], Iterator[Measured]]] = {
     "times": times,
     "growth": growth,
@@ -301,6 +324,7 @@ FIGURES: dict[str, Callable[[Place], Iterator[Measured]]] = {
     "resume": resume,
     "units": units,
     "ranking": ranking,
+    "startup": startup,
     "pages": pages,
 }
 

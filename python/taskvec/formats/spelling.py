@@ -8,6 +8,7 @@ tensor_mapping.py.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..paths import flat
@@ -86,6 +87,7 @@ class Spelling(NamedTuple):
     path: str
 
 
+@lru_cache(2**14)  # the adapters of a zoo have the same paths
 def spelling(path: str) -> Spelling:
     """The one spelling of a path, whatever tool wrote it."""
     part, rest = _part(path)

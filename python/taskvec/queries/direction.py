@@ -118,7 +118,7 @@ def pool(layers: Sequence[Hashable], shares: Shares, reverse: Shares) -> Pooled:
     if other is None or math.isnan(other.t):
         above = mean_interval(by_layer - random_by_layer, 2, 2 * LEVEL - 1).low > 0
     else:
-        above = other.t > student_quantile(float(other.n) - 1, LEVEL)
+        above = bool(other.t > student_quantile(float(other.n) - 1, LEVEL))
     net, net_by_layer = above_base(np.array(pooled), base), above_base(by_layer, base)
     return Pooled(pooled, float(net), net_by_layer, bool(above), random)
 
