@@ -28,7 +28,9 @@ class Grams:
     half: bool
 
 
-COUNTS = ["module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "rows", "columns"]
+COUNTS = [
+    "module0", "source0", "target0", "sources", "targets", "all_sources", "all_targets", "rows", "columns", "k_x", "k_y"
+]  # fmt: skip
 
 
 @triton.jit(do_not_specialize=COUNTS)
@@ -52,6 +54,8 @@ def capture_pairs(
     all_targets,
     rows,
     columns,
+    k_x,  # directions of an x
+    k_y,
     NAMES: tl.constexpr,  # words
     COUNT: tl.constexpr,
     HALF: tl.constexpr,
@@ -84,13 +88,13 @@ def capture_pairs(
         r_y = tl.load(rank_y + y, mask=inside, other=1.0)
         m = (module0 + module).to(tl.int64)
         block, left, right = held(
-            gram_u + first, gram_v + first, columns, 1, S_y + y * RY, length_y, inside, RX, RY, BX, KY, PRECISION
+            gram_u + first, gram_v + first, columns, 1, S_y + y * RY, length_y, inside, k_y, RX, RY, BX, KY, PRECISION
         )
         out = (m * all_sources + source0 + i) * all_targets + target0 + j
         for n in tl.static_range(COUNT):
             tl.store(forward[n] + out, share(word(NAMES, n), block, left, right, r_x, length_y), mask=inside)
         block, left, right = held(
-            gram_u + first, gram_v + first, 1, columns, S_x + x * RX, length_x, inside, RY, RX, BY, KX, PRECISION
+            gram_u + first, gram_v + first, 1, columns, S_x + x * RX, length_x, inside, k_x, RY, RX, BY, KX, PRECISION
         )
         out = (m * all_targets + target0 + j) * all_sources + source0 + i
         for n in tl.static_range(COUNT):
@@ -99,20 +103,23 @@ def capture_pairs(
 
 @triton.jit
 def held(
-    G, H, source_step, target_step, S, length, inside,
+    G, H, source_step, target_step, S, length, inside, count,
     SOURCE: tl.constexpr, TARGET: tl.constexpr, BS: tl.constexpr, BT: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """‖M‖² of M = G (S/‖τ‖) Hᵀ, ‖G S/‖τ‖‖² and ‖H S/‖τ‖‖² of each pair."""
     PAIRS: tl.constexpr = length.shape[0]
     STAGES: tl.constexpr = 3 if BT == 1 else 1  # loads ahead of a product spill
     scale = 1.0 / length
+    stop = TARGET
+    if BT == 1:
+        stop = count
     block = tl.zeros((PAIRS,), dtype=length.dtype)
     left = tl.zeros((PAIRS,), dtype=length.dtype)
     right = tl.zeros((PAIRS,), dtype=length.dtype)
     for p in tl.range(0, SOURCE, BS):
         for q in tl.range(0, SOURCE, BS):
             M = tl.zeros((PAIRS, BS, BS), dtype=length.dtype)
-            for k in tl.range(0, TARGET, BT, num_stages=STAGES):
+            for k in tl.range(0, stop, BT, num_stages=STAGES):
                 c = k + tl.arange(0, BT)
                 unit = tl.load(S[:, None] + c[None, :], mask=inside[:, None] & (c < TARGET)[None, :], other=0.0)
                 unit = (unit * scale[:, None])[:, None, :]
@@ -167,6 +174,7 @@ def capture(
     forward: Mapping[str, Tensor],  # the shares that are wanted
     backward: Mapping[str, Tensor],  # the same of y→x
     origin: tuple[int, int, int],
+    k: tuple[int, int],  # directions of an x and of a y
     most: int,  # bytes of an adapter's spectrum for which the products of its blocks fit the registers
 ) -> None:
     """A panel into its places of the outputs, [modules, sources, targets] and [modules, targets, sources]."""
@@ -185,7 +193,7 @@ def capture(
     grid = (modules * ceil_div(sources * targets, pairs),)
     capture_pairs[grid](
         grams.u, grams.v, x.S, x.norm, x.rank, y.S, y.norm, y.rank, tuple(forward.values()), tuple(backward.values()),
-        *origin, sources, targets, *anything.shape[1:], *grams.u.shape[1:],
+        *origin, sources, targets, *anything.shape[1:], *grams.u.shape[1:], *k,
         NAMES=" ".join(forward), COUNT=len(forward), HALF=grams.half, RX=RX, RY=RY, BX=BX, BY=BY, KX=KX, KY=KY,
         PAIRS=pairs, PRECISION="tf32x3" if single else "ieee", num_warps=warps, maxnreg=255,
     )  # fmt: skip

@@ -200,7 +200,8 @@ def run(
             lams, solvers, outs, others, strict=True
         ):
             if shares:
-                capture(grams, source, target, shares, other_shares, (first, i, j), 256 if call.on.tma else 128)
+                most = 256 if call.on.tma else 128
+                capture(grams, source, target, shares, other_shares, (first, i, j), (call.x.k, call.y.k), most)
             if signs:
                 chance_of(way, d, source, target, call.y.blocks, signs, (first, i, j), call.x.k)
             if rest:
