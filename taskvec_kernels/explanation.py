@@ -22,7 +22,7 @@ class Explanation:
         backend: the name of the backend that runs it.
         level: the SIMD level on the CPU, None elsewhere.
         route: how ``pairwise`` multiplies the left and the right directions on the CPU, None elsewhere.
-        why: why this backend.
+        why: why this backend, and what it says of itself: on the CPU what the level amx lacks here.
         others: why not the others, by name.
     """
 
@@ -34,10 +34,9 @@ class Explanation:
     others: dict[str, str]
 
     def __str__(self) -> str:
-        level = "" if self.level is None else f", SIMD level {self.level}"
         route = "" if self.route is None else f", products by {' and '.join(dict.fromkeys(self.route))}"
         others = "; ".join(f"{name}: {reason}" for name, reason in self.others.items())
-        return f"{self.function} runs on {self.backend}{level}{route}, {self.why}; not {others}"
+        return f"{self.function} runs on {self.backend}{route}, {self.why}; not {others}"
 
 
 def explain(function: Callable[..., object], *arguments: object, **options: object) -> Explanation:
@@ -65,6 +64,7 @@ def explain(function: Callable[..., object], *arguments: object, **options: obje
     route = ask and ask(given["x"], given.get("y"), given.get("precision", "highest"))
     others = {other: reason_not(other, name, device) for other in BACKENDS if other != backend}
     why = f"the first that can run on {device}" if forced is None else f"as backend={backend!r} says"
+    why += f": {usable(backend, device)[1]}"
     return Explanation(name, backend, simd_level() if backend == "cpu" else None, route, why, others)
 
 

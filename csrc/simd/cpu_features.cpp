@@ -1,10 +1,11 @@
 #include "simd/cpu_features.h"
 
 #include <cerrno>
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+
+#include "simd/amx_facts.h"
 
 #ifdef TASKVEC_X86
 #include <cpuid.h>
@@ -32,23 +33,6 @@ std::uint64_t kept_registers() {
   return std::uint64_t(high) << 32 | low;
 }
 
-std::string missing_features() {
-  const CpuId found(7, 0);
-  const struct {
-    const char* name;
-    unsigned there;
-  } needed[] = {
-      {"avx512f", found.ebx >> 16 & 1},  {"avx512dq", found.ebx >> 17 & 1},   {"avx512bw", found.ebx >> 30 & 1},
-      {"avx512vl", found.ebx >> 31 & 1}, {"avx512_vbmi", found.ecx >> 1 & 1}, {"amx_tile", found.edx >> 24 & 1},
-      {"amx_int8", found.edx >> 25 & 1},
-  };
-  std::string text;
-  for (const auto& one : needed) {
-    if (!one.there) text += (text.empty() ? "" : ", ") + std::string(one.name);
-  }
-  return text;
-}
-
 std::string find_amx_problem() {
   if (emulates_amx()) return "TASKVEC_AMX is emulated";
 #ifndef TASKVEC_AMX_LEVEL
@@ -56,18 +40,31 @@ std::string find_amx_problem() {
 #elif !defined(__linux__)
   return "used on Linux alone";
 #else
-  const std::string missing = missing_features();
-  if (!missing.empty()) return "the CPU has no " + missing;
-  constexpr std::uint64_t tiles = 3 << 17;
-  if ((kept_registers() & tiles) != tiles) return "the operating system does not keep tiles";
-  constexpr long ask = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM
-  if (syscall(SYS_arch_prctl, ask, tile_data) != 0) {
-    return "the operating system refuses tiles: " + std::string(std::strerror(errno));
-  }
-  return "";
+  const CpuId found(7, 0);
+  return amx_problem({found.ebx, found.ecx, found.edx, kept_registers(), [] {
+                        constexpr long request = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM
+                        return syscall(SYS_arch_prctl, request, tile_data) == 0 ? 0 : errno;
+                      }});
 #endif
 }
 #endif
+
+// Names of the features that are not there.
+std::string missing_features(const AmxFacts& facts) {
+  const struct {
+    const char* name;
+    std::uint32_t there;
+  } needed[] = {
+      {"avx512f", facts.ebx >> 16 & 1},  {"avx512dq", facts.ebx >> 17 & 1},   {"avx512bw", facts.ebx >> 30 & 1},
+      {"avx512vl", facts.ebx >> 31 & 1}, {"avx512_vbmi", facts.ecx >> 1 & 1}, {"amx_tile", facts.edx >> 24 & 1},
+      {"amx_int8", facts.edx >> 25 & 1},
+  };
+  std::string text;
+  for (const auto& one : needed) {
+    if (!one.there) text += (text.empty() ? "" : ", ") + std::string(one.name);
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -91,6 +88,16 @@ bool has_avx512_vnni() { return false; }
 bool has_avx_vnni() { return false; }
 const char* amx_problem() { return "the CPU is not an x86 one"; }
 #endif
+
+std::string amx_problem(const AmxFacts& facts) {
+  const std::string missing = missing_features(facts);
+  if (!missing.empty()) return "the CPU has no " + missing;
+  constexpr std::uint64_t vectors = 0xe6, tiles = 3 << 17;
+  if ((facts.kept & vectors) != vectors) return "the operating system does not keep vectors of AVX-512";
+  if ((facts.kept & tiles) != tiles) return "the operating system does not keep tiles";
+  const int refused = facts.ask();
+  return refused == 0 ? "" : "the operating system refuses tiles: " + std::string(std::strerror(refused));
+}
 
 bool emulates_amx() {
   static const char* const asked = std::getenv("TASKVEC_AMX");

@@ -13,6 +13,7 @@
 #include "taskvec/lowrank_svd.h"
 #include "taskvec/simd.h"
 #include "taskvec/sparsify.h"
+#include "test_cpu_features.h"
 #include "test_exp.h"
 #include "test_pairwise.h"
 #include "test_parallel.h"
@@ -84,6 +85,7 @@ int main() {
   context = "simd_level";
   CHECK(forced == nullptr || std::string(simd_level()) == forced);
 
+  test_cpu_features();
   test_exp();
   const DType dtypes[] = {DType::f32, DType::f64, DType::f16, DType::bf16};
   const Content contents[] = {Content::gaussian, Content::duplicated, Content::zero, Content::not_finite};

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taskvec_kernels import _C, LowRankSVD, explain, pairwise, reference, simd_level
+from taskvec_kernels import _C, LowRankSVD, backend_report, explain, pairwise, reference, simd_level
 
 from . import bounds
 from .cases import joined, name_of, pick, random, zoo
@@ -48,7 +48,11 @@ def test_emulated() -> None:
 
 def test_why_not() -> None:
     """Said where the level is missing; the variable takes one word."""
-    assert bool(_C.why_not_amx()) == ("amx" not in _C.available_simd_levels().split())
+    missing = _C.why_not_amx()
+    assert bool(missing) == ("amx" not in _C.available_simd_levels().split())
+    cpu = next(backend["reason"] for backend in backend_report() if backend["name"] == "cpu")  # as `taskvec env` has it
+    assert cpu.endswith(f" (not amx: {missing})" if missing else " amx")
+    assert cpu in str(explain(pairwise, zoo(2, 9, 8, 2)))
     run = python("-c", "import taskvec_kernels as tk; print(tk.simd_level())", TASKVEC_AMX="yes")
     assert run.returncode != 0 and "TASKVEC_AMX is 'yes', expected: emulated" in run.stderr
 
