@@ -221,8 +221,13 @@ using LevelTiles = AmxTiles;
 using LevelTiles = EmulatedTiles;
 #endif
 
+// Directions of the smaller side up to which slices do not pay on AMX, and positions below which they do not: measured
+// on a busy machine, and so to the next power of two.
+constexpr int64_t slices_break_even = 128, slices_least_length = 512;
+
 template <class T, int count>
 struct SliceProducts {
+  static bool usable(const PairwiseArgs&, int64_t) { return false; }
   static int64_t bytes(int64_t, int64_t) { return 0; }
   template <class Src>
   static void gram(const GramBlock<Src>&, const Packing<T>&, T*) {}
@@ -230,6 +235,13 @@ struct SliceProducts {
 
 template <int count>
 struct SliceProducts<float, count> {
+  static bool usable(const PairwiseArgs& args, int64_t length) {
+    if (count != (args.precision == Precision::highest ? 3 : 2)) return false;
+    if constexpr (LevelTiles::emulated) return emulates_amx();
+    const int64_t directions = smaller(args.x.count * args.x.k, args.y.count * args.y.k);
+    return directions > slices_break_even && length >= slices_least_length;
+  }
+
   static int64_t bytes(int64_t rows, int64_t columns) {
     return SliceGram<count, LevelTiles, float>::bytes(rows, columns);
   }

@@ -3,9 +3,10 @@
 // A product is a policy, one way to multiply them, in a file of its own:
 //   usable(args, length)          whether a call takes it for directions of this length: by shapes, precision and CPU
 //                                 alone, so that a pair has the same bits wherever the blocks are cut
+//   gram(block, packing, gram)    gram[row][column] = X_row · Y_column of the whole block
+// and, but for slices, whose tiles have another order:
 //   Word, rows, columns, depth    what is multiplied, the register tile, and words of a direction packed at a time
 //   pack_x, pack_y, multiply      operands of x and of y, and their product
-//   gram(block, packing, gram)    gram[row][column] = X_row · Y_column of the whole block
 // cpu/products/routes.h chooses one.
 #pragma once
 

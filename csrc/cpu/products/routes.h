@@ -9,23 +9,11 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-// Directions of the smaller side up to which slices do not pay on AMX, and positions below which they do not: measured
-// on a Sapphire Rapids that others were using, and so to the next power of two.
-constexpr int64_t slices_break_even = 128, slices_least_length = 512;
-
-template <class T>
-inline bool slices_usable(const PairwiseArgs& args, int64_t length) {
-  if constexpr (!std::is_same_v<T, float>) return false;
-  if constexpr (LevelTiles::emulated) return emulates_amx();
-  return smaller(args.x.count * args.x.k, args.y.count * args.y.k) > slices_break_even && length >= slices_least_length;
-}
-
 // The first that is usable.
 template <class T>
 inline Route route_of(const PairwiseArgs& args, int64_t length) {
-  if (slices_usable<T>(args, length)) {
-    return args.precision == Precision::highest ? Route::three_slices : Route::two_slices;
-  }
+  if (SliceProducts<T, 3>::usable(args, length)) return Route::three_slices;
+  if (SliceProducts<T, 2>::usable(args, length)) return Route::two_slices;
   if (DotProducts<T>::usable(args, length)) return Route::dots;
   if (FixedProducts<T>::usable(args, length)) return Route::fixed;
   return Route::panels;

@@ -35,8 +35,8 @@ inline RowScale row_scale(float peak, int64_t length) {
   if (peak == 0 || !sliceable(peak, length)) return {0, 0};
   std::uint32_t bits;
   std::memcpy(&bits, &peak, sizeof bits);
-  bits = (std::uint32_t(253 + 8 * count - 1) - (bits >> 23))
-         << 23;  // peak · up is in [2^(8 count - 2), 2^(8 count - 1))
+  // peak · up is in [2^(8 count - 2), 2^(8 count - 1))
+  bits = (std::uint32_t(253 + 8 * count - 1) - (bits >> 23)) << 23;
   float up;
   std::memcpy(&up, &bits, sizeof up);
   if (peak * up > Slices<count>::largest) up *= 0.5f;
