@@ -127,6 +127,10 @@ int main() {
       for (int64_t k : {9, 16, 24, 31, 48, 65, 80, 130}) test_project(dtype, dtype, 1, 11, 131, k, 1, transposed, 1);
       for (int64_t m : {1, 95, 97, 103}) test_project(DType::f32, dtype, 1, m, 7, 20, 1, transposed, 2);
       test_project(dtype, DType::bf16, 2, 200, 129, 17, 1, transposed, 2);
+      for (Entries entries : {Entries::equal, Entries::cancelling}) {
+        for (int64_t k : {4, 20}) test_project(dtype, dtype, 2, 600, 530, k, 4, transposed, 2, entries);
+        test_project(dtype, DType::bf16, 1, 1, 1, 3, 2, transposed, 1, entries);
+      }
     }
     for (int64_t k : {1, 4, 8, 9, 20, 33, 64}) test_project_dense(dtype, k);
     test_pairs(dtype);
