@@ -38,27 +38,6 @@ inline void store(T* p, Vec<T> v) {
   *reinterpret_cast<typename VecOf<T>::unaligned*>(p) = v;
 }
 
-// Stores past the caches where the level can and `p` is aligned; `finish_streaming` orders them before what follows.
-template <class V>
-inline void stream(void* p, V v) {
-#ifdef __AVX__
-  if (reinterpret_cast<std::uintptr_t>(p) % sizeof(V) == 0) {
-    if constexpr (sizeof(V) == 16) return _mm_stream_ps(static_cast<float*>(p), reinterpret_cast<__m128>(v));
-    if constexpr (sizeof(V) == 32) return _mm256_stream_ps(static_cast<float*>(p), reinterpret_cast<__m256>(v));
-#ifdef __AVX512F__
-    if constexpr (sizeof(V) == 64) return _mm512_stream_ps(static_cast<float*>(p), reinterpret_cast<__m512>(v));
-#endif
-  }
-#endif
-  __builtin_memcpy(p, &v, sizeof v);
-}
-
-inline void finish_streaming() {
-#ifdef __AVX__
-  _mm_sfence();
-#endif
-}
-
 template <class T>
 inline Vec<T> broadcast(T x) {
   return x - Vec<T>{};

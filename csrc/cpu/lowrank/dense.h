@@ -121,7 +121,8 @@ inline void sum_lanes(VecF64* x) {
   }
 }
 
-// products[i][j] = x_i · y_j.
+// products[i][j] = x_i · y_j. With `same` x is y: where j >= i, zeros elsewhere.
+template <bool same = false>
 __attribute__((noinline)) inline void cross_products(const double* const* x, const double* const* y, int64_t ld,
                                                      double* products) {
   VecF64 acc[16];
@@ -130,9 +131,11 @@ __attribute__((noinline)) inline void cross_products(const double* const* x, con
   for (int64_t p = 0; p < ld; p += lanes_f64) {
     VecF64 u[4], v[4];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) u[i] = load(x[i] + p), v[i] = load(y[i] + p);
+    for (int i = 0; i < 4; ++i) u[i] = load(x[i] + p), v[i] = same ? u[i] : load(y[i] + p);
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) acc[i] += u[i / 4] * v[i % 4];
+    for (int i = 0; i < 16; ++i) {
+      if (!same || i / 4 <= i % 4) acc[i] += u[i / 4] * v[i % 4];
+    }
   }
 #pragma GCC unroll 8
   for (int i = 0; i < 16; i += lanes_f64) {

@@ -7,6 +7,22 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
+// A whole vector of doubles at a time: wider ones the compiler takes apart lane by lane.
+template <int part, class Floats, int... E>
+inline void store_wide_part(Floats x, double* to, std::integer_sequence<int, E...>) {
+  constexpr int L = int(sizeof...(E));
+  using Wide = typename BlockRow<double, L>::type;
+  const typename BlockRow<float, L>::type some = __builtin_shufflevector(x, x, (part * L + E)...);
+  const Wide wide = widen<Wide>(some, std::make_integer_sequence<int, L>{});
+  std::memcpy(to + part * L, &wide, sizeof wide);
+}
+
+template <class Floats, int... Part>
+inline void store_wide(Floats x, double* to, std::integer_sequence<int, Part...>) {
+  constexpr int L = int(sizeof(Floats) / sizeof(float) / sizeof...(Part));
+  (store_wide_part<Part>(x, to, std::make_integer_sequence<int, L>{}), ...);
+}
+
 // panel[direction][position] of positions [p0, p0 + count), zeros up to a full vector, and up to a multiple of four
 // directions.
 template <class Src>
@@ -24,9 +40,8 @@ void load_panel(const Src* f, const Factor& factor, int64_t r, int64_t p0, int64
           transpose_load<float, F>(from + done * ps + d, ps, rows);
 #pragma GCC unroll 8
           for (int i = 0; i < F; ++i) {
-            typedef double Wide __attribute__((vector_size(F * sizeof(double))));
-            const Wide wide = widen<Wide>(rows[i], std::make_integer_sequence<int, F>{});
-            std::memcpy(panel + (d + i) * width + done, &wide, sizeof wide);
+            store_wide(rows[i], panel + (d + i) * width + done,
+                       std::make_integer_sequence<int, F / smaller(F, lanes_f64)>{});
           }
         }
       }
@@ -51,7 +66,7 @@ inline void add_gram(const double* panel, int64_t width, int64_t rows, int64_t c
       const double *x[4], *y[4];
       double products[16];
       for (int k = 0; k < 4; ++k) x[k] = panel + (i + k) * width, y[k] = panel + (j + k) * width;
-      cross_products(x, y, count, products);
+      (i == j ? cross_products<true> : cross_products<false>)(x, y, count, products);
       for (int k = 0; k < 16; ++k) gram[(i + k / 4) * ld + j + k % 4] += products[k];
     }
   }
@@ -62,15 +77,14 @@ template <class Out>
 struct OutputBlock {
   Out* data;
   int64_t stride, columns, positions;
-  bool streamed;
 
   OutputBlock at(int64_t column, int64_t position) const {
-    return {data + column * stride + position, stride, columns - column, positions - position, streamed};
+    return {data + column * stride + position, stride, columns - column, positions - position};
   }
 };
 
 // to[c][p] = Σ_d panel[d][p] · T[d][c] for C columns, `stride` apart, and VC vectors of positions.
-template <int C, int VC, bool Streamed, class Out>
+template <int C, int VC, class Out>
 inline void rotate_tile(const double* panel, int64_t width, int64_t r, const double* T, int64_t ld, Out* to,
                         int64_t stride) {
   typedef Out Narrow __attribute__((vector_size(lanes_f64 * sizeof(Out))));
@@ -95,11 +109,7 @@ inline void rotate_tile(const double* panel, int64_t width, int64_t r, const dou
 #pragma GCC unroll 4
     for (int v = 0; v < VC; ++v) {
       const Narrow narrow = __builtin_convertvector(acc[t][v], Narrow);
-      if constexpr (Streamed) {
-        stream(to + t * stride + v * lanes_f64, narrow);
-      } else {
-        std::memcpy(to + t * stride + v * lanes_f64, &narrow, sizeof narrow);
-      }
+      std::memcpy(to + t * stride + v * lanes_f64, &narrow, sizeof narrow);
     }
   }
 }
@@ -109,11 +119,10 @@ template <int C, int VC, class Out>
 inline void rotate_within(const double* panel, int64_t width, int64_t r, const double* T, int64_t ld,
                           const OutputBlock<Out>& out) {
   if (out.columns >= C && out.positions >= VC * lanes_f64) {
-    if (out.streamed) return rotate_tile<C, VC, true>(panel, width, r, T, ld, out.data, out.stride);
-    return rotate_tile<C, VC, false>(panel, width, r, T, ld, out.data, out.stride);
+    return rotate_tile<C, VC>(panel, width, r, T, ld, out.data, out.stride);
   }
   alignas(64) Out tile[C * VC * lanes_f64];
-  rotate_tile<C, VC, false>(panel, width, r, T, ld, tile, VC * lanes_f64);
+  rotate_tile<C, VC>(panel, width, r, T, ld, tile, VC * lanes_f64);
   for (int t = 0; t < smaller<int64_t>(C, out.columns); ++t) {
     for (int64_t p = 0; p < smaller<int64_t>(VC * lanes_f64, out.positions); ++p)
       out.data[t * out.stride + p] = tile[t * VC * lanes_f64 + p];

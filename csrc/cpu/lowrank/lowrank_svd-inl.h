@@ -30,7 +30,7 @@ void rotate_factor(const Src* f, const Factor& factor, const LowRankShape& shape
   for (int64_t p0 = 0; p0 < factor.length; p0 += shape.panel) {
     const int64_t count = smaller(shape.panel, factor.length - p0);
     load_panel(f, factor, shape.r, p0, count, s.panel, shape.width);
-    const OutputBlock<Out> block{out + p0, factor.length, shape.columns, count, shape.streamed};
+    const OutputBlock<Out> block{out + p0, factor.length, shape.columns, count};
     rotate_panel(s.panel, shape.width, shape.r, T, shape.ld, block);
   }
 }
@@ -92,7 +92,6 @@ void lowrank_svd(const LowRankSVDArgs& args, int64_t index, void* memory) {
   transpose(left, s.product, ld), transpose(right, core, ld);
   rotate_back(b, args.b, shape, s.b, s.product, left, s, out.u_t);
   rotate_back(a, args.a, shape, s.a, core, right, s, out.vh);
-  if (shape.streamed) finish_streaming();
 }
 
 int64_t lowrank_scratch_entry(const LowRankSVDArgs& args) {

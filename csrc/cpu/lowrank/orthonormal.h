@@ -16,7 +16,7 @@ void gram_of(const Src* f, const Factor& factor, const LowRankShape& shape, cons
     const int64_t count = smaller(shape.panel, factor.length - p0);
     load_panel(f, factor, shape.r, p0, count, s.panel, shape.width);
     if (T != nullptr) {
-      const OutputBlock<double> q{s.q_panel, shape.width, rows, round_up(count, lanes_f64), false};
+      const OutputBlock<double> q{s.q_panel, shape.width, rows, round_up(count, lanes_f64)};
       rotate_panel(s.panel, shape.width, shape.r, T, shape.ld, q);
     }
     add_gram(T == nullptr ? s.panel : s.q_panel, shape.width, rows, round_up(count, lanes_f64), s.gram, shape.ld);

@@ -8,21 +8,18 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-constexpr int64_t panel_doubles = 16384;      // 128 KiB
-constexpr int64_t streamed_bytes = 16 << 20;  // outputs larger than this bypass the caches
+constexpr int64_t panel_doubles = 16384;  // 128 KiB
 
 struct LowRankShape {
   // panel: positions read at once, in rows `width` apart; columns: of the outputs, k = min(r, m, n)
   int64_t r, ld, panel, width, columns;
-  bool streamed;
 
   explicit LowRankShape(const LowRankSVDArgs& args)
       : r(args.r),
         ld(round_up(args.r, larger(lanes_f64, 8))),
         panel(larger<int64_t>(32, smaller<int64_t>(256, panel_doubles / ld / 32 * 32))),
         width(panel + 8),  // rows a multiple of 4 KiB apart would share their cache sets
-        columns(smaller(args.r, smaller(args.b.length, args.a.length))),
-        streamed(args.batch * columns * (args.b.length + args.a.length) * 4 > streamed_bytes) {}
+        columns(smaller(args.r, smaller(args.b.length, args.a.length))) {}
 };
 
 // Directions of a factor by rows, in memory that only the Householder route asks for.
