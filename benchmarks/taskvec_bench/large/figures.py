@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +70,35 @@ def kernels(store: Path) -> float:
         form = factors.read((path,), everyone, module.rank)
         spent += seconds(partial(pairwise, form.svd, metrics=DEFAULT))
     return spent
+
+
+ALONE = """
+import sys
+from pathlib import Path
+import torch
+from taskvec_bench.large.figures import kernels
+torch.set_num_threads(1)
+print("ready", flush=True)
+sys.stdin.readline()
+print(kernels(Path(sys.argv[1])))
+"""
+
+
+def kernels_at_once(store: Path, processes: int) -> float:
+    """Seconds of ``kernels`` by one thread in so many processes at the same time; those of the slowest."""
+    command, pipe = [sys.executable, "-c", ALONE, str(store)], subprocess.PIPE
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)) for _ in range(processes)
+        ]
+        for process in started:
+            assert process.stdin and process.stdout
+            process.stdout.readline()
+        for process in started:
+            assert process.stdin
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return max(float(process.communicate()[0]) for process in started)
 
 
 def sweep(zoo: Path, out: Path, **options: Any) -> Any:
@@ -153,7 +184,10 @@ def many_small(place: Place) -> Iterator[Measured]:
 
 
 def workers(place: Place) -> Iterator[Measured]:
-    """Two Dask workers of one thread, next to one such worker; clusters and imports are not counted."""
+    """Two Dask workers of one thread, next to one such worker; clusters and imports are not counted.
+
+    And what the machine allows: the kernels alone in two processes at once, next to one.
+    """
     from distributed import LocalCluster
 
     from taskvec.workers.crew import Crew
@@ -175,6 +209,9 @@ def workers(place: Place) -> Iterator[Measured]:
     yield Measured("one worker of one thread", one, "s", N)
     yield Measured("two workers of one thread", two, "s", N)
     yield Measured("one / two", one / two, "", N, 1.7, least=True)
+    alone, both = (kernels_at_once(store, processes) for processes in (1, 2))
+    yield Measured("kernels of one thread", alone, "s", N)
+    yield Measured("twice that / two processes of them at once", 2 * alone / both, "", N)
 
 
 def adding(place: Place) -> Iterator[Measured]:
