@@ -12,13 +12,15 @@ import taskvec
 from taskvec import progress
 
 
-def test_paths_are_taken_wherever_adapters_are(zoo_folder) -> None:
+def test_paths_are_taken_wherever_adapters_are(zoo_folder, tmp_path) -> None:
     names = [zoo_folder / "first", str(zoo_folder / "near")]
     assert taskvec.project(*names).mean["rec"] > 0.9
     assert taskvec.sweep(str(zoo_folder)).sizes["source"] == 3
     assert taskvec.sweep(names).sizes["source"] == 2
     assert len(taskvec.lambda_path(*names, [0.0, 0.1]).curves) == 2
-    assert len(taskvec.ranking(taskvec.sweep(zoo_folder))) == 6
+    result = taskvec.sweep(zoo_folder, tmp_path / "out.zarr")
+    assert len(taskvec.ranking(result)) == 6
+    assert taskvec.ranking(tmp_path / "out.zarr").equals(taskvec.ranking(result))
 
 
 def test_a_zoo_is_a_sequence_with_names(zoo_folder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import xarray as xr
 from ..chance.significance import Correction, Negative, QValues, p_values, q_values, sigma0, sorted_values
 from ..errors import TaskvecError
 from .kept import SHARES, Floats, Kept, Positions, kept
+from .stored import open_result
 
 MEANS = ("rec", "rec_chance", "l1", "cosine")
 STORED = (*SHARES, *MEANS, "rec_z_raw", "excess", "used")
@@ -21,11 +23,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def ranking(dataset: xr.Dataset, correction: Correction = "bh") -> pd.DataFrame:
+def ranking(dataset: xr.Dataset | str | Path, correction: Correction = "bh") -> pd.DataFrame:
     """Every ordered pair of different adapters, the one whose source holds most of its target first; NaN last.
 
     Args:
-        dataset: from ``sweep``, or ``open_result`` of its folder; must have ``captured`` and ``rec``.
+        dataset: from ``sweep``, or its folder; must have ``captured`` and ``rec``.
         correction: of q: "bh" (Benjamini and Hochberg), or "by" (Benjamini and Yekutieli), for any dependence.
 
     Returns:
@@ -47,6 +49,8 @@ def ranking(dataset: xr.Dataset, correction: Correction = "bh") -> pd.DataFrame:
     Cost:
         Two passes over the stored results, and 136 bytes a pair; ``select`` makes rows of those that are shown alone.
     """
+    if isinstance(dataset, str | Path):
+        dataset = open_result(dataset)
     check(dataset)
     if "lam" not in dataset.dims:
         return rank(dataset, correction)
