@@ -14,6 +14,7 @@ from kept import reduced
 from made_results import made_result, stored
 from taskvec.cli import main
 from taskvec.queries.labels import read_labels
+from taskvec.queries.paper import pair_means, task_means
 from taskvec.queries.task_curves import task_curves
 from taskvec.reports.html.sheets import Head, Sheet
 from taskvec.reports.html.typeset import latex, markdown
@@ -102,6 +103,18 @@ def test_a_figure_is_the_mean_over_pairs_of_runs(files) -> None:
     np.testing.assert_allclose(one.mean, some.mean(("source", "target")).values, rtol=1e-6)
     assert one.layers.tolist() == [0, 1, 2, 3, 4, 5]
     assert (one.low < one.mean).all() and (one.mean < one.high).all()
+
+
+def test_two_pairs_of_runs_have_a_mean_and_no_interval(files) -> None:
+    result, labels = files
+    dataset = taskvec.open_result(result).isel(lam=0)
+    names = NAMES[:3]  # sum in two seeds, ner in one
+    means = pair_means(dataset, *np.array([(i, j) for i in range(3) for j in range(3) if i != j]).T)
+    rows = task_means(means, read_labels(labels, NAMES)).set_index("projection")
+    assert rows["pairs"].tolist() == [2, 2]
+    expected = dataset["rec"].sel(source=names[2], target=names[:2]).mean()
+    assert rows.loc["ner → sum", "rec"] == pytest.approx(float(expected), rel=1e-5)
+    assert rows[["rec_low", "rec_high"]].isna().all(axis=None)
 
 
 def test_without_modules_there_are_tables_and_no_figures(tmp_path) -> None:

@@ -20,6 +20,7 @@ from .labels import Labels
 
 MEANS = ("entropy", "entropy_projected", "s1_sum", "l2", "l1", "rec")
 MOST_TASKS = 12  # of tables 3 and 4
+LEAST_PAIRS = 3  # of runs, for an interval: with two it is 12.7 standard errors wide
 RUNS = 4
 MOST_TESTS = 40  # comparisons of table 5
 FEW = 12  # adapters up to which every comparison may be tested
@@ -96,7 +97,7 @@ def task_means(means: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 
     Returns:
         projection, model and family (empty without such a label), pairs, and the columns of ``pair_means``. Of several
-        pairs the interval is Student's over them, as if they were independent.
+        pairs the interval is Student's over them, as if they were independent; NaN of two, which say nothing of it.
     """
     rows = means.copy()
     ends = {end: [labels.groups.get(name, name) for name in rows[end]] for end in ("source", "target")}
@@ -113,8 +114,9 @@ def task_means(means: pd.DataFrame, labels: Labels) -> pd.DataFrame:
             if len(some) == 1:
                 row |= {key: float(some[key].iloc[0]) for key in (name, f"{name}_low", f"{name}_high")}
             else:
-                mean, low, high = mean_interval(some[name].to_numpy(np.float64), 2)
-                row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
+                values = some[name].to_numpy(np.float64)
+                _, low, high = mean_interval(values, LEAST_PAIRS)
+                row |= {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
         found.append(row)
     return pd.DataFrame(
         found,

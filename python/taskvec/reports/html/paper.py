@@ -32,7 +32,7 @@ ENTROPIES = {"entropy": "H(S₁)", "entropy_projected": "H(S₂)"}
 METRICS = {"s1_sum": "ΣS₁", "l1": "L₁", "rec": "REC"}
 ALONG = {"l2": "L₂", "l1": "L₁", "rec": "REC"}
 TITLES = {"rec": "REC", "l1": "L₁", "captured": "captured"}
-LAYERS = "Brackets: Student's 95 % interval, over layers for one pair of adapters, over pairs of runs for tasks."
+LAYERS = "Brackets: Student's 95 % interval, over layers for two adapters, over three or more pairs of runs for tasks."
 OF_RUNS = "Brackets: Student's 95 % interval over runs."
 FOLLOWS = "ΣS₁ is the sum of the source's singular values, which L₁ follows whatever the target."
 

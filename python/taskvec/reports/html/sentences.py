@@ -12,6 +12,7 @@ from ...queries.flags import meaning
 
 # of directions on the output side of the update, and on the input side
 SIDES = (("overlap_u", "left"), ("overlap_v", "right"))
+UNBROKEN = "\N{NO-BREAK SPACE}%"  # a number and its sign stay on one line
 
 
 def percent(share: float) -> str:
@@ -30,7 +31,7 @@ def sentence(row: Mapping[str, Any], details: Details) -> str:
     held = f"{source} holds {percent(row['captured'])} of {target}'s update{against}"
     back = f"{target} holds {percent(row['captured_back'])} of {source}'s"
     verdict = details.direction.words(source, target) or "nothing to compare"
-    return f"{held}; {back}: {verdict}."
+    return f"{held}; {back}: {verdict}.".replace(" %", UNBROKEN)
 
 
 def warnings(details: Details) -> list[str]:
