@@ -103,6 +103,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copytree(ZOO if whole else adapters[number % len(adapters)], tmp_path / "my" / name)
     shutil.copy(ZOO / "truth.json", tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # readline has set it for the tests' own processes
     return tmp_path
 
 
