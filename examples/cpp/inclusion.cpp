@@ -43,9 +43,9 @@ int main() {
   svd.b = {factors.b.data(), m, m * r, 1, r};
   svd.a = {factors.a.data(), n, r * n, n, 1};
   svd.scale = scale.data();
-  svd.u_t = u_t.data();
-  svd.s = s.data();
-  svd.vh = vh.data();
+  svd.u_t = {u_t.data(), r * m};
+  svd.s = {s.data(), r};
+  svd.vh = {vh.data(), r * n};
   taskvec::lowrank_svd(svd, threads);
 
   // every adapter as a target, projected on the directions of every one as a source
