@@ -80,6 +80,6 @@ def project(
             *arguments, scales, d, m, n, k, r,
             CLIP=clip, BLOCK_K=block_k, BLOCK_R=block_r, BLOCK=64 if few else 32, RUN=RUN,
             LEAD=lead, num_warps=1 if few else 4,
-            maxnreg=None if few else {2: 255, 4: 128}.get(b.element_size()),
+            maxnreg=None if few else {2: 255, 4: 168}.get(b.element_size()),
         )  # fmt: skip
     return d
