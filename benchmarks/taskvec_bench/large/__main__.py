@@ -34,6 +34,8 @@ def main() -> int:
     chosen = [name for name in FIGURES if re.search(options.only, name)]
     if not chosen:
         parser.error(f"--only {options.only} matches none of {', '.join(FIGURES)}")
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
     rows, failed = list[dict[str, Any]](), False
     with TemporaryDirectory(prefix="taskvec-large-", dir=options.folder) as folder:
         for name in chosen:
