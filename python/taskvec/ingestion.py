@@ -251,20 +251,16 @@ class Run:
         return entry
 
     def _factor(self, new: Sequence[tuple[Adapter, Entry]]) -> Factored:
-        adapters, entries = [adapter for adapter, _ in new], [entry for _, entry in new]
         try:
-            return factor(adapters, entries, self.writer.root, self.sketch, self._memory)
+            return self._factored(new)
         except TaskvecError:
             if not self.skip_bad:
                 raise
-        kept = list(self._readable(new))
-        return factor(
-            [adapter for adapter, _ in kept],
-            [entry for _, entry in kept],
-            self.writer.root,
-            self.sketch,
-            self._memory,
-        )
+        return self._factored(list(self._readable(new)))
+
+    def _factored(self, new: Sequence[tuple[Adapter, Entry]]) -> Factored:
+        adapters, entries = [adapter for adapter, _ in new], [entry for _, entry in new]
+        return factor(adapters, entries, self.writer.root, self.sketch, self._memory)
 
     def _readable(self, new: Sequence[tuple[Adapter, Entry]]) -> Iterator[tuple[Adapter, Entry]]:
         """Those whose files are still what they were; the others are skipped."""

@@ -6,13 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import ModuleType
 from typing import Annotated, Any, cast
 
 import typer
 
 from ..errors import TaskvecError, printable
 from .panels import Command
+from .without_dask import leave_out_dask
 
 # each in a file of its name
 COMMANDS = (
@@ -76,14 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Exit as end:
         return end.exit_code
     return 0
-
-
-def leave_out_dask() -> None:
-    """Keep xarray from importing dask, where it is installed, to ask of every array whether it is dask's: 0.3 s.
-
-    Of a process of our own; ``engine_of`` lets it in again for a cluster.
-    """
-    sys.modules.setdefault("dask", cast(ModuleType, None))
 
 
 def _fail(message: str, status: int = 2) -> int:

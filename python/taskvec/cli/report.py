@@ -46,8 +46,6 @@ Adapters = Annotated[
         show_default=False,
     ),
 ]
-
-
 Adam = Annotated[
     list[Path] | None,
     typer.Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from ..errors import TaskvecError
 from .added import add_options
 from .common import warn
+from .without_dask import let_dask_in
 
 if TYPE_CHECKING:
     from ..workers.dask import Dask
@@ -51,8 +51,7 @@ def engine_of(share: dict[str, Any]) -> Dask | None:
         Shard.parse(share["shard"])
     if not {"workers", "scheduler"} & share.keys():
         return None
-    if sys.modules.get("dask", sys) is None:
-        del sys.modules["dask"]
+    let_dask_in()
     from ..workers.dask import Dask
 
     return Dask(**share, say=lambda message: warn([message]))
