@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from ..queries.lams import by_lam
 from .common import AsJson, Width, print_json, print_parts
 from .files import Csv, Overwrite, check_files, write_rows
-from .ranking import by_lam
 from .rules import enforce, parsed, rule_options
 
 SCHEMA = "taskvec.diff/1"

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ..queries.lams import by_lam
 from .common import AsJson, Result, Width, print_json, print_parts
-from .ranking import by_lam
 
 SCHEMA = "taskvec.groups/1"
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import TaskvecError
+from ..queries.lams import by_lam
 from .common import AsJson, Result, Width, print_json, print_parts
 from .files import Csv, Overwrite, Parquet, check_files, write_rows
 from .like import like as compare_like
-from .ranking import by_lam
 from .reading import reading_options
 
 SCHEMA = "taskvec.query/1"

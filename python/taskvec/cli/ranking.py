@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..queries.lams import by_lam
 from .added import add_options
 from .common import AsJson, Width, print_json, print_parts
 
@@ -140,10 +141,3 @@ def across(dataset: xr.Dataset, groups: Sequence[str | None]) -> list[str]:
     N, inside = len(of_group), sum(n * (n - 1) // 2 for n in Counter(of_group).values())
     what = "pairs of adapters of different groups share no module and are not compared"
     return [f"{N * (N - 1) // 2 - inside} {what}."]
-
-
-def by_lam(dataset: xr.Dataset) -> list[tuple[float, xr.Dataset]]:
-    """The result for each λ."""
-    if "lam" not in dataset.dims:
-        return [(float(dataset.attrs["lambda"]), dataset)]
-    return [(float(lam), dataset.isel(lam=i)) for i, lam in enumerate(dataset["lam"].values)]

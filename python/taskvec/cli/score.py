@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from ..errors import TaskvecError
+from ..queries.lams import by_lam
 from .common import AsJson, Result, Width, print_json, print_parts
 from .files import Csv, Overwrite, Parquet, check_files, write_rows
-from .ranking import by_lam
 
 
 def score(

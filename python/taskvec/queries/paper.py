@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +17,7 @@ from .comparison import compare
 from .direction import mean_interval, number_layers
 from .kept import kept
 from .labels import Labels
+from .lams import by_lam
 
 MEANS = ("entropy", "entropy_projected", "s1_sum", "l2", "l1", "rec")
 MOST_TASKS = 12  # of tables 3 and 4
@@ -241,15 +242,6 @@ def mean_of_starts(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     first = frames[0]
     numbers = first.select_dtypes("number").columns
     return first.assign(**{name: sum(one[name] for one in frames) / len(frames) for name in numbers})
-
-
-def by_lam(dataset: xr.Dataset) -> Iterator[tuple[float, xr.Dataset]]:
-    """A result for each of its λ."""
-    if "lam" not in dataset.dims:
-        yield float(dataset.attrs["lambda"]), dataset
-        return
-    for at, lam in enumerate(dataset["lam"].values.tolist()):
-        yield lam, dataset.isel(lam=at)
 
 
 def solver_of(dataset: xr.Dataset) -> str:

@@ -13,6 +13,7 @@ import xarray as xr
 from ..chance.significance import Correction, Negative, QValues, p_values, q_values, sigma0, sorted_values
 from ..errors import TaskvecError
 from .kept import SHARES, Floats, Kept, Positions, kept
+from .lams import by_lam
 from .stored import open_result
 
 MEANS = ("rec", "rec_chance", "l1", "cosine")
@@ -54,8 +55,7 @@ def ranking(dataset: xr.Dataset | str | Path, correction: Correction = "bh") -> 
     check(dataset)
     if "lam" not in dataset.dims:
         return rank(dataset, correction)
-    of_lam = ((float(lam), dataset.isel(lam=i)) for i, lam in enumerate(dataset["lam"].values))
-    return pd.concat([rank(part, correction).assign(lam=lam) for lam, part in of_lam])
+    return pd.concat([rank(part, correction).assign(lam=lam) for lam, part in by_lam(dataset)])
 
 
 def rank(dataset: xr.Dataset, correction: Correction) -> pd.DataFrame:

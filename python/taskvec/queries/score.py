@@ -16,6 +16,7 @@ from ..errors import TaskvecError
 from .details import Pairs, directions_over_runs
 from .direction import LEVEL, MIN_LAYERS, RESOLUTION
 from .groups import over_runs
+from .lams import by_lam
 from .measured import Measured, columns_of, nearer
 from .pair_values import PairValues, read_behaviour
 from .ranking import check
@@ -87,8 +88,8 @@ def score(
                 raise TaskvecError(f"{name!r} is of no seed", where=behaviour, fix="name it under seeds of the truth")
     if "lam" not in data.dims:
         return Scores(data, known, of_behaviour, metrics).frame()
-    of_lam = ((float(lam), data.isel(lam=i)) for i, lam in enumerate(data["lam"].values))
-    return pd.concat([Scores(part, known, of_behaviour, metrics).frame().assign(lam=lam) for lam, part in of_lam])
+    frames = [Scores(part, known, of_behaviour, metrics).frame().assign(lam=lam) for lam, part in by_lam(data)]
+    return pd.concat(frames)
 
 
 class Scores:

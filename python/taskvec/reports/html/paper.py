@@ -8,6 +8,7 @@ import pandas as pd  # type: ignore[import-untyped]
 
 from ...queries.kept import kept
 from ...queries.labels import Labels
+from ...queries.lams import by_lam
 from ...queries.paper import (
     ALONG_LAMBDA,
     TASKS_ALONG_LAMBDA,
@@ -55,7 +56,7 @@ def paper_sheets(
         labels: of the adapters.
         adam: results of the same adapters by Adam, for table 6.
     """
-    dataset = every_lam.isel(lam=0) if "lam" in every_lam.dims else every_lam
+    _, dataset = by_lam(every_lam)[0]
     names = [str(name) for name in dataset["source"].values]
     means = pair_means(dataset, *pairs_of_tables(names, ends, labels))
     tested = pd.DataFrame()

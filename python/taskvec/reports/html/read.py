@@ -16,6 +16,7 @@ from ...errors import TaskvecError
 from ...queries.clustering import Tree, tree
 from ...queries.details import Details, details
 from ...queries.labels import Labels
+from ...queries.lams import by_lam
 from ...queries.matrices import Matrices, matrices
 from ...queries.selection import Selection, select
 from ...queries.summaries import Most, summaries
@@ -65,7 +66,7 @@ class Read:
         adam: Sequence[xr.Dataset] = (),
     ) -> Read:
         """TaskvecError for a result of one adapter."""
-        dataset = every_lam.isel(lam=0) if "lam" in every_lam.dims else every_lam
+        _, dataset = by_lam(every_lam)[0]
         names = tuple(str(name) for name in dataset["source"].values)
         if len(names) < 2:
             raise TaskvecError("the result has one adapter: there are no pairs to report", got=", ".join(names))
