@@ -17,7 +17,7 @@ from taskvec_bench.cases.ingest import ingest_case
 from taskvec_bench.cases.inputs import Model, factors
 from taskvec_bench.cases.loading import load_case
 from taskvec_bench.cases.lowrank import lowrank_case
-from taskvec_bench.cases.pairs import pairwise_case
+from taskvec_bench.cases.pairs import inclusion_case, pairwise_case
 from taskvec_bench.cases.peers import FEW, PEERS, peer_case
 from taskvec_bench.cases.projections import project_case, project_dense_case, spectra_case
 from taskvec_bench.cases.ranking import ranking_case
@@ -36,6 +36,7 @@ KINDS = [
     pairwise_case(TINY, ADAPTERS, 4, modules=MODULES),
     pairwise_case(TINY, 2, 4),
     fused_case(TINY, ADAPTERS, 4),
+    inclusion_case(TINY, ADAPTERS, 4),
     lowrank_case(TINY, 3, 4),
     ours_alone(lowrank_case(TINY, 3, 4, dtype=torch.bfloat16)),
     project_case(TINY, 3, 4),
@@ -81,7 +82,7 @@ def test_every_case_of_the_registry_is_of_these_kinds_and_has_ours() -> None:
     declared = [case for case in CASES.values() if case.function != LIMIT]
     assert {(case.function, case.variant) for case in declared} <= kinds
     assert all(any(name.startswith("ours/") for name in case.providers) for case in declared)
-    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 194
+    assert len([case for case in declared if case.device == "cpu" and case.function != "sweep"]) == 196
     assert all(way.truth for case in declared for way in case.providers.values() if way.computes)
 
 

@@ -14,7 +14,7 @@ from .inputs import BY_NAME, MODELS, Model, square
 from .limits import LIMIT, limit_cases
 from .loading import load_case
 from .lowrank import lowrank_case
-from .pairs import pairwise_case
+from .pairs import inclusion_case, pairwise_case
 from .peers import peer_case
 from .projections import project_case, project_dense_case, spectra_case
 from .ranking import ranking_case
@@ -47,6 +47,8 @@ def pairwise_cases() -> Iterator[Case]:
         yield pairwise_case(square(m), 256, 8, curves=("m",))
     yield pairwise_case(square(4096), 256, 8, threads=1)
     yield fused_case(square(4096), 256, 8, quick=True)
+    yield inclusion_case(square(1024), 256, 8, quick=True)
+    yield inclusion_case(square(4096), 128, 8)
     yield from zoo_cases()
 
 
@@ -115,6 +117,8 @@ def gpu_cases() -> Iterator[Case]:
     """In the order of what is promised of them: the time on a GPU may end before they do."""
     for adapters, m, r, modules in ((2048, 4096, 16, 1), (2048, 768, 8, 1), (64, 4096, 16, 224)):
         yield pairwise_case(square(m), adapters, r, modules=modules, device="cuda", quick=True)
+    for adapters, m, r in ((2048, 1024, 8), (1024, 4096, 16), (1024, 4096, 32), (512, 4096, 64)):
+        yield inclusion_case(square(m), adapters, r, device="cuda")
     for count, r, few in ((4096, 16, 512), (4096, 8, 0), (1024, 64, 64), (256, 128, 0), (1, 16, 0)):
         yield lowrank_case(square(4096), count, r, few=few, device="cuda", quick=few == 512)
     yield lowrank_case(square(4096), 4096, 16, dtype=torch.bfloat16, device="cuda")

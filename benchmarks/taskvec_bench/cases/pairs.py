@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -18,6 +18,7 @@ from .case import Case, Provider, backend, close
 from .inputs import Model, random_zoo
 
 METRICS = ("l1", "l2", "rec", "entropy_projected", "cosine")
+SHARES, CHANCE = ("captured", "captured_out", "captured_in"), ("rec_chance", "rec_chance_sd")
 LOOP_PAIRS = 1024  # as many of the ordered pairs are given to a Python loop, whose time does not depend on their number
 BLOCKS = 1 << 27  # elements of the r × r blocks of all pairs: above, einsum and the whole product want gigabytes
 PANEL = 32
@@ -69,22 +70,49 @@ def pairwise_case(
     )
 
 
-def workload(model: Model, modules: int, adapters: int, r: int, device: str = "cpu") -> dict[str, Any]:
+def inclusion_case(model: Model, adapters: int, r: int, *, device: str = "cpu", **also: Any) -> Case:
+    """The other cases' metrics, the shares captured and the chance of REC: what each adds to the five is read off."""
+    ours = f"ours/{backend('pairwise', device)}"
+    providers = {}
+    for more, added in (("", SHARES + CHANCE), (" shares", SHARES), (" chance", CHANCE), (" five", ())):
+        metrics = METRICS + added
+        providers[ours + more] = Provider(
+            pairwise_by(ours, metrics),
+            computes="" if not more else f"the five metrics and {more.strip()}" if added else "the five metrics alone",
+            truth=partial(truth, metrics=metrics),
+        )
+    return Case(
+        function="pairwise",
+        variant="shares and chance",
+        **workload(model, 1, adapters, r, device, len(METRICS + SHARES + CHANCE)),
+        truth=partial(truth, metrics=METRICS + SHARES + CHANCE),
+        agrees=agrees,
+        providers=providers,
+        precision="float32" if device == "cpu" else "float16",
+        **also,
+    )
+
+
+def workload(
+    model: Model, modules: int, adapters: int, r: int, device: str = "cpu", metrics: int = len(METRICS)
+) -> dict[str, Any]:
     """What a case says of all pairs of a random zoo."""
     m, n, ordered = model.m, model.n, modules * adapters**2
     return {
         "shape": model.shape(r, modules=modules, N=adapters),
         # the blocks of one unordered pair, 2 r² (m + n) flop, give both directions
         "flop": ordered * r * r * (m + n),
-        "bytes": 4 * (modules * adapters * r * (m + n + 1) + len(METRICS) * ordered),
+        "bytes": 4 * (modules * adapters * r * (m + n + 1) + metrics * ordered),
         "inputs": lambda: random_zoo(modules, adapters, m, n, r, device),
         "device": device,
     }
 
 
-def pairwise_by(ours: str, **options: Any) -> Callable[[tk.LowRankSVD], Mapping[str, Tensor]]:
+def pairwise_by(
+    ours: str, metrics: tuple[str, ...] = METRICS, **options: Any
+) -> Callable[[tk.LowRankSVD], Mapping[str, Tensor]]:
     name = ours.partition("/")[2]
-    return lambda svd: tk.pairwise(svd, metrics=METRICS, backend=name, **options).forward
+    return lambda svd: tk.pairwise(svd, metrics=metrics, backend=name, **options).forward
 
 
 def agrees(result: Mapping[str, Tensor], true: Result) -> None:
