@@ -39,7 +39,7 @@ struct BlockScratch {
     take(packing.source, n_columns);
     take(packing.of_rows, round_up(n_rows, 16));
     take(packing.of_columns, round_up(n_columns, 16));
-    take(packing.slices, slice_bytes<T>(args, n_rows, n_columns));
+    take(packing.slices, slice_bytes<T>(args, n_rows));
     take(s_x, args.x.k);
     take(s_y, args.y.k);
     take(unit_x, args.x.k);

@@ -44,8 +44,8 @@ class Rest {
   int done_ = 0;
 };
 
-// gram[row][column] = X_row · Y_column; on the diagonal only what pairs i <= j need. Slices of a chunk of the positions
-// stay in the L2 cache, those of a tile of columns in the L1 cache while all rows pass.
+// gram[row][column] = X_row · Y_column; on the diagonal only what pairs i <= j need. Slices of a chunk of the rows stay
+// in the L2 cache. A tile of columns is sliced just before all rows pass it; the next one is fetched meanwhile.
 template <int count, class Tiles, class Src>
 class SliceGram {
   using Format = Slices<count>;
@@ -55,13 +55,11 @@ class SliceGram {
       : block_(block),
         packing_(packing),
         gram_(gram),
-        columns_(packing.slices + (same_directions() ? 0 : tiles_of(block.rows) * Format::panel_bytes)),
-        right_(columns_ + tiles_of(same_directions() ? block.rows : block.columns.count()) * Format::panel_bytes) {}
+        left_(packing.slices + tiles_of(block.rows) * Format::panel_bytes),
+        right_(left_ + Format::panel_bytes) {}
 
   // Bytes of Packing::slices.
-  static int64_t bytes(int64_t rows, int64_t columns) {
-    return (tiles_of(rows) + tiles_of(columns) + 1) * Format::panel_bytes;
-  }
+  static int64_t bytes(int64_t rows) { return (tiles_of(rows) + 2) * Format::panel_bytes; }
 
   void multiply() {
     const int64_t n_columns = block_.columns.count(), length = block_.length;
@@ -84,15 +82,19 @@ class SliceGram {
   bool same_directions() const { return block_.diagonal; }
 
   void multiply_chunk(Span span) {
-    const int64_t n_columns = block_.columns.count();
-    slice(block_.x, block_.peaks_x, block_.rows, span, packing_.slices);
-    if (!same_directions()) slice(block_.y, block_.peaks_y, n_columns, span, columns_);
+    const int64_t n_columns = block_.columns.count(), n_rows = block_.rows;
+    for (int64_t row = 0; row < tiles_of(n_rows) * tile_rows; ++row) {
+      slice(block_.x, block_.peaks_x, row < n_rows ? row : -1, span,
+            packing_.slices + row / tile_rows * Format::panel_bytes + row % tile_rows * tile_row_bytes);
+      fetch<nearest_cache>(block_.x, row + 1 < n_rows ? row + 1 : -1, span);
+    }
     const int steps = int(ceil_div(span.count, tile_row_bytes));
     const bool last = span.first + span.count == block_.length;
     for (int64_t c0 = 0; c0 < n_columns; c0 += tile_rows) {
-      turn_columns(c0, steps);
+      turn_columns(c0, span, steps);
       const int64_t stop = wanted_rows(smaller(c0 + tile_rows, n_columns));
       for (int64_t row = 0; row < stop; row += tile_rows) {
+        if (row / tile_rows < tile_rows) fetch_column(c0 + tile_rows + row / tile_rows, span);
         float* const to = gram_ + row * block_.ld + c0;
         multiply_tile(packing_.slices + row / tile_rows * Format::panel_bytes, steps, to);
         rest_.all();
@@ -112,37 +114,44 @@ class SliceGram {
     return block_.diagonal ? all.end(all.group_of_column(column_end - 1)) * block_.k_x : block_.rows;
   }
 
-  // A chunk of directions as left operands: [tile][step][slice][16 rows][64 positions].
-  void slice(const Src* x, const float* peaks, int64_t directions, Span span, std::int8_t* to) const {
-    for (int64_t i = 0; i < tiles_of(directions) * tile_rows; ++i) {
-      std::int8_t* const row = to + i / tile_rows * Format::panel_bytes + i % tile_rows * tile_row_bytes;
-      const float up = i < directions ? row_scale<count>(peaks[i], block_.length).up : 0;
-      if (up > 0) {
-        const Src* const from = x + i * block_.length + span.first;
-        for (int64_t p = 0; p < span.count; p += 64 / int64_t(sizeof(Src))) {
-          __builtin_prefetch(from + block_.length + p);  // the next direction, too far for the hardware to guess
-        }
-        slice_row<count>(from, span.count, up, row);
-      } else {
-        for (int64_t p = 0; p < Format::panel_bytes; p += tile_bytes) std::memset(row + p, 0, tile_row_bytes);
-      }
+  // A chunk of a direction as a row of left operands, [step][slice][16 rows][64 positions]; zeros of none, -1.
+  void slice(const Src* all, const float* peaks, int64_t direction, Span span, std::int8_t* row) const {
+    const float up = direction < 0 ? 0 : row_scale<count>(peaks[direction], block_.length).up;
+    if (up > 0) {
+      slice_row<count>(all + direction * block_.length + span.first, span.count, up, row);
+    } else {
+      for (int64_t p = 0; p < Format::panel_bytes; p += tile_bytes) std::memset(row + p, 0, tile_row_bytes);
     }
   }
 
+  // A direction's chunk is too far from the one before for the hardware to guess.
+  static constexpr int nearest_cache = 3, second_cache = 2;
+  template <int cache>
+  void fetch(const Src* all, int64_t direction, Span span) const {
+    if (direction < 0) return;
+    const Src* const from = all + direction * block_.length + span.first;
+    for (int64_t p = 0; p < span.count; p += 64 / int64_t(sizeof(Src))) __builtin_prefetch(from + p, 0, cache);
+  }
+  void fetch_column(int64_t column, Span span) const {
+    if (same_directions() || column >= block_.columns.count()) return;
+    fetch<second_cache>(block_.y, packing_.source[column], span);
+  }
+
   // A tile of columns as right operands: one format is stored, the other made of it for all rows of the block.
-  void turn_columns(int64_t c0, int steps) {
-    alignas(64) static constexpr std::uint32_t none[tile_row_bytes / 4] = {};
+  void turn_columns(int64_t c0, Span span, int steps) {
     const std::int8_t* from[tile_rows];
     for (int i = 0; i < tile_rows; ++i) {
       const int64_t source = c0 + i < block_.columns.count() ? packing_.source[c0 + i] : -1;
-      from[i] = source < 0 ? nullptr
-                           : columns_ + source / tile_rows * Format::panel_bytes + source % tile_rows * tile_row_bytes;
+      if (same_directions() && source >= 0) {
+        from[i] = packing_.slices + source / tile_rows * Format::panel_bytes + source % tile_rows * tile_row_bytes;
+      } else {
+        slice(block_.y, block_.peaks_y, source, span, left_ + i * tile_row_bytes);
+        from[i] = left_ + i * tile_row_bytes;
+      }
     }
     for (int tile = 0; tile < steps * count; ++tile) {
       const std::uint32_t* rows[tile_rows];
-      for (int i = 0; i < tile_rows; ++i) {
-        rows[i] = from[i] == nullptr ? none : reinterpret_cast<const std::uint32_t*>(from[i] + tile * tile_bytes);
-      }
+      for (int i = 0; i < tile_rows; ++i) rows[i] = reinterpret_cast<const std::uint32_t*>(from[i] + tile * tile_bytes);
       turn_tile(rows, reinterpret_cast<std::uint32_t*>(right_ + tile * tile_bytes));
     }
   }
@@ -159,17 +168,17 @@ class SliceGram {
       if constexpr (count == 3) {
         tiles_.template load<4>(x), tiles_.template load<7>(y);
         tiles_.template multiply_add<0, 4, 7>();
-        rest_.some(rows_a_pause);
         tiles_.template load<5>(x + tile_bytes);
         tiles_.template multiply_add<1, 5, 7>();
-        rest_.some(rows_a_pause);
         tiles_.template load<6>(x + 2 * tile_bytes);
         tiles_.template multiply_add<2, 6, 7>();
+        rest_.some(rows_a_pause);
         tiles_.template load<7>(y + tile_bytes);
         tiles_.template multiply_add<1, 4, 7>(), tiles_.template multiply_add<2, 5, 7>();
         tiles_.template multiply_add<3, 6, 7>();
         tiles_.template load<7>(y + 2 * tile_bytes);
         tiles_.template multiply_add<2, 4, 7>(), tiles_.template multiply_add<3, 5, 7>();
+        rest_.some(rows_a_pause);
       } else {
         tiles_.template load<4>(x), tiles_.template load<6>(y);
         tiles_.template multiply_add<0, 4, 6>();
@@ -208,7 +217,7 @@ class SliceGram {
   const GramBlock<Src>& block_;
   const Packing<float>& packing_;
   float* const gram_;
-  std::int8_t *const columns_, *const right_;  // slices of columns as left operands, and of one tile of them as right
+  std::int8_t *const left_, *const right_;  // slices of a tile of columns, as left and as right operands
   Tiles tiles_;
   Rest<count> rest_;
   int turn_ = 0;
@@ -228,7 +237,7 @@ constexpr int64_t slices_break_even = 128, slices_least_length = 512;
 template <class T, int count>
 struct SliceProducts {
   static bool usable(const PairwiseArgs&, int64_t) { return false; }
-  static int64_t bytes(int64_t, int64_t) { return 0; }
+  static int64_t bytes(int64_t) { return 0; }
   template <class Src>
   static void gram(const GramBlock<Src>&, const Packing<T>&, T*) {}
 };
@@ -242,9 +251,7 @@ struct SliceProducts<float, count> {
     return directions > slices_break_even && length >= slices_least_length;
   }
 
-  static int64_t bytes(int64_t rows, int64_t columns) {
-    return SliceGram<count, LevelTiles, float>::bytes(rows, columns);
-  }
+  static int64_t bytes(int64_t rows) { return SliceGram<count, LevelTiles, float>::bytes(rows); }
 
   template <class Src>
   static void gram(const GramBlock<Src>& block, const Packing<float>& packing, float* gram) {

@@ -28,13 +28,13 @@ inline Routes routes_entry(const PairwiseArgs& args) {
   return args.dtype == DType::f64 ? routes_of<double>(args) : routes_of<float>(args);
 }
 
-// Bytes of Packing::slices for blocks of so many directions.
+// Bytes of Packing::slices for blocks of so many directions of x.
 template <class T>
-inline int64_t slice_bytes(const PairwiseArgs& args, int64_t rows, int64_t columns) {
+inline int64_t slice_bytes(const PairwiseArgs& args, int64_t rows) {
   const Routes routes = routes_of<T>(args);
   auto bytes = [&](Route route) {
-    if (route == Route::three_slices) return SliceProducts<T, 3>::bytes(rows, columns);
-    return route == Route::two_slices ? SliceProducts<T, 2>::bytes(rows, columns) : 0;
+    if (route == Route::three_slices) return SliceProducts<T, 3>::bytes(rows);
+    return route == Route::two_slices ? SliceProducts<T, 2>::bytes(rows) : 0;
   };
   return larger(bytes(routes.u), bytes(routes.v));
 }
