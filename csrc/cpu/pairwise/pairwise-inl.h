@@ -7,12 +7,12 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
-// Narrow groups on the diagonal waste less below it, and more lanes: of long spectra the products are what costs.
+// Narrow groups on the diagonal waste less below it, and more lanes.
 template <class T>
 int64_t group_size(const AdapterBlock& block, int64_t k) {
   const int64_t widest = smaller(8, lanes<T>), adapters = block.j1 - block.j0;
   if (!block.diagonal) return lanes<T>;
-  return k < 32 ? widest : larger<int64_t>(1, smaller(widest, adapters / 8));
+  return k < long_spectrum ? widest : larger<int64_t>(1, smaller(widest, adapters / 8));
 }
 
 template <class T, class Src>

@@ -13,10 +13,12 @@ struct DotProducts {
   static constexpr int64_t rows = packed_rows * panel_depth<T> / dot_depth;  // that fit where panels are packed
   static constexpr int64_t columns = dot_columns, depth = dot_depth;
 
-  // Dots reach two thirds of the rate of panels, or of the half as many words of fixed point, and pack nothing.
+  // Dots reach two thirds of the rate of panels, or of the half as many words of fixed point, and pack nothing. On the
+  // diagonal they waste less, but for long spectra, whose panels are narrow there.
   static bool usable(const PairwiseArgs& args, int64_t length) {
     const int64_t x = args.x.count * args.x.k, y = args.y.count * args.y.k;
-    return smaller(x, y) <= (args.symmetric && !FixedProducts<T>::usable(args, length) ? 128 : 64);
+    const bool saves = args.symmetric && args.x.k < long_spectrum && !FixedProducts<T>::usable(args, length);
+    return smaller(x, y) <= (saves ? 128 : 64);
   }
 
   // `count` directions, where they lie if they can be multiplied there, else converted to dst[count][depth].

@@ -14,6 +14,8 @@
 
 namespace taskvec::TASKVEC_LEVEL {
 
+constexpr int64_t long_spectrum = 32;  // directions of an adapter from which the products are what costs
+
 // The directions of one adapter among a block's columns.
 struct ColumnPlace {
   int64_t first, step;  // column of direction 0, and from one direction to the next
