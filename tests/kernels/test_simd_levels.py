@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from taskvec_kernels import _C, simd_level
+
+from ..helpers.fresh import python
 
 pytestmark = pytest.mark.slow
 
@@ -53,13 +53,6 @@ print(core.simd_level())
 """
 
 
-def python(*arguments: str, level: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"TASKVEC_SIMD": level}
-    return subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, cwd=HERE.parents[1], check=False
-    )
-
-
 def test_the_levels_are_known() -> None:
     available = _C.available_simd_levels().split()
     assert available[-1] == "baseline" and set(available) <= set(LEVELS)
@@ -72,7 +65,7 @@ def test_accuracy(level: str) -> None:
         pytest.skip(f"this CPU has no {level}")
     if level == simd_level():
         pytest.skip(f"{level} is the level of this process")
-    assert python("-c", LOAD, level=level).stdout.split() == [level]
+    assert python("-c", LOAD, TASKVEC_SIMD=level).stdout.split() == [level]
     tests = [str(HERE / name) for name in ACCURACY]
     run = python(
         "-m",
@@ -84,7 +77,7 @@ def test_accuracy(level: str) -> None:
         "-k",
         "not " + " and not ".join(LEFT_OUT),
         *tests,
-        level=level,
+        TASKVEC_SIMD=level,
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert int(run.stdout.split(" passed")[0].split()[-1]) > 300, run.stdout[-200:]
@@ -92,12 +85,12 @@ def test_accuracy(level: str) -> None:
 
 @pytest.mark.parametrize("level", ["avx1024", "AVX2", "avx2 "])
 def test_an_unknown_level(level: str) -> None:
-    run = python("-c", LOAD, level=level)
+    run = python("-c", LOAD, TASKVEC_SIMD=level)
     assert run.returncode != 0
     last = run.stderr.strip().splitlines()[-1]
     assert f"TASKVEC_SIMD is '{level}'" in last and _C.available_simd_levels() in last
 
 
 def test_an_empty_level_is_none_asked_for() -> None:
-    run = python("-c", LOAD, level="")
+    run = python("-c", LOAD, TASKVEC_SIMD="")
     assert run.stdout.split() == [_C.available_simd_levels().split()[0]]

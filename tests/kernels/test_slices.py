@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from taskvec_kernels import _C, LowRankSVD, backend_report, explain, pairwise, reference, simd_level
 
+from ..helpers.fresh import python
 from . import bounds
 from .cases import joined, name_of, pick, random, zoo
 from .compare import assert_same_bits, assert_within
@@ -27,13 +26,6 @@ LARGEST = {"highest": 8355711.0, "medium": 32639.0}
 emulates = os.environ.get("TASKVEC_AMX") == "emulated"
 sliced = pytest.mark.skipif(not emulates and simd_level() != "amx", reason="no AMX; test_emulated runs it")
 PRECISIONS = pytest.mark.parametrize("precision", ["highest", "medium"])
-
-
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments], env=os.environ | environment, capture_output=True, text=True, cwd=HERE.parents[1],
-        check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.slow
