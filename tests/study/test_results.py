@@ -35,6 +35,13 @@ def value(scores: pd.DataFrame, metric: str, measure: str, kind: str = "contains
     return f"{scores.loc[some, 'value'].iloc[0]:.2f}".replace("-", "−")
 
 
+def f1_of_ner(base: str) -> list[str]:
+    """Of the base without and with examples, and of the adapter of seed 0."""
+    found = pd.read_csv(RESULTS / base / "scores.csv").set_index(["adapter", "task", "setting"])["f1"]
+    rows = [("base", "ner", "zero-shot"), ("base", "ner", "few-shot"), ("ner-s0", "ner", "LoRA")]
+    return [f"{found[row]:.2f}" for row in rows]
+
+
 def test_the_table_of_the_method(scores) -> None:
     text = (ROOT / "docs/METHOD.md").read_text().split("## 10.")[1]
     rows = {
@@ -68,6 +75,8 @@ def test_what_the_readme_says(scores) -> None:
         assert value(scores, "inside", "claimed_false", kind) == "0.00"
         assert value(scores, "verdict", "claimed_false", kind) in text
     assert value(scores, "inside", "claimed_wrong") == "0.00"
+    answers = pd.read_csv(RESULTS / "instruct/scores.csv").query("setting == 'LoRA'")
+    assert f"those of the {answers['adapter'].nunique()} adapters that were trained to the end" in text
     starts = pd.read_csv(RESULTS / "instruct/starts.csv").groupby("start")
     assert starts["flagged"].mean().to_dict() == {"own": 0, "shared": 1}
     assert "from {own:.3f} to {shared:.3f}".format(**starts["captured"].mean()) in text
@@ -81,7 +90,7 @@ def test_what_the_readme_says_of_the_other_base_and_the_other_family() -> None:
     tuned, minilm = (RESULTS / base for base in ("tuned", "minilm"))
     entropy = pd.read_csv(tuned / "spectra.csv").set_index("adapter")["entropy"]
     h = {task: f"{entropy[f'{task}-s0']:.2f}" for task in ("ner", "sum", "ten")}
-    assert f"H(S₁) is {h['ner']} for NER, {h['sum']} for SUM and {h['ten']} for 10%SENT. Of the merges" in text
+    assert f"H(S₁) is {h['ner']} for NER, {h['sum']} for SUM and {h['ten']} for 10%SENT. Of its" in text
     for folder, form in (
         (tuned, "REC {0:.2f} against {1:.2f} (p = {2:.2g})"),
         (minilm, "({0:.2f} against {1:.2f}, p = {2:.2g})"),
@@ -90,8 +99,14 @@ def test_what_the_readme_says_of_the_other_base_and_the_other_family() -> None:
         row = tests[(tests["seed"] == "s0") & (tests["metric"] == "rec")].iloc[0]
         assert form.format(row["of_first"], row["of_second"], row["p"]) in text
     scores = pd.read_csv(tuned / "score.csv")
-    said = "`captured` is right about {}, REC about {}."
+    said = "`captured` is right about {}, REC about {};"
     assert said.format(*(value(scores, metric, "direction") for metric in ("captured", "rec"))) in text
+    assert f'"inside" is given for {value(scores, "inside", "claimed_right")} of them and for no other pair' in text
+    assert {value(scores, "inside", "claimed_false", kind) for kind in ("same", "unrelated")} == {"0.00"}
+    said = "behaviour is {} for `captured` and {} for REC."
+    assert said.format(*(value(scores, metric, "spearman", "behaviour") for metric in ("captured", "rec"))) in text
+    assert "is {} without examples, {} with two and {} with its adapter;".format(*f1_of_ner("tuned")) in text
+    assert "adapter; {}, {} and {} on the instruct base.".format(*f1_of_ner("instruct")) in text
     scores = pd.read_csv(minilm / "score.csv")
     right = [value(scores, metric, "direction") for metric in ("captured", "captured_out", "rec", "l1")]
     assert (
