@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent / "python/taskvec"
 # lowest first: a module imports from the layers below it, and from its own package
 LAYERS = (
     ("errors", "version"),
-    ("documents", "paths", "progress"),
+    ("documents", "heap", "paths", "progress"),
     ("storage",),
     ("adapters", "chance", "hub", "ledger", "results"),
     ("formats",),

@@ -18,6 +18,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..heap import free_large
 from ..ledger.arrays import Array, Part
 from ..ledger.chunks import checksum, encode
 from ..ledger.records import OWN, Ledger, Record
@@ -132,6 +133,7 @@ class Job:
 
         ``following`` is the next one, of which the first factors are read meanwhile.
         """
+        free_large()
         started = time.monotonic()
         before = self._before(unit, again)
         if following is not None and following.name in self.ledger.newest:
