@@ -44,15 +44,16 @@ def test_every_step_runs_whatever_became_of_the_last(tree: Path) -> None:
     assert run.returncode == 1, run.stderr
     calls = (tree / "calls").read_text()
     order = ["cmake -S", "cmake --build", "test_cuda_device", "test_functions.py -k", "test_functions.py\n",
-             "test_lowrank_cuda.py", "test_pairs_gpu.py", "taskvec_bench", "memcheck", "racecheck"]  # fmt: skip
+             "test_lowrank_cuda.py", "test_pairs_gpu.py", "test_sweeps_gpu.py", "taskvec_bench", "memcheck",
+             "racecheck"]  # fmt: skip
     places = [calls.index(word) for word in order]
     assert places == sorted(places)
     summary = run.stdout[run.stdout.index("== summary") :]
     assert len(summary.splitlines()) < 30
     assert "failed, status 1" in summary and "stopped after 2 s" in summary and "::test_project" in summary
-    assert summary.count(" ok ") == 8
+    assert summary.count(" ok ") == 9
     logs = sorted(path.name for path in (tree / "out/logs").iterdir())
-    assert len(logs) == 10 and logs[5] == "06-lowrank_svd.log"
+    assert len(logs) == 11 and logs[5] == "06-lowrank_svd.log"
     assert (tree / "out/logs" / logs[5]).read_text() == "a line before it hangs\n"
 
 

@@ -160,13 +160,39 @@ def test_new_modules_and_wider_adapters_come_after_what_is_there(five, adapter, 
     more = [*five, adapter("wide", SPEC | {"h.0.q": (12, 8, 8), "h.0.a": (5, 5, 2)}, seed=50)]
     found = sweep(more, out)
     assert found["module"].values.tolist() == [*sweep(five)["module"].values, "h.0.a"]
-    fresh = sweep(more).sel(module=found["module"].values)
+    assert_same(found, sweep(more))
+
+
+def assert_same(found: xr.Dataset, fresh: xr.Dataset) -> None:
+    """In another order of modules; a spectrum is 0 or NaN beyond what an adapter has."""
+    fresh = fresh.sel({dim: found[dim].values for dim in ("module", "model_layer", "model_kind") if dim in found.dims})
     assert set(found.data_vars) == set(fresh.data_vars)
     for name in found.data_vars:
         values = found[name].values, fresh[name].values
         if name == "spectrum":
             values = tuple(map(np.nan_to_num, values))
         np.testing.assert_allclose(*values, rtol=1e-4, atol=1e-5, err_msg=str(name))
+
+
+@pytest.mark.parametrize("keep", [*KEEPS, "top=2"])
+def test_modules_that_no_new_adapter_has_keep_what_is_known_of_them(five, adapter, tmp_path, keep: str) -> None:
+    out = tmp_path / "out.zarr"
+    more = [*five, adapter("other", {"t.0.q": (7, 9, 2)}, seed=50), adapter("none", {"h.0.q": (13, 8, 2)}, seed=51)]
+    sweep(five, out, keep=keep)
+    found = sweep(more, out, keep=keep).load()
+    assert not np.isnan(found["norm"].sel(source=[one.name for one in five], module="h.1.q")).any()
+    assert_same(found, sweep(more, keep=keep))
+
+
+def test_an_adapter_of_many_directions_leaves_older_units_readable(adapter, tmp_path) -> None:
+    """More than one unit of adapters, and more directions than one chunk of a spectrum has."""
+    spec, out = {"h.0.q": (24, 30, 2)}, tmp_path / "out.zarr"
+    zoo = [adapter(f"a{i:02}", spec, seed=i) for i in range(66)]
+    sweep(zoo, out, keep="reduced")
+    more = [*zoo, adapter("wide", {"h.0.q": (24, 30, 20)}, seed=70)]
+    found = sweep(more, out, keep="reduced").load()
+    assert found.sizes["component"] == 20
+    assert_same(found, sweep(more, keep="reduced"))
 
 
 @pytest.mark.parametrize(("keep", "room"), [("all", 5), ("all", 60), ("reduced", 30), ("reduced", 90)])

@@ -15,7 +15,7 @@ import torch
 import zarr
 
 import taskvec.ingestion
-from taskvec import load_adapter, load_zoo, sweep
+from taskvec import add_baseline, load_adapter, load_zoo, sweep
 from taskvec.adapters import Adapter, Dense
 from taskvec.cli import main
 from taskvec.errors import TaskvecError
@@ -23,12 +23,14 @@ from taskvec.ingestion import ingest
 from taskvec.storage import Folder
 from taskvec.store.entry import entry_of
 from taskvec.store.factor_store import FactorStore
+from taskvec.store.kept import Kept
 from taskvec.store.memory import AdapterFactors
 from taskvec.store.opening import Root, is_store, open_root
 from taskvec.store.shards import Shard
 from taskvec.store.verification import verify_store
 from taskvec.sweeps.compute import compute
 from taskvec.sweeps.inputs import as_factors
+from taskvec.sweeps.job import Job
 from taskvec.sweeps.options import Options
 from taskvec.sweeps.plan import Block, Bucket
 from taskvec.zoo import Zoo
@@ -155,6 +157,45 @@ def test_a_cut_update_keeps_its_norm(adapter, tmp_path: Path) -> None:
     assert again.update().norm == pytest.approx(float(tau.double().norm()), rel=1e-6)
 
 
+def test_forms_go_to_the_device_of_the_sweep(zoo_folder, tmp_path: Path) -> None:
+    """A device without memory stands for a GPU, as far as that goes; tests/gpu has the rest."""
+    store = ingest(zoo_folder, tmp_path / "zoo.zarr").store
+    path, module = next(iter(store.entries[0].modules.items()))
+    form = Kept(store, device="meta").read((path,), (0, 1), module.rank)
+    assert {part.device.type for part in (*form.svd, form.norms)} == {"meta"}
+    assert form.svd.U.shape == (1, 2, module.shape[0], module.rank) and form.svd.U.mT.is_contiguous()
+
+    seen: list[Job] = []
+
+    class Elsewhere:
+        """Machines with GPUs, to which a client without one sends units."""
+
+        scheduler = "tcp://127.0.0.1:1"
+
+        def __call__(self, job: Job, units, advance) -> None:
+            seen.append(job)
+            raise TaskvecError("enough")
+
+    for given in (zoo_folder, tmp_path / "zoo.zarr"):
+        with pytest.raises(TaskvecError, match="enough"):
+            sweep(given, tmp_path / "out.zarr", device="cuda", engine=Elsewhere(), progress="json")
+    assert [job.factors.device for job in seen] == ["cuda", "cuda"]
+    assert all(job.factors.reads_ahead for job in seen)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_result_of_a_gpu_is_gone_on_with_where_there_is_none(zoo_folder, tmp_path: Path) -> None:
+    """Its layer baseline is computed on the CPU; to sweep on what is not there is refused."""
+    result = sweep(zoo_folder)
+    pair = tuple(result["source"].values[:2].tolist())
+    there = add_baseline(result.assign_attrs(device="cuda", backend="triton"), zoo_folder, [pair])
+    np.testing.assert_array_equal(
+        there["shifted_captured"], add_baseline(result, zoo_folder, [pair])["shifted_captured"]
+    )
+    with pytest.raises(TaskvecError, match="no such device"):
+        sweep(zoo_folder, device="cuda")
+
+
 def test_a_sweep_of_a_store_is_that_of_its_adapters(zoo_folder, tmp_path: Path) -> None:
     """Bit for bit; and its adapters are taken one by one, or among others, wherever adapters are."""
     place = tmp_path / "zoo.zarr"
@@ -166,7 +207,7 @@ def test_a_sweep_of_a_store_is_that_of_its_adapters(zoo_folder, tmp_path: Path) 
     one, other = (compute(block, factors, Options()) for factors in (as_factors(zoo), as_factors([place])))
     assert isinstance(as_factors(place), FactorStore)
     for name, values in one.forward.items():
-        assert values.tobytes() == other.forward[name].tobytes()
+        assert torch.equal(values, other.forward[name])
     assert list(sweep(place)["source"].values) == [one.name for one in zoo.adapters]
     first = zoo.adapters[0].name
     one, other = load_adapter(f"{place}::{first}"), zoo.adapters[0]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..measure.machine import described, machine_name
-from .figures import FIGURES, Measured, measure
+from .figures import FIGURES, ON_GPU, Measured, measure
 
 COLUMNS = ["figure", *Measured._fields, "holds"]
 MACHINE = ["simd", "processor", "cores", "python", "torch", "version", "commit", "date"]
@@ -49,7 +49,8 @@ def main() -> int:
                 failed = True
                 print(f"{name}: failed with {process.returncode}", file=sys.stderr)
             if options.csv:
-                keep(options.csv, rows)
+                for device in ("cpu", "cuda"):
+                    keep(options.csv, [row for row in rows if (row["figure"] in ON_GPU) == (device == "cuda")], device)
     return 1 if failed else 0
 
 
@@ -68,17 +69,19 @@ def said(row: dict[str, Any]) -> str:
     )
 
 
-def keep(path: Path, rows: list[dict[str, Any]]) -> None:
-    """These rows in the place of older ones of the same figures."""
+def keep(path: Path, rows: list[dict[str, Any]], device: str) -> None:
+    """These rows of a device in the place of older ones of the same figures."""
+    if not rows:
+        return
     if path.suffix != ".csv":
-        path = path / f"{machine_name()}-large.csv"
+        path = path / f"{machine_name(device)}-large.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     new = {row["figure"] for row in rows}
     old = list[dict[str, Any]]()
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
             old = [row for row in csv.DictReader(file) if row["figure"] not in new]
-    machine = {name: value for name, value in described().items() if name in MACHINE}
+    machine = {name: value for name, value in described(device).items() if name in MACHINE}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*COLUMNS, *MACHINE])
         writer.writeheader()

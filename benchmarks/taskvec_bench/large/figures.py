@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from .kernels import kernels, kernels_at_once
 from .place import Place, megabytes, seconds
 from .process import run, taskvec
 
@@ -56,55 +55,31 @@ def times(place: Place) -> Iterator[Measured]:
     yield Measured("result, reduced", 1e6 * megabytes(place.root / "of-store.zarr") / N**2, "B a pair", N)
 
 
-def kernels(store: Path) -> float:
-    """Seconds of ``pairwise`` alone, of everything that the sweep asks of it."""
-    from taskvec.storage import open_storage
-    from taskvec.store.factor_store import FactorStore
-    from taskvec.sweeps.options import DEFAULT
-    from taskvec_kernels import pairwise
-
-    factors, spent = FactorStore(open_storage(store)), 0.0
-    everyone = tuple(range(len(factors.entries)))
-    first = factors.entries[0]
-    for path, module in first.modules.items():
-        form = factors.read((path,), everyone, module.rank)
-        spent += seconds(partial(pairwise, form.svd, metrics=DEFAULT))
-    return spent
-
-
-ALONE = """
-import sys
-from pathlib import Path
-import torch
-from taskvec_bench.large.figures import kernels
-torch.set_num_threads(1)
-print("ready", flush=True)
-sys.stdin.readline()
-print(kernels(Path(sys.argv[1])))
-"""
-
-
-def kernels_at_once(store: Path, processes: int) -> float:
-    """Seconds of ``kernels`` by one thread in so many processes at the same time; those of the slowest."""
-    command, pipe = [sys.executable, "-c", ALONE, str(store)], subprocess.PIPE
-    with ExitStack() as stack:
-        started = [
-            stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)) for _ in range(processes)
-        ]
-        for process in started:
-            assert process.stdin and process.stdout
-            process.stdout.readline()
-        for process in started:
-            assert process.stdin
-            process.stdin.write("\n")
-            process.stdin.flush()
-        return max(float(process.communicate()[0]) for process in started)
-
-
 def sweep(zoo: Path, out: Path, **options: Any) -> Any:
     import taskvec
 
     return taskvec.sweep(zoo, out, **({"keep": "reduced"} | options))
+
+
+def gpu(place: Place) -> Iterator[Measured]:
+    """The same sweeps on a GPU, where there is one, next to the kernels alone there; the host reads and writes."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return
+    N = place.count(ADAPTERS)
+    folders = place.folders(0, N)
+    store = place.store(0, N)
+    ways: dict[str, Callable[[], float]] = {
+        "kernels": lambda: kernels(store, "cuda"),
+        "sweep of a store": lambda: seconds(lambda: sweep(store, place.out("of-store"), device="cuda")),
+        "sweep of folders": lambda: seconds(lambda: sweep(folders, place.out("of-folders"), device="cuda")),
+    }
+    for name, way in ways.items():
+        way()  # kernels are compiled
+        yield Measured(f"{name} on a GPU", min(way() for _ in range(REPEATS)), "s", N)
+    command = taskvec("sweep", store, "-o", place.out("of-command"), "--keep", "reduced", "--device", "cuda")
+    yield Measured("peak anonymous memory of the host", run(command).anonymous, "MiB", N)
 
 
 def growth(place: Place) -> Iterator[Measured]:
@@ -352,6 +327,7 @@ def startup(place: Place) -> Iterator[Measured]:
 
 FIGURES: dict[str, Callable[[Place], Iterator[Measured]]] = {
     "times": times,
+    "gpu": gpu,
     "growth": growth,
     "ingest": ingest,
     "loading": loading,
@@ -364,6 +340,7 @@ FIGURES: dict[str, Callable[[Place], Iterator[Measured]]] = {
     "startup": startup,
     "pages": pages,
 }
+ON_GPU = {"gpu"}
 
 
 def measure(name: str, root: Path, tiny: bool) -> Iterator[Measured]:

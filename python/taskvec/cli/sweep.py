@@ -111,7 +111,8 @@ def sweep(
     from ..zoo import load_zoo
 
     solver = make_solver(lam=one_or_several(lam), seed=seed, **settings)
-    options = Options(tuple(chosen or DEFAULT), p, precision, backend, device, solver)
+    elsewhere = "scheduler" in share
+    options = Options(tuple(chosen or DEFAULT), p, precision, backend, device, solver, elsewhere=elsewhere)
     inputs = {"recursive": recursive, "skip_bad": skip_bad, **reading}
     is_store = one_store(paths) is not None
     zoo = as_factors(paths, device) if is_store else load_zoo(paths, progress=progress, **inputs)
@@ -122,7 +123,7 @@ def sweep(
     kept = None if keep is None else Keep.of(keep, keep_by)
     if approximate:
         kept = Keep("approximate", floor=shown.get("min_captured", FLOOR), sketch=sketch or SIZE)
-    elif dry_run or progress != "off":
+    elif dry_run or (progress != "off" and not elsewhere):
         say_estimate(factors.entries, options, keep, out, dry_run=dry_run, as_json=shown["as_json"], progress=progress)
     if dry_run:
         return

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from ..adapters import Adapter, LeftOut, Module
 from ..paths import layer_and_kind
 
-EPOCH = 1  # of the factorisation: another one gives other factors of the same files
+EPOCH = 2  # of the factorisation: another one gives other factors of the same files
 FP32_BYTES = 4  # canonical forms and results are kept in fp32
 MEMORY_BYTES = 256 * 2**20  # for the canonical forms and results of one batch
+GPU_MEMORY_BYTES = 2**30  # the same where a GPU computes: larger batches, of which it needs fewer
 
 
 class ModuleEntry(NamedTuple):

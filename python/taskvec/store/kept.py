@@ -1,24 +1,33 @@
-"""Factors that are asked for again, kept while the memory holds them."""
+"""Factors where they are compared: on a device, those that are asked for again kept while the memory holds them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Lock
 
+import torch
 from torch import Tensor
+
+from taskvec_kernels import LowRankSVD
 
 from .entry import MEMORY_BYTES, Entry, form_bytes
 from .factors import Factors, Form
 
 Asked = tuple[tuple[str, ...], tuple[int, ...], int]  # modules, adapters and rank
+OF_GPU = 4  # a part of a GPU's free memory that forms may have: kernels need some too, and so may other processes
 
 
 @dataclass
 class Kept:
-    """Factors of which the forms asked for last stay, within ``memory`` bytes; the latest two at least."""
+    """Factors of which the forms asked for last stay on ``device``, the latest two at least.
+
+    They stay within ``memory`` bytes, or a quarter of what is free on a GPU, where that is more.
+    """
 
     factors: Factors
     memory: int = MEMORY_BYTES
+    device: str = "cpu"
     _kept: dict[Asked, Form] = field(default_factory=dict)  # the latest last
     _lock: Lock = field(default_factory=Lock)
 
@@ -28,8 +37,17 @@ class Kept:
 
     @property
     def reads_ahead(self) -> bool:
-        """Whether reading is worth a thread of its own, beside the kernels: from a store."""
-        return bool(getattr(self.factors, "from_store", False))
+        """Whether reading is worth a thread of its own, beside the kernels: from a store, or for a GPU."""
+        return bool(getattr(self.factors, "from_store", False)) or self._gpu
+
+    @property
+    def _gpu(self) -> bool:
+        return torch.device(self.device).type == "cuda"
+
+    @cached_property
+    def _room(self) -> int:
+        free = torch.cuda.mem_get_info(self.device)[0] if self._gpu else 0
+        return max(self.memory, int(free) // OF_GPU)
 
     def read(self, modules: tuple[str, ...], adapters: tuple[int, ...], rank: int) -> Form:
         asked = modules, adapters, rank
@@ -39,7 +57,7 @@ class Kept:
                 self._kept[asked] = form
                 return form
             self._make_room(asked)
-        form = self.factors.read(modules, adapters, rank)
+        form = moved(self.factors.read(modules, adapters, rank), self.device)
         with self._lock:
             self._kept[asked] = form
         return form
@@ -49,7 +67,7 @@ class Kept:
 
     def _make_room(self, asked: Asked) -> None:
         """Forget the oldest until what is asked for fits too, but not the latest: it is the other side of a block."""
-        while len(self._kept) > 1 and sum(map(self._bytes, (asked, *self._kept))) > self.memory:
+        while len(self._kept) > 1 and sum(map(self._bytes, (asked, *self._kept))) > self._room:
             del self._kept[next(iter(self._kept))]
 
     def _bytes(self, asked: Asked) -> int:
@@ -58,7 +76,13 @@ class Kept:
 
     def __getstate__(self) -> dict[str, object]:
         # another process reads for itself
-        return {"factors": self.factors, "memory": self.memory}
+        return {"factors": self.factors, "memory": self.memory, "device": self.device}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state, _kept={}, _lock=Lock())
+
+
+def moved(form: Form, device: str) -> Form:
+    """A form on a device; U stays a transposed view of memory by direction."""
+    U, S, Vh = form.svd
+    return Form(LowRankSVD(U.mT.to(device).mT, S.to(device), Vh.to(device)), form.norms.to(device))

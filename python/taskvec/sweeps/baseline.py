@@ -24,7 +24,7 @@ from ..store.factors import Factors
 from .extend import add_variables
 from .inputs import Given, as_factors
 from .layout import MEANINGS
-from .options import Options
+from .options import Options, device_here
 from .shifted import Pair, Shifted, shifted_pairs
 
 
@@ -101,16 +101,17 @@ def positions(names: Sequence[str], pairs: Iterable[tuple[str, str]] | None) -> 
 
 
 def options_of(dataset: xr.Dataset) -> Options:
-    """How a result was computed."""
+    """How a result was computed; on the CPU where its GPU is not here."""
     attributes = dataset.attrs
-    backend = None if attributes["backend"] == "auto" else attributes["backend"]
+    device = device_here(attributes["device"])
+    backend = None if attributes["backend"] == "auto" or device != attributes["device"] else attributes["backend"]
     solver = Solver.from_dict(attributes)
     return Options(
         metrics=tuple(as_lines(attributes["metrics"])),
         p=attributes.get("p"),
         precision=attributes["precision"],
         backend=backend,
-        device=attributes["device"],
+        device=device,
         solver=solver,
     )
 

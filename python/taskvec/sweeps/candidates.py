@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from taskvec_kernels import Solver
 
 from ..store.factors import Factors
 from ..store.sketches import captured_estimate
 from .collect import Index, OfSources, ways
-from .compute import BlockResult, Floats, compute
+from .compute import BlockResult, Floats, array, compute
 from .keep import Keep
 from .listed import Pairs, Values
 from .options import Options
@@ -93,7 +94,7 @@ class Estimated:
             self._add(into, at, values, source[0], *target)
 
     def _add(
-        self, into: Doubles, at: tuple[Index, Index], values: Mapping[str, Floats], source: Floats, target: Floats,
+        self, into: Doubles, at: tuple[Index, Index], values: Mapping[str, Tensor], source: Floats, target: Floats,
         norm: Doubles,
     ) -> None:  # fmt: skip
         """L modules: S of the sources (L, n, k) and of the targets (L, m, k), ‖τ‖ of the targets (L, m)."""
@@ -102,8 +103,9 @@ class Estimated:
         kept = np.divide(of_target, square, out=np.ones_like(square), where=square > 0)
         ranks = (source > 0).sum(-1)
         where = (0, *at), (1, *at)
+        found = [array(values[name][0]) for name in SHARES]
         for row in range(len(norm)):
-            shares = [values[name][0, row] for name in SHARES]
+            shares = [of_module[row] for of_module in found]
             share = captured_estimate(shares[0], shares[1], shares[2], ranks[row][:, None], self.size, kept[row])
             into[where[0]] += np.nan_to_num(share * square[row])
             into[where[1]] += square[row]

@@ -7,12 +7,13 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from taskvec_kernels import compare_spectra
 
 from ..chance.spectra import participation
 from ..ledger.arrays import Part
-from .compute import BlockResult, Floats
+from .compute import BlockResult, array
 from .layout import BY_LAM
 from .plan import Block, Plan, Unit
 
@@ -82,9 +83,9 @@ class EveryModule:
     def add(self, block: Block, result: BlockResult) -> None:
         rows = rows_of(self.plan, self.unit, block.modules)
         for values, into, at in ways(self.unit, block, result, self.there, self.back):
-            for name, value in values.items():
+            for name, found in values.items():
+                value, by_lam = array(found), self.lams and name in BY_LAM
                 for i, row in enumerate(rows):
-                    by_lam = self.lams and name in BY_LAM
                     into[name][row][(..., *at)] = value[:, i] if by_lam else value[0, i]
 
     def parts(self) -> Iterator[Part]:
@@ -96,7 +97,7 @@ class EveryModule:
 
 def ways(
     unit: Unit, block: Block, result: BlockResult, there: Values, back: Values
-) -> Iterator[tuple[Mapping[str, Floats], Values, tuple[Index, Index]]]:
+) -> Iterator[tuple[Mapping[str, Tensor], Values, tuple[Index, Index]]]:
     """Both directions of a block: its results, which of ``there`` and ``back`` they go to, and where in that.
 
     A block of a diagonal unit has both its directions in ``there``.

@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class BlockResult:
-    """Results of a block of L modules, N sources and M targets, fp32; λ is always an axis.
+    """Results of a block of L modules, N sources and M targets, fp32, where they were computed; λ is always an axis.
 
     Attributes:
         forward: by metric, (λ, L, N, M): source→target; "spectra", when asked for, (λ, L, N, M, k).
@@ -35,8 +35,8 @@ class BlockResult:
         target_norms: of the targets, (L, M).
     """
 
-    forward: dict[str, Floats]
-    backward: dict[str, Floats] | None
+    forward: dict[str, Tensor]
+    backward: dict[str, Tensor] | None
     sources: Floats
     targets: Floats
     source_norms: NDArray[np.float64]
@@ -77,9 +77,9 @@ def both_ways(
     options: Options,
     seed: Tensor | tuple[Tensor, Tensor] | None,
     norm: Tensor | tuple[Tensor, Tensor] | None,
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """``pairwise`` with these options: x→y and y→x by metric; without y the second is empty."""
-    pairs = pairwise(
+    forward, backward = pairwise(
         x,
         y,
         metrics=options.metrics,
@@ -91,8 +91,7 @@ def both_ways(
         norm=norm,
         backend=options.backend,
     )
-    forward, backward = ({name: array(t) for name, t in (way or {}).items()} for way in pairs)
-    return forward, backward
+    return forward, backward or {}
 
 
 def whole_norms(x: LowRankSVD[Tensor], norm: Tensor) -> Tensor:

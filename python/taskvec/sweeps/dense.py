@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from taskvec_kernels import LowRankSVD, pairwise
@@ -17,7 +15,7 @@ OF_DIRECTIONS = ("overlap_u", "overlap_v")  # of the target's own directions, of
 
 
 def exact_targets(
-    values: dict[str, NDArray[np.float32]],
+    values: dict[str, Tensor],
     x: LowRankSVD[Tensor],
     whole: Callable[[int, int], Tensor | None],
     norm: Tensor,
@@ -66,6 +64,6 @@ def exact_targets(
         for name, value in made.items():
             if name in sides:
                 share = sides[name].double().square().sum((-2, -1)) / square
-                values[name][:, row, :, column] = share.cpu().numpy()
+                values[name][:, row, :, column] = share.to(values[name])
             elif name not in OF_DIRECTIONS and name in values:
-                values[name][:, row, :, column] = value[:, :, 0, 0].cpu().numpy()
+                values[name][:, row, :, column] = value[:, :, 0, 0].to(values[name])

@@ -18,10 +18,10 @@ from ..errors import TaskvecError
 from ..progress import Speed
 from ..storage import remote_url
 from ..store.entry import FP32_BYTES, form_bytes
-from .compute import both_ways
+from .compute import array, both_ways
 from .keep import Keep
 from .layout import arrays, kinds_of, layers_of, reduced
-from .options import Options
+from .options import Options, device_here
 from .plan import Plan
 
 ALL_BYTES = 4 * 2**30  # of a result of every module that is kept unasked
@@ -84,13 +84,18 @@ def probe(plan: Plan, options: Options) -> float:
     count = max(1, min(PROBE_ADAPTERS, len(plan.entries), PROBE_BYTES // form_bytes(rank, shape)))
     generator = torch.Generator().manual_seed(0)
     sizes = (1, count, rank, m), (1, count, rank), (1, count, rank, n)
-    U, S, Vh = (torch.rand(size, generator=generator).to(options.device) for size in sizes)
+    U, S, Vh = (torch.rand(size, generator=generator).to(device_here(options.device)) for size in sizes)
     some = LowRankSVD(U.mT / m**0.5, S.sort(descending=True).values, Vh / n**0.5)
     seed = torch.arange(count).view(1, count) if options.solver.random else None
-    both_ways(some, None, options, seed, None)  # the first call also chooses a backend
+
+    def call() -> None:
+        values = both_ways(some, None, options, seed, None)[0]
+        array(next(iter(values.values())))  # a GPU has finished
+
+    call()  # the first one also chooses a backend
     calls, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < PROBE_SECONDS:
-        both_ways(some, None, options, seed, None)
+        call()
         calls += 1
     return calls * count**2 / passed
 

@@ -36,7 +36,7 @@ from .plan import Plan, Unit
 from .top import extended, merge, pack, unpack
 from .unit import compute_unit
 
-EPOCH = 3  # of what a unit computes: with another one the values of older units are not used
+EPOCH = 4  # of what a unit computes: with another one the values of older units are not used
 WRITERS = 4  # threads that compress and write the chunks of a unit: they wait for the disk most of the time
 STATES = f"{OWN}/states"
 SHORT = 16  # characters of a hash where it names a file
@@ -199,11 +199,20 @@ class Job:
 
     def _with_known(self, unit: Unit, part: Part, known: Known | None) -> Part:
         array = self.arrays.get(part.array)
-        if known is None or known.lost or array is None or "target" not in array.dims:
+        if known is None or known.lost or array is None:
             return part
+        if "target" not in array.dims:  # NaN also where an adapter has a module that no new one has
+            missing = np.isnan(part.values)
+            missing[:, ~known.sources] = False
+            if not missing.any():
+                return part
+            return Part(part.array, part.start, np.where(missing, self._old(part), part.values))
         back = not unit.diagonal and part.start[-2:] == (unit.targets.start, unit.sources.start)
-        old = array.read(self.storage, part.start, part.values.shape)
-        return Part(part.array, part.start, np.where(known.pairs(back), old, part.values))
+        return Part(part.array, part.start, np.where(known.pairs(back), self._old(part), part.values))
+
+    def _old(self, part: Part) -> NDArray[Any]:
+        """What the disk has in the place of a part."""
+        return self.arrays[part.array].read(self.storage, part.start, part.values.shape)
 
     def _with_list(self, unit: Unit, parts: list[Part]) -> list[Part]:
         """With what is listed of the pairs that are known, where pairs are listed."""

@@ -26,9 +26,10 @@ FP64_BYTES = 8
 CHUNK_BYTES = 2**18  # of several modules together
 ALL_MODULES = 64  # of a chunk, where a unit holds all of them
 ALL_GROUPS = 16  # layers or kinds of a chunk
+COMPONENTS = 16  # of a chunk, whatever the widest adapter has: a wider one adds chunks
 FILL = {"spectrum": 0.0}  # an adapter of more directions than all before it makes this one wider
-# coordinates by the dimension that they lie along, as xarray looks for them
-BESIDE = {"module": "columns kind layer rows", "source": "source_group", "target": "target_group"}
+# coordinates by a dimension of the variables that name them, as xarray looks for them
+BESIDE = {"module": "columns kind layer rows", "source": "source_group target_group"}
 PAIR = ("module", "source", "target")
 SOURCE = ("module", "source")
 
@@ -120,7 +121,7 @@ def arrays(plan: Plan, names: Sequence[str], keep: Keep, lams: Sequence[float] |
     together = max(1, CHUNK_BYTES // (FP32_BYTES * plan.chunk**2))
     of_pair = {"module": min(several, together), "source": plan.chunk, "target": plan.chunk}
     of_pair |= dict.fromkeys(("model_layer", "model_kind"), min(ALL_GROUPS, together))
-    of_source = {"module": several, "source": plan.side, "component": rounded(plan.components, 16)}
+    of_source = {"module": several, "source": plan.side, "component": COMPONENTS}
     found: dict[str, Array] = {}
     for name, dims in dimensions(names, keep, lams is not None).items():
         cut = of_pair if "target" in dims else of_source

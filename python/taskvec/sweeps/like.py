@@ -18,6 +18,7 @@ from ..errors import TaskvecError
 from ..progress import Mode, progress_bar
 from ..store.entry import MEMORY_BYTES, Entry
 from ..store.factors import Factors, Form
+from ..store.kept import Kept
 from ..store.memory import AdapterFactors
 from .collect import OfSources
 from .inputs import as_factors
@@ -98,7 +99,8 @@ def like(
     options = options or Options()
     factors = as_factors(store, options.device)
     names = {entry.name for entry in factors.entries}
-    both = Joined(factors, AdapterFactors([new]), f"{new.name} (new)" if new.name in names else new.name)
+    name = f"{new.name} (new)" if new.name in names else new.name
+    both = Kept(Joined(factors, AdapterFactors([new]), name), 0, options.device)
     entries: Sequence[Entry] = both.entries
     plan = replace(plan_sweep(entries, unit_bytes(entries, options, REDUCED), all_modules=True), group=0)
     last = len(entries) - 1

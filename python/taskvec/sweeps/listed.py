@@ -69,7 +69,7 @@ def compare_tile(
         That of the pairs and of others between the adapters of the tile, which are read once.
     """
     pairs = pairs_of(unit)
-    into = Reduced(plan, unit, options.metrics, len(options.solver.lams), several)
+    into = Reduced(plan, unit, options, several)
     sources, targets = (np.unique(pairs[:, end]).tolist() for end in (0, 1))
     if unit.diagonal:  # a block within itself, or none that is
         sources = targets = np.unique(pairs).tolist()

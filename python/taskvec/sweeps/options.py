@@ -24,6 +24,8 @@ DEFAULT = tuple(name for name in PAIRWISE if name != "lp")
 class Options:
     """How every block of a comparison is computed; λ is always an axis of its results.
 
+    ``elsewhere``: on other machines, which have the device; this one need not.
+
     Raises:
         TaskvecError: a metric, p, precision, device or backend that does not exist or fit; a λ named twice.
     """
@@ -35,9 +37,11 @@ class Options:
     device: str = "cpu"
     solver: Solver = field(default_factory=Solver)
     spectra: bool = False  # also S₂ of every pair
+    elsewhere: bool = False
 
     def __post_init__(self) -> None:
-        check_device(self.device, self.backend)
+        if not self.elsewhere:
+            check_device(self.device, self.backend)
         for name in self.metrics:
             if name not in PAIRWISE:
                 raise TaskvecError(f"unknown metric {name!r}", expected=f"some of {', '.join(PAIRWISE)}")
@@ -72,6 +76,12 @@ def make_solver(**settings: Any) -> Solver:
         return Solver(**settings)
     except (TypeError, ValueError) as error:
         raise TaskvecError(str(error)) from error
+
+
+def device_here(device: str) -> str:
+    """The device that a result was computed on, or the CPU where there is no such one."""
+    place = torch.device(device)
+    return "cpu" if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count() else device
 
 
 def check_device(device: str, backend: str | None) -> None:

@@ -24,7 +24,7 @@ from ..results.projection import ModuleProjection, NotCompared, Projection
 from ..store.kept import Kept
 from ..store.memory import AdapterFactors
 from ..zoo import as_pair
-from .compute import Floats, compute
+from .compute import Floats, array, compute
 from .error_bars import ErrorBars, bars_of_modules
 from .options import Options, choose_solver
 from .pair_dataset import pair_dataset
@@ -156,7 +156,7 @@ def project_both(
             )
             for forward, way, s1, norms in ways:
                 for j in range(len(one.solver.lams)):
-                    values = {name: value[j, :, 0, 0] for name, value in way.items() if name != "d"}
+                    values = {name: array(value[j, :, 0, 0]) for name, value in way.items() if name != "d"}
                     found[i, j, forward] |= of_modules(block.modules, s1[:, 0], norms[:, 0], values)
             advance(len(block.modules))
 

@@ -20,7 +20,7 @@ from ..ledger.checked import open_dataset
 from ..left_out import left_out_of
 from ..progress import Mode, progress_bar
 from ..storage import open_storage, remote_url
-from ..store.entry import MEMORY_BYTES
+from ..store.entry import GPU_MEMORY_BYTES, MEMORY_BYTES
 from ..store.factors import Factors
 from ..store.kept import Kept
 from ..version import __version__
@@ -54,7 +54,7 @@ def sweep(
     keep: str | Keep | None = None,
     overwrite: bool = False,
     progress: Mode = "off",
-    memory: int = MEMORY_BYTES,
+    memory: int | None = None,
     engine: Engine | None = None,
     inputs: Mapping[str, Any] | None = None,
     shard: str | None = None,
@@ -83,7 +83,7 @@ def sweep(
         overwrite: compute everything anew, in place of a result at ``out`` that is complete or another one; that is
             called OUT.replaced.zarr until the new one is complete.
         progress: "auto", "off" or "json", on stderr.
-        memory: bytes for the factors and results at work.
+        memory: bytes for the factors and results at work; None: 256 MiB, with a GPU 1 GiB.
         engine: computes the units in another way than one after the other: ``taskvec.workers.dask.Dask``.
         shard: "k/n": compute the k-th of n parts alone. Of processes that share a result in this way, the last one to
             end completes it.
@@ -109,13 +109,15 @@ def sweep(
         of adapters and modules (docs/SCALE.md), and what the adapters themselves need.
     """
     chosen = choose_solver(lam, solver)
-    options = Options(tuple(metrics), p, precision, backend, device, chosen)
+    memory = memory or (GPU_MEMORY_BYTES if device.startswith("cuda") else MEMORY_BYTES)
+    elsewhere = bool(getattr(engine, "scheduler", None))
+    options = Options(tuple(metrics), p, precision, backend, device, chosen, elsewhere=elsewhere)
     skipped, warnings, factors = given(zoo, device)
     check(factors.entries)
     if out is None and (engine or shard):
         raise TaskvecError("a sweep that others take part in needs a place for its result", fix="give out=OUT.zarr")
     near = beside(factors, out)
-    factors = Kept(near, memory)
+    factors = Kept(near, memory, device)
     kept = chosen_keep(keep, factors, options, chosen.several, None if overwrite else out)
     if kept.lists:
         check_listed(kept, options, shard)

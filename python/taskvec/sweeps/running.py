@@ -117,7 +117,8 @@ def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
     """Compute some units; whatever stops it, what is committed stays."""
     total = sum(unit.pairs for unit in units)
     try:
-        speed = None if progress == "off" or units[0].listed else speed_of(job.plan, job.options)
+        unknown = progress == "off" or units[0].listed or job.options.elsewhere
+        speed = None if unknown else speed_of(job.plan, job.options)
         with stop_signals(), progress_bar(progress, job.doing(units[0]), total, speed) as advance:
             engine(job, units, advance)
     except KeyboardInterrupt as stop:

@@ -128,7 +128,7 @@ class Search(Job):
 
     @cached_property
     def sketches(self) -> Factors:
-        return sketches_of(self.factors, self.keep.sketch)
+        return Kept(sketches_of(self.factors, self.keep.sketch), self.memory, self.options.device)
 
     def units(self) -> Iterator[Unit]:
         return self.stages.units()

@@ -20,7 +20,7 @@ from ..progress import Advance
 from ..store.entry import FP32_BYTES, MEMORY_BYTES, Entry, form_bytes
 from ..store.factors import Factors
 from ..store.kept import Kept
-from .compute import Floats, both_ways, module_seeds, norms_unknown, whole_norms
+from .compute import Floats, array, both_ways, module_seeds, norms_unknown, whole_norms
 from .cut import cut_to_smaller, unequal_ranks
 from .options import Options
 from .plan import match_modules
@@ -101,7 +101,7 @@ def shifted_pairs(
         ``memory`` does not hold.
     """
     found: dict[Pair, Shifted] = {}
-    kept, entries = Kept(factors, memory), factors.entries
+    kept, entries = Kept(factors, memory, options.device), factors.entries
     asked = ("captured", "rec", *(name for name in OF_REC[1:] if name in options.metrics))
     whole = replace(options, metrics=asked, p=None, spectra=False)
     cut = replace(whole, metrics=("captured",), solver=Solver())
@@ -173,8 +173,8 @@ def compare_every(
     ways = both_ways(alone, other, options, seed, None if norm is None else (norm[0][:, 0], norm[1][:, 0]))
     mine = np.arange(meets.shape[1])
     return (
-        {name: values[:, mine, meets] for name, values in ways[0].items()},
-        {name: values[:, meets, mine] for name, values in ways[1].items()},
+        {name: array(values)[:, mine, meets] for name, values in ways[0].items()},
+        {name: array(values)[:, meets, mine] for name, values in ways[1].items()},
     )
 
 
@@ -191,7 +191,7 @@ def compare_copies(
     step = max(1, memory // (FP32_BYTES * (y.U.numel() + y.Vh.numel())))
     parts = []
     for some in np.array_split(meets, -(-len(meets) // step)):
-        at = torch.from_numpy(some)
+        at = torch.from_numpy(some).to(y.S.device)
         still = LowRankSVD(*(t.expand(len(some), *t.shape) for t in x))
         shifted = LowRankSVD(y.U.mT[at].mT, y.S[at], y.Vh[at])  # [shift, L, 1, m, k]
         seed, norms = (
@@ -200,7 +200,7 @@ def compare_copies(
         )
         parts.append(both_ways(still, shifted, options, seed, norms))
     forward, backward = (
-        {name: np.concatenate([part[name] for part in way], axis=1)[..., 0, 0] for name in options.metrics}
+        {name: np.concatenate([array(part[name]) for part in way], axis=1)[..., 0, 0] for name in options.metrics}
         for way in zip(*parts, strict=True)
     )
     return forward, backward

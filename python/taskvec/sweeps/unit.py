@@ -57,7 +57,7 @@ def compute_unit(
     if keep.how == "all":
         pairs = EveryModule(plan, unit, options.metrics, lams if several else None)
     else:
-        pairs = Reduced(plan, unit, options.metrics, lams, several)
+        pairs = Reduced(plan, unit, options, several)
         if keep.how == "top":
             pairs = Top(unit, pairs, keep, known)
     collectors = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
