@@ -32,11 +32,12 @@ def test_a_figure_is_measured_and_kept(tmp_path: Path) -> None:
     assert [(row["figure"], row["what"]) for row in found] == [
         ("ranking", "kept"),
         ("units", "units"),
+        ("units", "units, nothing written"),
         ("units", "number of units"),
-        ("units", "from the first to the last, above that"),
+        ("units", "what writing adds"),
     ]
-    assert all(float(row["value"]) >= 0 for row in found[:3])
-    assert found[3]["holds"] in ("True", "False")
+    assert all(float(row["value"]) > 0 for row in found[:4])
+    assert found[4]["holds"] in ("True", "False")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 

@@ -135,4 +135,3 @@ def test_forms_stay_on_the_gpu(gpu: torch.device, store: Path) -> None:
     form = kept.read((path,), (0,), module.rank)
     assert all(part.device == gpu for part in (*form.svd, form.norms))
     assert kept.read((path,), (0,), module.rank) is form
-    assert kept.reads_ahead

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -11,6 +14,7 @@ import torch
 import taskvec.store.memory
 from taskvec import load_zoo, sweep
 from taskvec.adapters import Dense
+from taskvec.errors import TaskvecError
 from taskvec.store.canonical import canonical_forms
 from taskvec.store.entry import form_bytes
 from taskvec.store.kept import Kept
@@ -77,7 +81,7 @@ def test_a_dense_update_is_its_difference(adapter, shape) -> None:
 
 
 def test_forms_are_kept_while_the_memory_holds_them(adapter, monkeypatch) -> None:
-    zoo = [adapter(f"{i}", spec(4, modules=2), seed=i) for i in range(4)]
+    zoo = [adapter(f"{i}", spec(4, modules=2), seed=i) for i in range(8)]
     made = []
     make = taskvec.store.memory.canonical_forms
 
@@ -88,9 +92,9 @@ def test_forms_are_kept_while_the_memory_holds_them(adapter, monkeypatch) -> Non
     monkeypatch.setattr(taskvec.store.memory, "canonical_forms", counted)
     one = ("h.0.q",)
     each = form_bytes(4, SHAPE)
-    for memory, kept in ((4 * each, [0, 1, 2, 3]), (3 * each, [0, 2, 3]), (1, [0, 3])):
+    for memory, kept in ((8 * each, range(8)), (6 * each, [0, 3, 4, 5, 6, 7]), (1, [0, 5, 6, 7])):
         factors = Kept(AdapterFactors(zoo), memory)
-        for i in (1, 2, 3):  # as a block does: the source, then a target
+        for i in range(1, 8):  # as a block does: the source, then a target
             factors.read(one, (0,), 4)
             factors.read(one, (i,), 4)
         made.clear()
@@ -100,6 +104,31 @@ def test_forms_are_kept_while_the_memory_holds_them(adapter, monkeypatch) -> Non
     factors.read(("h.1.q",), (0,), 4)
     factors.read(one, (0,), 4)
     assert made == [("0", ("h.1.q",)), ("0", one)]
+
+
+def test_forms_that_two_ask_for_are_made_once(adapter, monkeypatch) -> None:
+    """Whoever comes second waits, also for the error of the first; then they are made again."""
+    factors = AdapterFactors([adapter("0", spec(4, modules=1), seed=0)])
+    kept, calls, go = Kept(factors), [], threading.Event()
+    read = AdapterFactors.read
+
+    def slow(self, *asked):
+        calls.append(asked)
+        go.wait(10)
+        if len(calls) == 1:
+            raise TaskvecError("gone")
+        return read(self, *asked)
+
+    monkeypatch.setattr(AdapterFactors, "read", slow)
+    asked = ("h.0.q",), (0,), 4
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(kept.read, *asked) for _ in range(2)]
+        time.sleep(0.1)
+        go.set()
+        assert all("gone" in str(one.exception()) for one in both)
+    assert len(calls) == 1
+    assert kept.read(*asked) is kept.read(*asked)
+    assert len(calls) == 2
 
 
 def test_a_block_goes_to_another_process(zoo_folder) -> None:

@@ -180,7 +180,6 @@ def test_forms_go_to_the_device_of_the_sweep(zoo_folder, tmp_path: Path) -> None
         with pytest.raises(TaskvecError, match="enough"):
             sweep(given, tmp_path / "out.zarr", device="cuda", engine=Elsewhere(), progress="json")
     assert [job.factors.device for job in seen] == ["cuda", "cuda"]
-    assert all(job.factors.reads_ahead for job in seen)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -50,8 +50,6 @@ class FactorStore:
         errors: by name, how far the factors are from those of the files, where they are rounded; else 0.
     """
 
-    from_store = True  # reading it is worth a thread
-
     def __init__(self, storage: Storage, seen: Sequence[str] | None = None) -> None:
         self.storage = storage
         self.root: Root = open_root(storage)

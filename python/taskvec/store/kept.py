@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -15,12 +16,13 @@ from .entry import MEMORY_BYTES, Entry, form_bytes
 from .factors import Factors, Form
 
 Asked = tuple[tuple[str, ...], tuple[int, ...], int]  # modules, adapters and rank
+LATEST = 4  # forms that stay: the sides of two blocks
 OF_GPU = 4  # a part of a GPU's free memory that forms may have: kernels need some too, and so may other processes
 
 
 @dataclass
 class Kept:
-    """Factors of which the forms asked for last stay on ``device``, the latest two at least.
+    """Factors of which the forms asked for last stay on ``device``, the latest four at least.
 
     They stay within ``memory`` bytes, or a quarter of what is free on a GPU, where that is more.
     """
@@ -28,17 +30,12 @@ class Kept:
     factors: Factors
     memory: int = MEMORY_BYTES
     device: str = "cpu"
-    _kept: dict[Asked, Form] = field(default_factory=dict)  # the latest last
+    _kept: dict[Asked, Future[Form]] = field(default_factory=dict)  # the latest last
     _lock: Lock = field(default_factory=Lock)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         return self.factors.entries
-
-    @property
-    def reads_ahead(self) -> bool:
-        """Whether reading is worth a thread of its own, beside the kernels: from a store, or for a GPU."""
-        return bool(getattr(self.factors, "from_store", False)) or self._gpu
 
     @property
     def _gpu(self) -> bool:
@@ -53,21 +50,26 @@ class Kept:
         asked = modules, adapters, rank
         with self._lock:
             form = self._kept.pop(asked, None)
-            if form is not None:
-                self._kept[asked] = form
-                return form
-            self._make_room(asked)
-        form = moved(self.factors.read(modules, adapters, rank), self.device)
-        with self._lock:
+            mine = form is None
+            if form is None:
+                self._make_room(asked)
+                form = Future()
             self._kept[asked] = form
-        return form
+        if mine:  # others who ask for it wait
+            try:
+                form.set_result(moved(self.factors.read(modules, adapters, rank), self.device))
+            except BaseException as error:
+                with self._lock:
+                    self._kept.pop(asked, None)
+                form.set_exception(error)
+        return form.result()
 
     def whole(self, module: str, adapter: int) -> Tensor | None:
         return self.factors.whole(module, adapter)
 
     def _make_room(self, asked: Asked) -> None:
-        """Forget the oldest until what is asked for fits too, but not the latest: it is the other side of a block."""
-        while len(self._kept) > 1 and sum(map(self._bytes, (asked, *self._kept))) > self._room:
+        """Forget the oldest until what is asked for fits too, but not the latest: other sides of blocks at work."""
+        while len(self._kept) > LATEST - 1 and sum(map(self._bytes, (asked, *self._kept))) > self._room:
             del self._kept[next(iter(self._kept))]
 
     def _bytes(self, asked: Asked) -> int:

@@ -33,10 +33,6 @@ class Beside:
     def entries(self) -> tuple[Entry, ...]:
         return self.factors.entries
 
-    @property
-    def from_store(self) -> bool:
-        return self._store is not None
-
     def make(self, progress: Mode | None = None) -> None:
         """Factorise what the store does not have. Without it, the factors are made whenever they are read.
 

@@ -6,8 +6,9 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -27,6 +28,7 @@ from ..storage import TAIL, Storage, open_storage
 from ..store.entry import MEMORY_BYTES, Entry
 from ..store.factors import Factors, Form
 from ..version import __version__
+from .collect import Collector
 from .keep import Keep
 from .known import Known
 from .layout import arrays, listed_variables
@@ -34,7 +36,7 @@ from .listed import Values
 from .options import Options
 from .plan import Plan, Unit
 from .top import extended, merge, pack, unpack
-from .unit import compute_unit
+from .unit import NOBODY_WAITS, compute_unit
 
 EPOCH = 4  # of what a unit computes: with another one the values of older units are not used
 WRITERS = 4  # threads that compress and write the chunks of a unit: they wait for the disk most of the time
@@ -119,43 +121,45 @@ class Job:
         if not again and self.is_done(unit):
             advance(unit.pairs)
             return self.ledger.newest[unit.name]
-        return self.commit(unit, *self.compute(unit, again=again, advance=advance))
+        started = time.monotonic()
+        parts = self.compute(unit, again=again, advance=advance)
+        return self.commit(unit, parts, time.monotonic() - started)
 
     def compute(
         self,
         unit: Unit,
         *,
         again: bool = False,
-        following: Unit | None = None,
+        turn: AbstractContextManager[Any] = NOBODY_WAITS,
         advance: Advance = lambda steps: None,
-    ) -> tuple[list[Part], float]:
-        """The values of a unit, those of pairs that are known taken from the disk, and the seconds that it took.
+    ) -> Iterable[Part]:
+        """The pairs of a unit; what they come to is computed when the parts are asked for.
 
-        ``following`` is the next one, of which the first factors are read meanwhile.
+        ``turn`` is entered for the kernels: ``compute_unit``.
         """
         free_large()
-        started = time.monotonic()
         before = self._before(unit, again)
-        if following is not None and following.name in self.ledger.newest:
-            following = None  # some of it may be known
         computed: list[int] = []
 
         def told(pairs: int) -> None:
             computed.append(pairs)
             advance(pairs)
 
-        made = compute_unit(
+        collectors = compute_unit(
             unit, self.plan, self.factors, self.options, self.keep,
-            several=self.several, known=before, following=following, memory=self.memory, advance=told,
+            several=self.several, known=before, turn=turn, memory=self.memory, advance=told,
         )  # fmt: skip
-        parts = [self._with_known(unit, part, before) for part in made]
-        if before is not None and not before.lost:
-            parts = self._with_list(unit, parts)
         advance(unit.pairs - sum(computed))  # those without a module, and those that were known
-        return parts, time.monotonic() - started
+        return self._parts(unit, collectors, before)
 
-    def commit(self, unit: Unit, parts: Sequence[Part], seconds: float) -> Record:
-        """The chunks, then one line in the ledger of this process."""
+    def _parts(self, unit: Unit, collectors: Sequence[Collector], before: Known | None) -> Iterator[Part]:
+        """The values of a unit, those of pairs that are known taken from the disk."""
+        parts = [self._with_known(unit, part, before) for one in collectors for part in one.parts()]
+        yield from parts if before is None or before.lost else self._with_list(unit, parts)
+
+    def commit(self, unit: Unit, values: Iterable[Part], seconds: float) -> Record:
+        """The chunks, then one line in the ledger of this process, with the seconds that the unit took."""
+        parts = list(values)
         with ThreadPoolExecutor(WRITERS) as pool:
             arrays = [part for part in parts if part.array in self.arrays]
             cut = (chunk for part in arrays for chunk in self.arrays[part.array].cut(part))
@@ -274,10 +278,6 @@ class Ordered:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         return tuple(self.factors.entries[i] for i in self.order)
-
-    @property
-    def reads_ahead(self) -> bool:
-        return bool(getattr(self.factors, "reads_ahead", False))
 
     def read(self, modules: tuple[str, ...], adapters: tuple[int, ...], rank: int) -> Form:
         return self.factors.read(modules, tuple(self.order[i] for i in adapters), rank)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -68,11 +67,11 @@ class Direction:
         self.row = {path: row for row, path in enumerate(plan.modules)}
         self._shapes: dict[tuple[str, range], NDArray[np.int64]] = {}
         self.parts_of: dict[str, dict[str, Sum]] = {}
-        for by in GROUPS:
-            if "captured" in names:
-                self.parts_of[f"captured_of_{by}"] = defaultdict(lambda: self._sum("captured", by_lam))
-            if "rec" in names:
-                self.parts_of[f"rec_of_{by}"] = defaultdict(lambda: self._sum("rec", by_lam))
+        for by, (_, in_order) in GROUPS.items():
+            for name in ("captured", "rec"):
+                if name in names:
+                    groups = {group: self._sum(name, by_lam) for group in in_order(plan.modules)}
+                    self.parts_of[f"{name}_of_{by}"] = groups
 
     def _sum(self, name: str, by_lam: tuple[int, ...]) -> Sum:
         return Sum(by_lam if name in BY_LAM else self.size, self.device)

@@ -34,7 +34,7 @@ from .layout import arrays, coordinates_of, listed_variables, start_of, unit_byt
 from .options import DEFAULT, Options, choose_solver
 from .output import stored
 from .plan import plan_sweep
-from .running import Engine, disk_errors, one_after_the_other, to_disk, to_shard
+from .running import Engine, disk_errors, in_this_process, to_disk, to_shard
 from .shard import Shard
 from .top import merge
 from .unit import compute_unit
@@ -83,7 +83,7 @@ def sweep(
         overwrite: compute everything anew, in place of a result at ``out`` that is complete or another one; that is
             called OUT.replaced.zarr until the new one is complete.
         progress: "auto", "off" or "json", on stderr.
-        memory: bytes for the factors and results at work; None: 256 MiB, with a GPU 1 GiB.
+        memory: bytes for the factors and results at work; None: 320 MiB, with a GPU 1 GiB.
         engine: computes the units in another way than one after the other: ``taskvec.workers.dask.Dask``.
         shard: "k/n": compute the k-th of n parts alone. Of processes that share a result in this way, the last one to
             end completes it.
@@ -134,7 +134,7 @@ def sweep(
         check_room(result_bytes(job.plan, options, kept, chosen.several), there, out)
         if isinstance(near, Beside):
             near.make(progress)
-        way = engine or one_after_the_other
+        way = engine or in_this_process
         with disk_errors(out):
             if shard is None:
                 to_disk(job, about, progress, way)
@@ -199,12 +199,12 @@ def in_memory(
     lists: list[dict[str, Any]] = []
     with progress_bar(progress, "comparing pairs", plan.pairs) as advance:
         for unit in plan.units():
-            made = compute_unit(
+            collectors = compute_unit(
                 unit, plan, factors, options, keep, several=solver.several, memory=memory, advance=advance
             )
             if keep.how == "top":
                 lists.append({})
-            for part in made:
+            for part in (part for one in collectors for part in one.parts()):
                 if part.array not in values:
                     lists[-1][part.array] = part.values
                     continue

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from ..errors import TaskvecError
+from ..ledger.arrays import Part
 from ..ledger.lease import HeldError, Lease
 from ..ledger.records import Record
 from ..progress import Advance, Mode, progress_bar
@@ -24,6 +26,7 @@ from .output import make_folder
 from .plan import Unit
 from .shard import Shard
 
+AT_ONCE = 2  # units of a process
 POLL = 0.5  # seconds between looks at a result that another process finishes
 Engine = Callable[[Job, list[Unit], Advance], None]
 
@@ -138,21 +141,45 @@ def disk_errors(out: str | Path) -> Iterator[None]:
         raise TaskvecError(what, where=str(out), fix=fix) from error
 
 
-def one_after_the_other(job: Job, units: list[Unit], advance: Advance) -> None:
-    """In this process: one unit is written while the next one is computed."""
-    with ThreadPoolExecutor(1) as writer:
-        writing: Future[Record] | None = None
-        for unit, following in zip(units, [*units[1:], None], strict=True):
-            job.ledger.refresh()
-            if job.is_done(unit):  # by another process
-                advance(unit.pairs)
-                continue
-            parts, seconds = job.compute(unit, following=following, advance=advance)
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(job.commit, unit, parts, seconds)
-        if writing is not None:
-            writing.result()
+def in_this_process(job: Job, units: list[Unit], advance: Advance) -> None:
+    """While the kernels are at one unit, another is read or put together, and one is written."""
+    turn, stopped = threading.Lock(), threading.Event()
+
+    def told(pairs: int) -> None:
+        if stopped.is_set():
+            raise CancelledError
+        advance(pairs)
+
+    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(AT_ONCE) as computers:
+        at_work: deque[tuple[Unit, Future[Iterable[Part]]]] = deque()
+        writing: list[Future[Record]] = []
+        since = time.monotonic()
+
+        def write_first() -> None:
+            nonlocal since
+            unit, computing = at_work.popleft()
+            parts = computing.result()
+            now = time.monotonic()
+            while writing:
+                writing.pop().result()
+            writing.append(writer.submit(job.commit, unit, parts, now - since))
+            since = now
+
+        try:
+            for unit in units:
+                job.ledger.refresh()
+                if job.is_done(unit):  # by another process
+                    advance(unit.pairs)
+                    continue
+                at_work.append((unit, computers.submit(job.compute, unit, turn=turn, advance=told)))
+                if len(at_work) == AT_ONCE:
+                    write_first()
+            while at_work:
+                write_first()
+            while writing:
+                writing.pop().result()
+        finally:
+            stopped.set()
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,7 @@ from .job import Job, Ordered
 from .layout import listed_variables
 from .listed import ENDS, Pairs, Values, compare_tile, joined, negative_of, pairs_of, tiles
 from .plan import Plan, Unit
+from .unit import NOBODY_WAITS
 
 SIDE = 512  # adapters along a unit of sketches
 SAMPLE, CANDIDATES = 1, 2  # groups of units; 0: sketches
@@ -141,11 +142,17 @@ class Search(Job):
         unit: Unit,
         *,
         again: bool = False,
-        following: Unit | None = None,
+        turn: AbstractContextManager[Any] = NOBODY_WAITS,
         advance: Advance = lambda steps: None,
-    ) -> tuple[list[Part], float]:
+    ) -> Iterable[Part]:
         """The list of a unit, and what belongs to the adapters of a diagonal one of sketches."""
-        started, parts = time.monotonic(), list[Part]()
+        with turn:
+            parts = self._compared(unit)
+        advance(unit.pairs)
+        return parts
+
+    def _compared(self, unit: Unit) -> list[Part]:
+        parts = list[Part]()
         if unit.listed:
             values = compare_tile(unit, self.plan, self.factors, self.options, several=self.several, memory=self.memory)
             if unit.group == CANDIDATES:
@@ -155,8 +162,7 @@ class Search(Job):
             known = OfSources(self.plan, unit)
             values = estimated(unit, self.plan, self.sketches, self.keep, self.options, known, self.memory)
             parts = [*known.parts()] if unit.diagonal else []
-        advance(unit.pairs)
-        return [*parts, *(Part(name, (0,), one) for name, one in values.items())], time.monotonic() - started
+        return [*parts, *(Part(name, (0,), one) for name, one in values.items())]
 
     def listed(self, attributes: Mapping[str, Any]) -> tuple[xr.Dataset, dict[str, Any]]:
         """The pairs that hold the floor; and how they were found."""

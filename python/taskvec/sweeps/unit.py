@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ledger.arrays import Part
 from ..progress import Advance
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
@@ -21,6 +21,8 @@ from .plan import Block, Plan, Unit, blocks_of
 from .reduce import Reduced
 from .top import Top
 
+NOBODY_WAITS = nullcontext()
+
 
 def compute_unit(
     unit: Unit,
@@ -31,11 +33,11 @@ def compute_unit(
     *,
     several: bool = False,
     known: Known | None = None,
-    following: Unit | None = None,
+    turn: AbstractContextManager[Any] = NOBODY_WAITS,
     memory: int = MEMORY_BYTES,
     advance: Advance = lambda steps: None,
-) -> Iterator[Part]:
-    """Every pair of a unit, or every one that is not known.
+) -> list[Collector]:
+    """Every pair of a unit, or every one that is not known, put together; ``Collector.parts`` is what it comes to.
 
     Args:
         unit: of the plan.
@@ -45,12 +47,12 @@ def compute_unit(
         keep: what of them.
         several: λ is a dimension of the result.
         known: of an older computation; values of pairs of them are NaN.
-        following: the unit that will be computed next, which no older computation has.
+        turn: entered for the kernels, which use every core, so that units of one process take turns.
         memory: bytes for the factors and results of a block.
         advance: told of ordered pairs of adapters and modules.
 
     Returns:
-        Parts of the variables of ``layout.arrays``; of the best pairs those of a list.
+        What has the parts of the variables of ``layout.arrays``; of the best pairs those of a list.
     """
     lams = len(options.solver.lams)
     pairs: Collector
@@ -60,45 +62,19 @@ def compute_unit(
         pairs = Reduced(plan, unit, options, several)
         if keep.how == "top":
             pairs = Top(unit, pairs, keep, known)
-    collectors = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
-    results = len(options.metrics) * lams
-    blocks = unit_blocks(unit, plan, results, known, memory)
-    if getattr(factors, "reads_ahead", False):
-        after = unit_blocks(following, plan, results, None, memory) if following else iter(())
-        blocks = read_ahead(blocks, factors, next(after, None))
-    for block in blocks:
-        result = compute(block, factors, options)
+    collectors: list[Collector] = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
+    for block in unit_blocks(unit, plan, len(options.metrics) * lams, known, memory):
+        touch(block, factors)
+        with turn:
+            result = compute(block, factors, options)
         for one in collectors:
             one.add(block, result)
         advance(block.pairs)
-    for one in collectors:
-        yield from one.parts()
-
-
-def read_ahead(blocks: Iterator[Block], factors: Factors, after: Block | None = None) -> Iterator[Block]:
-    """The blocks; while one is computed the factors of the next one are read, which keep what was read last.
-
-    With the last one those of ``after`` are read.
-    """
-    with ThreadPoolExecutor(1) as reader:
-        reading: Future[None] | None = None
-        last: Block | None = None
-        for block in blocks:
-            if reading is not None:
-                reading.result()
-            reading = reader.submit(touch, block, factors)
-            if last is not None:
-                yield last
-            last = block
-        if reading is not None and last is not None:
-            reading.result()
-            if after is not None:
-                reader.submit(touch, after, factors)  # whoever reads it again gets its error
-            yield last
+    return collectors
 
 
 def touch(block: Block, factors: Factors) -> None:
-    """Read both sides of a block."""
+    """Read both sides of a block, which are kept."""
     for side in (block.sources, block.targets):
         factors.read(block.modules, side.adapters, side.rank)
 
