@@ -13,7 +13,7 @@ from ..paths import layer_and_kind
 
 EPOCH = 2  # of the factorisation: another one gives other factors of the same files
 FP32_BYTES = 4  # canonical forms and results are kept in fp32
-MEMORY_BYTES = 320 * 2**20  # for the canonical forms and results of the blocks at work, and forms that are kept
+MEMORY_BYTES = 368 * 2**20  # for the canonical forms and results of the blocks at work, and forms that are kept
 GPU_MEMORY_BYTES = 2**30  # the same where a GPU computes: larger blocks, of which it needs fewer
 
 

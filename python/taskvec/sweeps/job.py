@@ -31,7 +31,7 @@ from ..version import __version__
 from .collect import Collector
 from .keep import Keep
 from .known import Known
-from .layout import arrays, listed_variables
+from .layout import arrays, listed_variables, unit_bytes
 from .listed import Values
 from .options import Options
 from .plan import Plan, Unit
@@ -88,6 +88,12 @@ class Job:
         options = [of.metrics, of.p, of.precision, of.backend, of.solver.to_dict(), self.several]
         cut = [plan.chunk, plan.side, plan.group]
         return sha256(json.dumps([EPOCH, options, self.keep.told(), cut]).encode()).hexdigest()
+
+    @property
+    def at_once(self) -> int:
+        """Units of which one process has the results in memory: two, where that is no more than half of it."""
+        results = self.plan.results_bytes(unit_bytes(self.plan.entries, self.options, self.keep))
+        return 2 if 4 * results <= self.memory else 1
 
     @cached_property
     def state(self) -> str:

@@ -133,6 +133,10 @@ class Plan:
         """Ordered pairs of adapters and modules."""
         return len(self.modules) * len(self.entries) ** 2
 
+    def results_bytes(self, pair_bytes: int) -> int:
+        """Memory of the results of a unit; ``pair_bytes`` as ``plan_sweep`` takes it."""
+        return pair_bytes * min(self.side, len(self.entries)) ** 2 * max(1, self.group)
+
     @cached_property
     def flops(self) -> int:
         """Operations of all units: 2 r² (m + n) for each unordered pair that has a module in one shape."""

@@ -20,7 +20,7 @@ from ..ledger.checked import open_dataset
 from ..left_out import left_out_of
 from ..progress import Mode, progress_bar
 from ..storage import open_storage, remote_url
-from ..store.entry import GPU_MEMORY_BYTES, MEMORY_BYTES
+from ..store.entry import GPU_MEMORY_BYTES, MEMORY_BYTES, Entry
 from ..store.factors import Factors
 from ..store.kept import Kept
 from ..version import __version__
@@ -83,7 +83,7 @@ def sweep(
         overwrite: compute everything anew, in place of a result at ``out`` that is complete or another one; that is
             called OUT.replaced.zarr until the new one is complete.
         progress: "auto", "off" or "json", on stderr.
-        memory: bytes for the factors and results at work; None: 320 MiB, with a GPU 1 GiB.
+        memory: bytes for the factors and results at work; None: 368 MiB, with a GPU 1 GiB.
         engine: computes the units in another way than one after the other: ``taskvec.workers.dask.Dask``.
         shard: "k/n": compute the k-th of n parts alone. Of processes that share a result in this way, the last one to
             end completes it.
@@ -117,8 +117,8 @@ def sweep(
     if out is None and (engine or shard):
         raise TaskvecError("a sweep that others take part in needs a place for its result", fix="give out=OUT.zarr")
     near = beside(factors, out)
-    factors = Kept(near, memory, device)
-    kept = chosen_keep(keep, factors, options, chosen.several, None if overwrite else out)
+    kept = chosen_keep(keep, near, options, chosen.several, None if overwrite else out)
+    factors = Kept(near, memory - results_at_work(near.entries, options, kept), device)
     if kept.lists:
         check_listed(kept, options, shard)
     if out is None and kept.how == "approximate":
@@ -141,6 +141,12 @@ def sweep(
             else:
                 to_shard(job, about, progress, way, Shard.parse(shard))
     return open_dataset(out)
+
+
+def results_at_work(entries: Sequence[Entry], options: Options, keep: Keep) -> int:
+    """Bytes of the results of two units, which are not there for factors."""
+    pair_bytes = unit_bytes(entries, options, keep)
+    return 2 * plan_sweep(entries, pair_bytes, all_modules=keep.how != "all").results_bytes(pair_bytes)
 
 
 def check_listed(keep: Keep, options: Options, shard: str | None) -> None:

@@ -26,7 +26,6 @@ from .output import make_folder
 from .plan import Unit
 from .shard import Shard
 
-AT_ONCE = 2  # units of a process
 POLL = 0.5  # seconds between looks at a result that another process finishes
 Engine = Callable[[Job, list[Unit], Advance], None]
 
@@ -143,14 +142,15 @@ def disk_errors(out: str | Path) -> Iterator[None]:
 
 def in_this_process(job: Job, units: list[Unit], advance: Advance) -> None:
     """While the kernels are at one unit, another is read or put together, and one is written."""
-    turn, stopped = threading.Lock(), threading.Event()
+    turn, telling, stopped = threading.Lock(), threading.Lock(), threading.Event()
 
     def told(pairs: int) -> None:
         if stopped.is_set():
             raise CancelledError
-        advance(pairs)
+        with telling:
+            advance(pairs)
 
-    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(AT_ONCE) as computers:
+    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(job.at_once) as computers:
         at_work: deque[tuple[Unit, Future[Iterable[Part]]]] = deque()
         writing: list[Future[Record]] = []
         since = time.monotonic()
@@ -169,10 +169,10 @@ def in_this_process(job: Job, units: list[Unit], advance: Advance) -> None:
             for unit in units:
                 job.ledger.refresh()
                 if job.is_done(unit):  # by another process
-                    advance(unit.pairs)
+                    told(unit.pairs)
                     continue
                 at_work.append((unit, computers.submit(job.compute, unit, turn=turn, advance=told)))
-                if len(at_work) == AT_ONCE:
+                if len(at_work) == job.at_once:
                     write_first()
             while at_work:
                 write_first()
