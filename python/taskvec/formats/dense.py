@@ -25,7 +25,7 @@ from .recipe import by
 SOURCE = "W_t − W_0"
 # what rounding to a dtype adds, as a share of the weight's rms: measured on Gaussian weights
 ROUNDING = {torch.bfloat16: 1.66e-3, torch.float16: 2.07e-4}
-ABOVE = 3.0
+ABOVE = 3.0  # t of ``floor``
 ONLY_IN_BASE = "only the base has it, or it is tied to the embedding"
 SMALL = 1 << 22  # numbers up to which a difference is taken in fp64
 NOTABLE = 0.1  # share of ‖τ‖ from which rounding is worth a warning

@@ -34,7 +34,7 @@ from .known import Known
 from .layout import arrays, listed_variables, unit_bytes
 from .listed import Values
 from .options import Options
-from .plan import Plan, Unit
+from .plan import AT_WORK, Plan, Unit
 from .top import extended, merge, pack, unpack
 from .unit import NOBODY_WAITS, compute_unit
 
@@ -91,9 +91,9 @@ class Job:
 
     @property
     def at_once(self) -> int:
-        """Units of which one process has the results in memory: two, where that is no more than half of it."""
+        """Units of which one process has the results in memory: AT_WORK, where that is no more than half of it."""
         results = self.plan.results_bytes(unit_bytes(self.plan.entries, self.options, self.keep))
-        return 2 if 4 * results <= self.memory else 1
+        return AT_WORK if 2 * AT_WORK * results <= self.memory else 1
 
     @cached_property
     def state(self) -> str:

@@ -33,7 +33,7 @@ from .keep import Keep
 from .layout import arrays, coordinates_of, listed_variables, start_of, unit_bytes
 from .options import DEFAULT, Options, choose_solver
 from .output import stored
-from .plan import plan_sweep
+from .plan import AT_WORK, plan_sweep
 from .running import Engine, disk_errors, in_this_process, to_disk, to_shard
 from .shard import Shard
 from .top import merge
@@ -144,9 +144,9 @@ def sweep(
 
 
 def results_at_work(entries: Sequence[Entry], options: Options, keep: Keep) -> int:
-    """Bytes of the results of two units, which are not there for factors."""
+    """Bytes of the results of units at work, which are not there for factors."""
     pair_bytes = unit_bytes(entries, options, keep)
-    return 2 * plan_sweep(entries, pair_bytes, all_modules=keep.how != "all").results_bytes(pair_bytes)
+    return AT_WORK * plan_sweep(entries, pair_bytes, all_modules=keep.how != "all").results_bytes(pair_bytes)
 
 
 def check_listed(keep: Keep, options: Options, shard: str | None) -> None:
