@@ -10,8 +10,9 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -20,6 +21,7 @@ from .errors import TaskvecError
 
 TAIL = 4  # bytes of the checksum at the end of a chunk
 AT_ONCE = 1024  # parts that the system takes in one call
+OBJECTS_AT_ONCE = 8  # that are sent to an object store
 UNFINISHED = ".partial"  # ends the names of files that are being written
 TRIES = 3  # to give a file its name
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib leaves one slash of s3://
@@ -60,6 +62,9 @@ class Storage(Protocol):
 
         Until then it is what was there before.
         """
+
+    def write_all(self, files: Mapping[str, Bytes | Sequence[Bytes]]) -> None:
+        """``write`` for some files by name, at most some hundred: a disk syncs them together."""
 
     def create(self, name: str, data: Bytes) -> bool:
         """A file that is not there yet, False if it is: of several writers one is told True."""
@@ -136,29 +141,33 @@ class Folder:
                 yield path.relative_to(self.root).as_posix()
 
     def write(self, name: str, data: Bytes | Sequence[Bytes]) -> None:
-        for left in reversed(range(TRIES)):
-            part = self._partial(name, data)
-            try:
-                part.replace(self.root / name)
+        self.write_all({name: data})
+
+    def write_all(self, files: Mapping[str, Bytes | Sequence[Bytes]]) -> None:
+        left = dict(files)
+        for tries in reversed(range(TRIES)):
+            with self._partial(left) as parts:
+                for name, part in [*parts.items()]:
+                    try:
+                        os.replace(part, self._path(name))
+                        del left[name], parts[name]
+                    except FileNotFoundError:  # another process tidies up
+                        if not tries:
+                            raise
+            if not left:
                 return
-            except BaseException as error:
-                part.unlink(missing_ok=True)
-                if not (left and isinstance(error, FileNotFoundError)):  # another process tidies up
-                    raise
 
     def create(self, name: str, data: Bytes) -> bool:
-        for left in reversed(range(TRIES)):
-            part = self._partial(name, data)
-            try:
-                os.link(part, self.root / name)
-                return True
-            except FileExistsError:
-                return False
-            except FileNotFoundError:  # another process tidies up
-                if not left:
-                    raise
-            finally:
-                part.unlink(missing_ok=True)
+        for tries in reversed(range(TRIES)):
+            with self._partial({name: data}) as parts:
+                try:
+                    os.link(parts[name], self._path(name))
+                    return True
+                except FileExistsError:
+                    return False
+                except FileNotFoundError:  # another process tidies up
+                    if not tries:
+                        raise
         raise AssertionError
 
     def append(self, name: str, line: bytes) -> None:
@@ -186,22 +195,33 @@ class Folder:
                 if name.endswith(UNFINISHED):
                     Path(folder, name).unlink(missing_ok=True)
 
-    def _partial(self, name: str, data: Bytes | Sequence[Bytes]) -> Path:
-        """The bytes on the disk, next to where they belong."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{uuid4().hex[:12]}{UNFINISHED}")
-        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    def _path(self, name: str) -> str:
+        return os.path.join(self.root, name)
+
+    @contextmanager
+    def _partial(self, files: Mapping[str, Bytes | Sequence[Bytes]]) -> Iterator[dict[str, str]]:
+        """Files on the disk next to where they belong, each by its name; those that are still listed go at the end."""
+        token = uuid4().hex[:12]
+        parts = dict[str, str]()
+        opened: list[int] = []
+        for folder in {os.path.dirname(self._path(name)) for name in files}:
+            os.makedirs(folder, exist_ok=True)
         try:
-            _write(file, data)
-            os.fdatasync(file)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
+            for name, data in files.items():
+                folder, base = os.path.split(self._path(name))
+                part = os.path.join(folder, f".{base}.{token}{UNFINISHED}")
+                opened.append(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                parts[name] = part
+                _write(opened[-1], data)
+            for file in opened:  # the first sync takes the others' blocks to the disk too
+                os.fdatasync(file)
+            yield parts
         finally:
-            os.close(file)
-        return part
+            for file in opened:
+                os.close(file)
+            for part in parts.values():
+                with suppress(OSError):
+                    os.unlink(part)
 
 
 class Objects:
@@ -266,6 +286,11 @@ class Objects:
     def write(self, name: str, data: Bytes | Sequence[Bytes]) -> None:
         whole = bytes(data) if isinstance(data, Bytes) else b"".join(data)
         self._files.pipe_file(f"{self._root}/{name}", whole)
+
+    def write_all(self, files: Mapping[str, Bytes | Sequence[Bytes]]) -> None:
+        with ThreadPoolExecutor(OBJECTS_AT_ONCE) as pool:
+            for _ in pool.map(self.write, files, files.values()):
+                pass
 
     def create(self, name: str, data: Bytes) -> bool:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import taskvec
-import taskvec.sweeps.unit
+import taskvec.sweeps.work
 from taskvec.cli import main
 
 SPEC = {f"h.{layer}.{kind}": size for layer in (0, 1) for kind, size in (("q", (12, 8, 2)), ("v", (6, 8, 3)))}
@@ -27,7 +27,7 @@ def chunks(out: Path) -> dict[str, bytes]:
 
 
 def stop_after(monkeypatch, blocks: int, error: BaseException) -> None:
-    compute, left = taskvec.sweeps.unit.compute, [blocks]
+    compute, left = taskvec.sweeps.work.compute, [blocks]
 
     def until_then(*arguments):
         if not left[0]:
@@ -35,7 +35,7 @@ def stop_after(monkeypatch, blocks: int, error: BaseException) -> None:
         left[0] -= 1
         return compute(*arguments)
 
-    monkeypatch.setattr(taskvec.sweeps.unit, "compute", until_then)
+    monkeypatch.setattr(taskvec.sweeps.work, "compute", until_then)
 
 
 def command(capsys, *arguments: object) -> tuple[int, str, str]:

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import taskvec.sweeps.baseline
-import taskvec.sweeps.unit
+import taskvec.sweeps.work
 from taskvec.cli import main
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas/sweep.json").read_text())
@@ -166,7 +166,7 @@ def test_ctrl_c_says_how_to_go_on(zoo_folder, tmp_path, capsys, monkeypatch) -> 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(taskvec.sweeps.unit, "compute", interrupted)
+        patch.setattr(taskvec.sweeps.work, "compute", interrupted)
         assert main(arguments) == 130
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "0 of 1 blocks are in" in err and "with the same command" in err

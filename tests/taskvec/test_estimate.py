@@ -7,7 +7,6 @@ import json
 import pytest
 
 import taskvec
-import taskvec.sweeps.unit
 from small_sweeps import KEEPS, METRICS, command, sweep
 from taskvec import TaskvecError
 from taskvec.sweeps import estimate

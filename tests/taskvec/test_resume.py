@@ -17,9 +17,9 @@ import pytest
 import xarray as xr
 
 import taskvec
-import taskvec.sweeps.unit
+import taskvec.sweeps.work
 from small_sweeps import KEEPS, SPEC, chunks, stop_after, sweep
-from taskvec import TaskvecError, open_result
+from taskvec import TaskvecError, open_result, storage
 from taskvec.ledger.lease import Lease
 from taskvec.ledger.records import LEDGER
 from taskvec.storage import Folder
@@ -33,13 +33,13 @@ pytestmark = pytest.mark.usefixtures("small_units")
 def computed(monkeypatch) -> list[int]:
     """Ordered pairs and modules of the blocks that go to the kernels."""
     found: list[int] = []
-    compute = taskvec.sweeps.unit.compute
+    compute = taskvec.sweeps.work.compute
 
     def counted(block, *others):
         found.append(block.pairs)
         return compute(block, *others)
 
-    monkeypatch.setattr(taskvec.sweeps.unit, "compute", counted)
+    monkeypatch.setattr(taskvec.sweeps.work, "compute", counted)
     return found
 
 
@@ -84,7 +84,7 @@ def test_a_second_run_computes_what_is_left_alone(five, tmp_path, monkeypatch, c
 
 @pytest.mark.parametrize("keep", KEEPS)
 def test_kill_minus_9_then_the_same_bits(zoo_folder, tmp_path, keep: str) -> None:
-    """At a few places: in the middle of a unit, after a chunk, before and after a line of the ledger."""
+    """At a few places: in the middle of a unit, before and after a chunk, before and after a line of the ledger."""
     code = """
 import os, sys, taskvec
 from taskvec import storage
@@ -92,14 +92,14 @@ from taskvec.sweeps import estimate, plan, run
 plan.SIDES, plan.MOST_MODULES = ((1 << 62, 2, 2),), 2
 left = int(sys.argv[3])
 def dying(call):
-    def at_last(self, name, data):
+    def at_last(*arguments):
         global left
         left -= 1
         if left == 0:
             os.kill(os.getpid(), 9)
-        return call(self, name, data)
+        return call(*arguments)
     return at_last
-storage.Folder.write, storage.Folder.append = dying(storage.Folder.write), dying(storage.Folder.append)
+storage._write, os.replace = dying(storage._write), dying(os.replace)
 taskvec.sweep(sys.argv[1], sys.argv[2], keep=sys.argv[4], metrics=["captured", "rec"])
 """
     whole, out = tmp_path / "whole.zarr", tmp_path / "out.zarr"
@@ -109,7 +109,7 @@ taskvec.sweep(sys.argv[1], sys.argv[2], keep=sys.argv[4], metrics=["captured", "
         return subprocess.run(command, capture_output=True, timeout=120).returncode
 
     sweep(zoo_folder, whole, keep=keep, metrics=["captured", "rec"])
-    for writes in (1, 20, 40) if keep == "all" else (30,):
+    for writes in (1, 40, 90, 110) if keep == "all" else (60,):
         assert run_code(out, writes) == -signal.SIGKILL
         assert not chunks(out).get("zarr.json") or xr.open_zarr(out).attrs["complete"] == 0
     assert run_code(out, 0) == 0
@@ -118,9 +118,9 @@ taskvec.sweep(sys.argv[1], sys.argv[2], keep=sys.argv[4], metrics=["captured", "
 
 
 def test_sigterm_stops_with_143(zoo_folder, tmp_path) -> None:
-    code = "import os, sys, taskvec.sweeps.unit as unit\n"
+    code = "import os, sys, taskvec.sweeps.work as work\n"
     code += (
-        "unit.compute = lambda *a: os.kill(os.getpid(), 15)\nfrom taskvec.cli import main\nsys.exit(main(sys.argv[1:]))"
+        "work.compute = lambda *a: os.kill(os.getpid(), 15)\nfrom taskvec.cli import main\nsys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, "sweep", str(zoo_folder), "-o", str(tmp_path / "out.zarr")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -199,19 +199,20 @@ def test_an_adapter_of_many_directions_leaves_older_units_readable(adapter, tmp_
 def test_a_full_disk_is_one_line_and_what_was_computed_stays(five, tmp_path, monkeypatch, keep, room: int) -> None:
     """When it is begun, and in the middle."""
     sweep(five, tmp_path / "whole.zarr", keep=keep)
-    out, write, left = tmp_path / "out.zarr", Folder.write, [room]
+    out, write, left = tmp_path / "out.zarr", storage._write, [room]
 
-    def full(self, name, data) -> None:
+    def full(file, data) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise OSError(28, "No space left on device")
-        write(self, name, data)
+        write(file, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Folder, "write", full)
+        patch.setattr(storage, "_write", full)
         with pytest.raises(TaskvecError, match=r"No space left on device.*continue with the same command") as error:
             sweep(five, out, keep=keep)
     assert "\n" not in str(error.value)
+    assert not [*out.rglob("*.partial")]
     sweep(five, out, keep=keep)
     assert chunks(out) == chunks(tmp_path / "whole.zarr")
 

@@ -63,6 +63,14 @@ def test_what_is_written_is_there_whole(storage: Storage) -> None:
     assert list(storage.names()) == ["ab"]
 
 
+def test_several_are_written_as_one_is(storage: Storage) -> None:
+    storage.write("a/c", b"old")
+    storage.write_all({"a/b": b"1", "a/c": [b"2", memoryview(b"3")], "d": b""})
+    storage.write_all({})
+    assert list(storage.names()) == ["a/b", "a/c", "d"]
+    assert [storage.read(name) for name in storage.names()] == [b"1", b"23", b""]
+
+
 def test_one_of_several_creates(storage: Storage) -> None:
     assert storage.create("lease", b"first")
     assert not storage.create("lease", b"second")
@@ -101,6 +109,8 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
         for write in (storage.write, storage.create, storage.append):
             with pytest.raises(OSError, match="File too large"):
                 write("a" if write == storage.write else "ledger", bytes(2000))
+        with pytest.raises(OSError, match="File too large"):
+            storage.write_all({"b": b"fits", "a": bytes(2000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
@@ -117,27 +127,27 @@ def test_what_is_not_whole_is_not_listed(tmp_path: Path) -> None:
 
 
 def test_who_writes_while_another_tidies_writes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage, real, tidied = Folder(tmp_path), Path.replace, []
+    storage, real, tidied = Folder(tmp_path), os.replace, []
 
-    def replace(part: Path, name: Path) -> Path:
+    def replace(part: str, name: str) -> None:
         if len(tidied) < 2:
-            tidied.append(part.name)
+            tidied.append(part)
             storage.tidy()
-        return real(part, name)
+        real(part, name)
 
-    monkeypatch.setattr(Path, "replace", replace)
-    storage.write("a/b", b"whole")
+    monkeypatch.setattr(os, "replace", replace)
+    storage.write_all({"a/b": b"whole", "a/c": b"too"})
     assert len(tidied) == 2
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
-    assert storage.read("a/b") == b"whole"
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["b", "c"]
+    assert storage.read("a/b") == b"whole" and storage.read("a/c") == b"too"
 
 
 def test_who_creates_while_another_tidies_creates_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage, real, tidied = Folder(tmp_path), os.link, []
 
-    def link(part: Path, name: Path) -> None:
+    def link(part: str, name: str) -> None:
         if len(tidied) < 2:
-            tidied.append(part.name)
+            tidied.append(part)
             storage.tidy()
         real(part, name)
 

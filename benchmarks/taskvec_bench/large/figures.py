@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from .kernels import kernels, kernels_at_once
-from .place import Place, megabytes, seconds
+from .place import Place, empty, megabytes, seconds
 from .process import run, taskvec
 
 ADAPTERS = 1000
@@ -23,6 +23,7 @@ GROWTH = (500, 1000, 2000, 4000)
 STARTS = 5  # of processes that are compared, in turn; the best counts
 REPEATS = 2  # of what is compared within a process, in turn; the best counts
 UNITS_REPEATS = 3  # where a few per cent are looked for
+KILLS = 5  # what a unit at work has lost differs from one to the next
 
 
 class NothingWrittenError(Exception):
@@ -211,35 +212,44 @@ def adding(place: Place) -> Iterator[Measured]:
 CHILD = """
 import sys, time
 import taskvec
+store, warm, out, begun = sys.argv[1:]
+taskvec.sweep(warm)
+open(begun, "x")
 started = time.perf_counter()
-taskvec.sweep(sys.argv[1], sys.argv[2], keep="reduced")
+taskvec.sweep(store, out, keep="reduced")
 print(time.perf_counter() - started)
 """
+BEGUN = ".begun"  # ends the name of a file that is there when the sweep of OUT begins
 
 
 def resume(place: Place) -> Iterator[Measured]:
-    """A sweep that is killed at half and run again, next to one that is not."""
+    """Sweeps that are killed at half and run again, next to ones that are not, in turn; imports are not counted."""
     N = place.count(ADAPTERS)
-    store = place.store(0, N)
+    store, warm = place.store(0, N), place.store(0, 8, "WARM")
+    whole, both, differ = list[float](), list[float](), 0
 
-    def command(out: Path) -> list[str]:
-        return [sys.executable, "-c", CHILD, str(store), str(out)]
+    def child(out: Path, kill_after: float = float("inf")) -> float:
+        """Seconds of a sweep to its end or its kill."""
+        begun, began = Path(f"{out}{BEGUN}"), list[float]()
+        begun.unlink(missing_ok=True)
 
-    undisturbed, out = place.out("undisturbed"), place.out("killed")
-    whole = float(run(command(undisturbed)).output.split()[-1])
-    seen = list[float]()  # when the result's folder was there first
+        def late() -> bool:
+            if not began and begun.exists():
+                began.append(time.perf_counter())
+            return bool(began) and time.perf_counter() - began[0] > kill_after
 
-    def half() -> bool:
-        if not seen and out.exists():
-            seen.append(time.perf_counter())
-        return bool(seen) and time.perf_counter() - seen[0] > whole / 2
+        ran = run([sys.executable, "-c", CHILD, str(store), str(warm), str(out), str(begun)], kill=late)
+        return float(ran.output) if ran.output else time.perf_counter() - began[0]
 
-    run(command(out), kill=half)
-    again = float(run(command(out)).output.split()[-1])
-    yield Measured("undisturbed", whole, "s", N)
-    yield Measured("after a kill at half of that", again, "s", N)
-    yield Measured("both / undisturbed", 0.5 + again / whole, "", N, 1.05)
-    yield Measured("files that differ", differing(undisturbed, out), "", N, 0)
+    for _ in range(KILLS):
+        undisturbed, out = place.out("undisturbed"), place.out("killed")
+        whole.append(child(undisturbed))
+        both.append(child(out, whole[-1] / 2) + child(out))
+        differ += differing(undisturbed, out)
+    yield Measured("undisturbed, mean", mean(whole), "s", N)
+    yield Measured("killed at half of that and run again, mean", mean(both), "s", N)
+    yield Measured("both / undisturbed", mean(both) / mean(whole), "", N, 1.05)
+    yield Measured("files that differ", differ, "", N, 0)
 
 
 def differing(a: Path, b: Path) -> int:
@@ -270,7 +280,7 @@ def units(place: Place) -> Iterator[Measured]:
     commit = Job.commit
     for _ in range(UNITS_REPEATS):
         sweep(store, place.out("units"), engine=engine)
-        with suppress(NothingWrittenError), patch.object(Job, "commit", lambda job, unit, values, took: [*values]):
+        with suppress(NothingWrittenError), patch.object(Job, "commit", lambda job, unit, parts, took: [*parts]):
             sweep(store, place.out("units"), engine=engine)
     yield from (Measured(way, value, "s", N) for way, value in spent.items())
     yield Measured("number of units", number, "", N)
@@ -359,11 +369,11 @@ ON_GPU = {"gpu"}
 
 
 def measure(name: str, root: Path, tiny: bool) -> Iterator[Measured]:
-    """One figure in a folder of its own, which goes."""
+    """One figure in a folder of its own, whose files are empty afterwards."""
     place = Place(root / name, tiny)
     place.root.mkdir(parents=True)
     try:
         yield from FIGURES[name](place)
     finally:
-        shutil.rmtree(place.root)
+        empty(place.root)
         os.sync()  # so that the next figure does not pay for what this one wrote

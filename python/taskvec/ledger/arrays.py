@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
@@ -18,7 +17,6 @@ from .chunks import codecs, decode
 from .seals import is_sealed, sealed
 
 METADATA = "zarr.json"
-AT_ONCE = 8  # files that are being written
 WITHIN = "attributes"  # of the root's metadata, which hold its checksum
 
 
@@ -112,14 +110,12 @@ def write_group(
     metadata = {name: array.metadata() for name, array in arrays.items()} | dict(others or {})
     metadata = dict(sorted(metadata.items()))
 
-    def write(name: str) -> None:
-        file, text = f"{name}/{METADATA}", json.dumps(metadata[name]).encode()
-        if (folder.tail(file) or (0,))[0] != len(text) or folder.read(file) != text:
-            folder.write(file, text)
+    texts = {f"{name}/{METADATA}": json.dumps(one).encode() for name, one in metadata.items()}
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:  # a disk syncs several files in the time of one
-        for _ in pool.map(write, metadata):
-            pass
+    def is_there(file: str) -> bool:
+        return (folder.tail(file) or (0,))[0] == len(texts[file]) and folder.read(file) == texts[file]
+
+    folder.write_all({file: text for file, text in texts.items() if not is_there(file)})
     root = {
         "zarr_format": 3,
         "node_type": "group",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import google_crc32c
@@ -9,9 +12,13 @@ import numpy as np
 from numcodecs import blosc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from ..storage import TAIL
+from ..storage import TAIL, Storage
 
 LEVEL = 5  # of blosc
+TOGETHER = 64  # chunks that one thread compresses and writes: where there are few, more threads take more core time
+WRITERS = 4  # such threads
+Named = tuple[str, NDArray[Any]]
+Written = dict[str, tuple[int, str]]  # size and checksum, in hexadecimal, of files by name
 
 
 def codecs(itemsize: int) -> list[dict[str, Any]]:
@@ -31,6 +38,21 @@ def encode(values: NDArray[Any]) -> bytes:
     itemsize = values.dtype.itemsize
     packed: bytes = blosc.compress(values.reshape(-1).view(np.uint8), b"lz4", LEVEL, blosc.SHUFFLE, 0, itemsize)
     return packed + checksum(packed)
+
+
+def write_chunks(folder: Storage, chunks: Iterable[Named]) -> Written:
+    """Chunks by name to the disk."""
+    source, found = iter(chunks), Written()
+
+    def write(some: Sequence[Named]) -> Written:
+        files = {name: encode(values) for name, values in some}
+        folder.write_all(files)
+        return {name: (len(data), data[-TAIL:].hex()) for name, data in files.items()}
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for written in pool.map(write, iter(lambda: [*islice(source, TOGETHER)], [])):
+            found |= written
+    return found
 
 
 def decode(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

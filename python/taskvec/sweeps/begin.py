@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ledger.arrays import METADATA, read_attributes, write_group
+from ..ledger.chunks import write_chunks
 from ..ledger.lease import STALE
 from ..storage import UNFINISHED, Folder, open_storage, remote_url
 from ..store.factors import Factors
@@ -123,10 +124,7 @@ def begin(job: Job, attributes: Mapping[str, Any]) -> None:
         storage.write(name, text)
     lams = job.options.solver.lams if job.several else None
     arrays, parts = coordinate_arrays(coordinates_of(job.plan, job.keep, lams))
-    chunks = {}
-    for part in parts:
-        for name, values in arrays[part.array].cut(part):
-            chunks[name] = job.write((name, values))[1]
+    chunks = write_chunks(storage, (chunk for part in parts for chunk in arrays[part.array].cut(part)))
     job.ledger.refresh()
     job.ledger.append(COORDINATES, job.state, chunks, {"state": job.state})
     same = before is not None and (before.names, before.identities) == (names, identities)

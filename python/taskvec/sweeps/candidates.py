@@ -13,14 +13,16 @@ from torch import Tensor
 
 from taskvec_kernels import Solver
 
+from ..ledger.arrays import Part
 from ..store.factors import Factors
 from ..store.sketches import captured_estimate
 from .collect import Index, OfSources, ways
-from .compute import BlockResult, Floats, array, compute
+from .compute import BlockResult, Floats, array
 from .keep import Keep
-from .listed import Pairs, Values
+from .listed import Pairs, Values, parts_of
 from .options import Options
 from .plan import Block, Plan, Unit, blocks_of
+from .work import Work
 
 SHARES = ("captured", "captured_out", "captured_in")
 # shares of the floor: where pairs are put apart by what their sketches say, from the surest to the rest
@@ -125,10 +127,8 @@ class Estimated:
         return pairs, best[source, target]
 
 
-def estimated(
-    unit: Unit, plan: Plan, sketches: Factors, keep: Keep, options: Options, known: OfSources, memory: int
-) -> Values:
-    """What sketches say of the pairs of a unit: ``strata``.
+def sketch_work(unit: Unit, plan: Plan, sketches: Factors, keep: Keep, options: Options, memory: int) -> Work:
+    """Of what sketches say of the pairs of a unit: the list that ``strata`` makes, and what belongs to adapters.
 
     Args:
         unit: of every module.
@@ -136,7 +136,6 @@ def estimated(
         sketches: of the adapters of the plan.
         keep: the floor, and the size s of the sketches.
         options: precision, backend and device of the products.
-        known: gets what belongs to the adapters of a diagonal unit.
         memory: bytes for the sketches and results of a block.
 
     Cost:
@@ -144,12 +143,13 @@ def estimated(
     """
     asked = replace(options, metrics=SHARES, p=None, spectra=False, solver=Solver())
     found = Estimated(unit, keep.sketch)
-    for block in sketch_blocks(plan, unit, keep.sketch, memory):
-        result = compute(block, sketches, asked)
-        found.add(block, result)
-        if unit.diagonal:
-            known.add(block, result)
-    return strata(unit, *found.best(), keep.floor)
+    known = [OfSources(plan, unit)] if unit.diagonal else []
+
+    def parts() -> list[Part]:
+        own = [part for one in known for part in one.parts()]
+        return [*own, *parts_of(strata(unit, *found.best(), keep.floor))]
+
+    return Work(unit, sketch_blocks(plan, unit, keep.sketch, memory), sketches, asked, [found, *known], parts)
 
 
 def sketch_blocks(plan: Plan, unit: Unit, size: int, memory: int) -> Iterator[Block]:

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from ..ledger.arrays import METADATA, Array, Part, write_group
-from ..ledger.chunks import encode
+from ..ledger.chunks import write_chunks
 from ..ledger.records import Ledger
-from ..storage import TAIL, open_storage
+from ..storage import open_storage
 
 UNIT = "added"  # of the ledger
 LONGEST = 2**18  # of a side of a chunk
@@ -25,17 +25,14 @@ def add_variables(out: str | Path, dataset: xr.Dataset, unit: str = UNIT, key: s
     storage = open_storage(out)
     ledger = Ledger(storage)
     ledger.refresh()
-    arrays, chunks = {}, {}
+    arrays, chunks = dict[str, Array](), dict[str, tuple[int, str]]()
     for name, one in dataset.variables.items():
         values = one.values
         fill = np.nan if values.dtype.kind == "f" else 0
         chunk = tuple(max(1, min(size, LONGEST)) for size in values.shape)
         array = Array(str(name), tuple(map(str, one.dims)), values.shape, chunk, values.dtype, fill, one.attrs)
         arrays[str(name)] = array
-        for file, part in array.cut(Part(str(name), (0,) * values.ndim, values)):
-            data = encode(part)
-            storage.write(file, data)
-            chunks[file] = len(data), data[-TAIL:].hex()
+        chunks |= write_chunks(storage, array.cut(Part(str(name), (0,) * values.ndim, values)))
     ledger.append(unit, key, chunks, {})
     root = json.loads(storage.read(METADATA))
     write_group(

@@ -7,9 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -21,25 +19,24 @@ from numpy.typing import NDArray
 
 from ..heap import free_large
 from ..ledger.arrays import Array, Part
-from ..ledger.chunks import checksum, encode
+from ..ledger.chunks import checksum, write_chunks
 from ..ledger.records import OWN, Ledger, Record
 from ..progress import Advance
 from ..storage import TAIL, Storage, open_storage
 from ..store.entry import MEMORY_BYTES, Entry
 from ..store.factors import Factors, Form
 from ..version import __version__
-from .collect import Collector
 from .keep import Keep
 from .known import Known
-from .layout import arrays, listed_variables, unit_bytes
+from .layout import arrays, listed_variables
 from .listed import Values
 from .options import Options
-from .plan import AT_WORK, Plan, Unit
+from .plan import Plan, Unit
 from .top import extended, merge, pack, unpack
-from .unit import NOBODY_WAITS, compute_unit
+from .unit import unit_work
+from .work import Work
 
 EPOCH = 4  # of what a unit computes: with another one the values of older units are not used
-WRITERS = 4  # threads that compress and write the chunks of a unit: they wait for the disk most of the time
 STATES = f"{OWN}/states"
 SHORT = 16  # characters of a hash where it names a file
 
@@ -89,12 +86,6 @@ class Job:
         cut = [plan.chunk, plan.side, plan.group]
         return sha256(json.dumps([EPOCH, options, self.keep.told(), cut]).encode()).hexdigest()
 
-    @property
-    def at_once(self) -> int:
-        """Units of which one process has the results in memory: AT_WORK, where that is no more than half of it."""
-        results = self.plan.results_bytes(unit_bytes(self.plan.entries, self.options, self.keep))
-        return AT_WORK if 2 * AT_WORK * results <= self.memory else 1
-
     @cached_property
     def state(self) -> str:
         """Of the adapters: names the file that lists them."""
@@ -128,48 +119,29 @@ class Job:
             advance(unit.pairs)
             return self.ledger.newest[unit.name]
         started = time.monotonic()
-        parts = self.compute(unit, again=again, advance=advance)
+        parts = self.work(unit, again=again).done(advance)
         return self.commit(unit, parts, time.monotonic() - started)
 
-    def compute(
-        self,
-        unit: Unit,
-        *,
-        again: bool = False,
-        turn: AbstractContextManager[Any] = NOBODY_WAITS,
-        advance: Advance = lambda steps: None,
-    ) -> Iterable[Part]:
-        """The pairs of a unit; what they come to is computed when the parts are asked for.
-
-        ``turn`` is entered for the kernels: ``compute_unit``.
-        """
+    def work(self, unit: Unit, *, again: bool = False) -> Work:
+        """Of the pairs of a unit; its parts have the values of those that are known from the disk."""
         free_large()
         before = self._before(unit, again)
-        computed: list[int] = []
-
-        def told(pairs: int) -> None:
-            computed.append(pairs)
-            advance(pairs)
-
-        collectors = compute_unit(
+        work = unit_work(
             unit, self.plan, self.factors, self.options, self.keep,
-            several=self.several, known=before, turn=turn, memory=self.memory, advance=told,
+            several=self.several, known=before, memory=self.memory,
         )  # fmt: skip
-        advance(unit.pairs - sum(computed))  # those without a module, and those that were known
-        return self._parts(unit, collectors, before)
 
-    def _parts(self, unit: Unit, collectors: Sequence[Collector], before: Known | None) -> Iterator[Part]:
-        """The values of a unit, those of pairs that are known taken from the disk."""
-        parts = [self._with_known(unit, part, before) for one in collectors for part in one.parts()]
-        yield from parts if before is None or before.lost else self._with_list(unit, parts)
+        def parts() -> list[Part]:
+            found = [self._with_known(unit, part, before) for part in work.parts()]
+            return found if before is None or before.lost else self._with_list(unit, found)
+
+        return replace(work, parts=parts)
 
     def commit(self, unit: Unit, values: Iterable[Part], seconds: float) -> Record:
         """The chunks, then one line in the ledger of this process, with the seconds that the unit took."""
         parts = list(values)
-        with ThreadPoolExecutor(WRITERS) as pool:
-            arrays = [part for part in parts if part.array in self.arrays]
-            cut = (chunk for part in arrays for chunk in self.arrays[part.array].cut(part))
-            chunks = dict(pool.map(self.write, cut))
+        arrays = [part for part in parts if part.array in self.arrays]
+        chunks = write_chunks(self.storage, (chunk for part in arrays for chunk in self.arrays[part.array].cut(part)))
         if listed := {part.array: part.values for part in parts if part.array not in self.arrays}:
             data = pack(listed)
             self.storage.write(list_file(unit), data := data + checksum(data))
@@ -179,13 +151,6 @@ class Job:
             "host": socket.gethostname(), "pid": os.getpid(), "device": self.options.device, "version": __version__,
         }  # fmt: skip
         return self.ledger.append(unit.name, self.key(unit), chunks, about)
-
-    def write(self, chunk: tuple[str, NDArray[Any]]) -> tuple[str, tuple[int, str]]:
-        """One chunk; its name, size and checksum."""
-        name, values = chunk
-        data = encode(values)
-        self.storage.write(name, data)
-        return name, (len(data), data[-TAIL:].hex())
 
     def _before(self, unit: Unit, again: bool) -> Known | None:
         """What is known of a unit that was computed before, maybe for other adapters."""

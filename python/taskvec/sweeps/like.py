@@ -24,7 +24,7 @@ from .collect import OfSources
 from .inputs import as_factors
 from .keep import Keep
 from .layout import MEANINGS, SOURCE, coordinates_of, listed_variables, unit_bytes
-from .listed import ENDS, compare_tile, joined, negative_of, tiles
+from .listed import ENDS, joined, negative_of, tile_work, tiles, values_of
 from .options import Options
 from .plan import Plan, Unit, plan_sweep
 from .run import attributes
@@ -108,7 +108,7 @@ def like(
     known, lists = of_all(plan), []
     with progress_bar(progress, "comparing with the store", 2 * len(pairs)) as advance:
         for unit in tiles(plan, pairs):
-            lists.append(compare_tile(unit, plan, both, options, memory=memory, known=known))
+            lists.append(values_of(tile_work(unit, plan, both, options, memory=memory, known=known).done()))
             advance(len(lists[-1][ENDS[0]]))
     values = joined(lists)
     if not values or not values["used"].any():

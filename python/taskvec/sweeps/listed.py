@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..chance.significance import Negative
+from ..ledger.arrays import Part
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
 from .collect import OfSources
-from .compute import compute
 from .options import Options
 from .plan import Plan, Unit, blocks_of
 from .reduce import Reduced
+from .work import Adds, Work
 
 SIDE = 64  # adapters along a tile of pairs
 ENDS = ("listed_source", "listed_target")
@@ -41,7 +42,7 @@ def pairs_of(unit: Unit) -> Pairs:
     return np.frombuffer(unit.listed, "<i4").reshape(-1, 2).astype(np.intp)
 
 
-def compare_tile(
+def tile_work(
     unit: Unit,
     plan: Plan,
     factors: Factors,
@@ -50,8 +51,8 @@ def compare_tile(
     several: bool = False,
     memory: int = MEMORY_BYTES,
     known: OfSources | None = None,
-) -> Values:
-    """What the modules of the pairs that a unit lists come to, as ``--keep reduced`` has it.
+) -> Work:
+    """Of the pairs that a unit lists: what their modules come to, as ``--keep reduced`` has it.
 
     Args:
         unit: of ``tiles``.
@@ -63,28 +64,41 @@ def compare_tile(
         known: gets what belongs to the adapters.
 
     Returns:
-        By variable (..., 2 P), and ENDS: every pair, then every pair the other way.
+        Its parts are variables (..., 2 P), and ENDS: every pair, then every pair the other way.
 
     Cost:
         That of the pairs and of others between the adapters of the tile, which are read once.
     """
     pairs = pairs_of(unit)
-    into = Reduced(plan, unit, options, several)
+    reduced = Reduced(plan, unit, options, several)
     sources, targets = (np.unique(pairs[:, end]).tolist() for end in (0, 1))
     if unit.diagonal:  # a block within itself, or none that is
         sources = targets = np.unique(pairs).tolist()
     results = len(options.metrics) * len(options.solver.lams)
-    for block in blocks_of(plan.entries, plan.modules, sources, targets, results=results, memory=memory):
-        result = compute(block, factors, options)
-        into.add(block, result)
-        if known is not None:
-            known.add(block, result)
+    blocks = blocks_of(plan.entries, plan.modules, sources, targets, results=results, memory=memory)
+    into: list[Adds] = [reduced] if known is None else [reduced, known]
+    return Work(unit, blocks, factors, options, into, lambda: parts_of(listed(unit, reduced)))
+
+
+def listed(unit: Unit, reduced: Reduced) -> Values:
+    """What a tile has of the pairs that it lists."""
+    pairs = pairs_of(unit)
     i, j = pairs[:, 0] - unit.sources.start, pairs[:, 1] - unit.targets.start
-    there = into.values(into.there)
-    back = there if unit.diagonal else into.values(into.back)
+    there = reduced.values(reduced.there)
+    back = there if unit.diagonal else reduced.values(reduced.back)
     found = {name: np.concatenate([there[name][..., i, j], back[name][..., j, i]], axis=-1) for name in there}
     ends = np.concatenate([pairs, pairs[:, ::-1]]).astype(np.int32)
     return {ENDS[0]: ends[:, 0], ENDS[1]: ends[:, 1], **found}
+
+
+def parts_of(values: Values) -> list[Part]:
+    """A list as the parts of a unit."""
+    return [Part(name, (0,), one) for name, one in values.items()]
+
+
+def values_of(parts: Iterable[Part]) -> Values:
+    """The list that a unit's parts are."""
+    return {part.array: part.values for part in parts}
 
 
 def joined(lists: Iterable[Values]) -> Values:

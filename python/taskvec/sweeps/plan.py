@@ -25,10 +25,10 @@ Shape = tuple[int, int]
 
 UNIT_BYTES = 256 * 2**20  # that the results of a unit may need while they are computed
 MOST_MODULES = 64  # of a unit
-AT_WORK = 2  # units of a process, where the memory holds their results
+AT_WORK = 2  # units of which a process has results: one is computed while one is written
 # adapters of a zoo, at most; along the sides of a chunk and of a unit: some forty units, so that a kill costs little
 SIDES = ((64, 64, 64), (256, 64, 64), (2_000, 128, 128), (4_000, 256, 256), (20_000, 256, 512), (1 << 62, 512, 1024))
-PIECES = 4  # of the memory: blocks of two units are at work, the rest is kept
+PIECES = 4  # of the memory: two blocks are at work, the rest is kept
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from .plan import AT_WORK, plan_sweep
 from .running import Engine, disk_errors, in_this_process, to_disk, to_shard
 from .shard import Shard
 from .top import merge
-from .unit import compute_unit
+from .unit import unit_work
 
 
 def sweep(
@@ -205,12 +205,10 @@ def in_memory(
     lists: list[dict[str, Any]] = []
     with progress_bar(progress, "comparing pairs", plan.pairs) as advance:
         for unit in plan.units():
-            collectors = compute_unit(
-                unit, plan, factors, options, keep, several=solver.several, memory=memory, advance=advance
-            )
+            work = unit_work(unit, plan, factors, options, keep, several=solver.several, memory=memory)
             if keep.how == "top":
                 lists.append({})
-            for part in (part for one in collectors for part in one.parts()):
+            for part in work.done(advance):
                 if part.array not in values:
                     lists[-1][part.array] = part.values
                     continue

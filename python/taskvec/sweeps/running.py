@@ -5,26 +5,26 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import TaskvecError
-from ..ledger.arrays import Part
 from ..ledger.lease import HeldError, Lease
 from ..ledger.records import Record
 from ..progress import Advance, Mode, progress_bar
 from ..storage import Folder
+from ..store.ahead import ahead
 from .begin import begin, finish, is_complete, is_current
 from .estimate import speed_of
 from .job import Job
 from .output import make_folder
-from .plan import Unit
+from .plan import Block, Unit
 from .shard import Shard
+from .work import Work
 
 POLL = 0.5  # seconds between looks at a result that another process finishes
 Engine = Callable[[Job, list[Unit], Advance], None]
@@ -140,46 +140,60 @@ def disk_errors(out: str | Path) -> Iterator[None]:
         raise TaskvecError(what, where=str(out), fix=fix) from error
 
 
+class Step(NamedTuple):
+    """Of a unit that is computed a block whose factors are read, or None: its end; of one that is done no work."""
+
+    pairs: int  # done with it
+    work: Work | None = None
+    block: Block | None = None
+
+
+def steps(job: Job, units: Iterable[Unit]) -> Iterator[Step]:
+    for unit in units:
+        job.ledger.refresh()
+        if job.is_done(unit):  # by another process
+            yield Step(unit.pairs)
+            continue
+        work, left = job.work(unit), unit.pairs
+        for block in work.blocks:
+            work.read(block)
+            yield Step(block.pairs, work, block)
+            left -= block.pairs
+        yield Step(left, work)
+
+
 def in_this_process(job: Job, units: list[Unit], advance: Advance) -> None:
-    """While the kernels are at one unit, another is read or put together, and one is written."""
-    turn, telling, stopped = threading.Lock(), threading.Lock(), threading.Event()
+    """While the kernels are at a block, the next is read, the last is added up, and the unit before is written."""
+    added, written, since = nothing(), nothing(), time.monotonic()
 
-    def told(pairs: int) -> None:
-        if stopped.is_set():
-            raise CancelledError
-        with telling:
+    def write(work: Work, added: Future[Any], seconds: float) -> Record:
+        added.result()
+        return job.commit(work.unit, work.parts(), seconds)
+
+    with (
+        ThreadPoolExecutor(1, "taskvec-add") as adder,
+        ThreadPoolExecutor(1, "taskvec-write") as writer,
+        closing(ahead(steps(job, units))) as coming,
+    ):
+        for pairs, work, block in coming:
+            if work is not None and block is not None:
+                result = work.compute(block)
+                added.result()  # two results are there at most
+                added = adder.submit(work.add, block, result)
+            elif work is not None:
+                written.result()  # and those of two units
+                now = time.monotonic()
+                written = writer.submit(write, work, added, now - since)
+                since = now
             advance(pairs)
+        written.result()
 
-    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(job.at_once) as computers:
-        at_work: deque[tuple[Unit, Future[Iterable[Part]]]] = deque()
-        writing: list[Future[Record]] = []
-        since = time.monotonic()
 
-        def write_first() -> None:
-            nonlocal since
-            unit, computing = at_work.popleft()
-            parts = computing.result()
-            now = time.monotonic()
-            while writing:
-                writing.pop().result()
-            writing.append(writer.submit(job.commit, unit, parts, now - since))
-            since = now
-
-        try:
-            for unit in units:
-                job.ledger.refresh()
-                if job.is_done(unit):  # by another process
-                    told(unit.pairs)
-                    continue
-                at_work.append((unit, computers.submit(job.compute, unit, turn=turn, advance=told)))
-                if len(at_work) == job.at_once:
-                    write_first()
-            while at_work:
-                write_first()
-            while writing:
-                writing.pop().result()
-        finally:
-            stopped.set()
+def nothing() -> Future[Any]:
+    """What is over."""
+    found = Future[Any]()
+    found.set_result(None)
+    return found
 
 
 @contextmanager

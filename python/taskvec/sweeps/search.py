@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,18 +13,16 @@ from numpy.typing import NDArray
 
 from ..documents import as_lines, as_text
 from ..ledger.arrays import Part
-from ..progress import Advance
 from ..store.factor_store import FactorStore
 from ..store.factors import Factors
 from ..store.kept import Kept
 from ..store.sketches import Sketches
-from .candidates import Candidates, estimated
-from .collect import OfSources
+from .candidates import Candidates, sketch_work
 from .job import Job, Ordered
 from .layout import listed_variables
-from .listed import ENDS, Pairs, Values, compare_tile, joined, negative_of, pairs_of, tiles
+from .listed import ENDS, Pairs, Values, joined, negative_of, pairs_of, parts_of, tile_work, tiles, values_of
 from .plan import Plan, Unit
-from .unit import NOBODY_WAITS
+from .work import Work
 
 SIDE = 512  # adapters along a unit of sketches
 SAMPLE, CANDIDATES = 1, 2  # groups of units; 0: sketches
@@ -137,32 +134,18 @@ class Search(Job):
     def doing(self, unit: Unit) -> str:
         return DOING[unit.group]
 
-    def compute(
-        self,
-        unit: Unit,
-        *,
-        again: bool = False,
-        turn: AbstractContextManager[Any] = NOBODY_WAITS,
-        advance: Advance = lambda steps: None,
-    ) -> Iterable[Part]:
-        """The list of a unit, and what belongs to the adapters of a diagonal one of sketches."""
-        with turn:
-            parts = self._compared(unit)
-        advance(unit.pairs)
-        return parts
+    def work(self, unit: Unit, *, again: bool = False) -> Work:
+        """Of the list of a unit; with what belongs to the adapters, of a diagonal one of sketches."""
+        if not unit.listed:
+            return sketch_work(unit, self.plan, self.sketches, self.keep, self.options, self.memory)
+        work = tile_work(unit, self.plan, self.factors, self.options, several=self.several, memory=self.memory)
+        return work if unit.group != CANDIDATES else replace(work, parts=lambda: self._held(work))
 
-    def _compared(self, unit: Unit) -> list[Part]:
-        parts = list[Part]()
-        if unit.listed:
-            values = compare_tile(unit, self.plan, self.factors, self.options, several=self.several, memory=self.memory)
-            if unit.group == CANDIDATES:
-                holds = np.tile(holding(values, self.keep.floor), 2)
-                values = {name: one[..., holds] for name, one in values.items()}
-        else:
-            known = OfSources(self.plan, unit)
-            values = estimated(unit, self.plan, self.sketches, self.keep, self.options, known, self.memory)
-            parts = [*known.parts()] if unit.diagonal else []
-        return [*parts, *(Part(name, (0,), one) for name, one in values.items())]
+    def _held(self, work: Work) -> list[Part]:
+        """What a tile lists of the pairs that hold the floor."""
+        values = values_of(work.parts())
+        holds = np.tile(holding(values, self.keep.floor), 2)
+        return parts_of({name: one[..., holds] for name, one in values.items()})
 
     def listed(self, attributes: Mapping[str, Any]) -> tuple[xr.Dataset, dict[str, Any]]:
         """The pairs that hold the floor; and how they were found."""

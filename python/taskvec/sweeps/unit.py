@@ -1,30 +1,25 @@
-"""One unit of a sweep: its blocks through the kernels, and what is kept of them. Pure, and the same in any process."""
+"""A unit of a sweep: its blocks, and what is kept of them. Pure, and the same in any process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..progress import Advance
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
 from .collect import Collector, EveryModule, OfSources
-from .compute import compute
 from .keep import Keep
 from .known import Known
 from .options import Options
 from .plan import Block, Plan, Unit, blocks_of
 from .reduce import Reduced
 from .top import Top
+from .work import Work
 
-NOBODY_WAITS = nullcontext()
 
-
-def compute_unit(
+def unit_work(
     unit: Unit,
     plan: Plan,
     factors: Factors,
@@ -33,11 +28,9 @@ def compute_unit(
     *,
     several: bool = False,
     known: Known | None = None,
-    turn: AbstractContextManager[Any] = NOBODY_WAITS,
     memory: int = MEMORY_BYTES,
-    advance: Advance = lambda steps: None,
-) -> list[Collector]:
-    """Every pair of a unit, or every one that is not known, put together; ``Collector.parts`` is what it comes to.
+) -> Work:
+    """Of every pair of a unit, or of every one that is not known.
 
     Args:
         unit: of the plan.
@@ -47,12 +40,10 @@ def compute_unit(
         keep: what of them.
         several: λ is a dimension of the result.
         known: of an older computation; values of pairs of them are NaN.
-        turn: entered for the kernels, which use every core, so that units of one process take turns.
         memory: bytes for the factors and results of a block.
-        advance: told of ordered pairs of adapters and modules.
 
     Returns:
-        What has the parts of the variables of ``layout.arrays``; of the best pairs those of a list.
+        Its parts are of the variables of ``layout.arrays``; of the best pairs those of a list.
     """
     lams = len(options.solver.lams)
     pairs: Collector
@@ -62,21 +53,9 @@ def compute_unit(
         pairs = Reduced(plan, unit, options, several)
         if keep.how == "top":
             pairs = Top(unit, pairs, keep, known)
-    collectors: list[Collector] = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
-    for block in unit_blocks(unit, plan, len(options.metrics) * lams, known, memory):
-        touch(block, factors)
-        with turn:
-            result = compute(block, factors, options)
-        for one in collectors:
-            one.add(block, result)
-        advance(block.pairs)
-    return collectors
-
-
-def touch(block: Block, factors: Factors) -> None:
-    """Read both sides of a block, which are kept."""
-    for side in (block.sources, block.targets):
-        factors.read(block.modules, side.adapters, side.rank)
+    into: list[Collector] = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
+    blocks = unit_blocks(unit, plan, len(options.metrics) * lams, known, memory)
+    return Work(unit, blocks, factors, options, into, lambda: [part for one in into for part in one.parts()])
 
 
 def unit_blocks(unit: Unit, plan: Plan, results: int, known: Known | None, memory: int) -> Iterator[Block]:
