@@ -141,11 +141,12 @@ def disk_errors(out: str | Path) -> Iterator[None]:
 
 
 class Step(NamedTuple):
-    """Of a unit that is computed a block whose factors are read, or None: its end; of one that is done no work."""
+    """One of a unit: a block whose factors are read, if it has one. A unit that is done has no work."""
 
     pairs: int  # done with it
     work: Work | None = None
     block: Block | None = None
+    last: bool = False
 
 
 def steps(job: Job, units: Iterable[Unit]) -> Iterator[Step]:
@@ -155,11 +156,15 @@ def steps(job: Job, units: Iterable[Unit]) -> Iterator[Step]:
             yield Step(unit.pairs)
             continue
         work, left = job.work(unit), unit.pairs
-        for block in work.blocks:
-            work.read(block)
-            yield Step(block.pairs, work, block)
-            left -= block.pairs
-        yield Step(left, work)
+        blocks: list[Block | None] = [*work.blocks]
+        for i, block in enumerate(blocks or [None], 1):
+            if block is not None:
+                work.read(block)
+            last = i >= len(blocks)
+            # the last one's are also those without a module, and those that were known
+            pairs = left if last or block is None else block.pairs
+            left -= pairs
+            yield Step(pairs, work, block, last)
 
 
 def in_this_process(job: Job, units: list[Unit], advance: Advance) -> None:
@@ -175,12 +180,12 @@ def in_this_process(job: Job, units: list[Unit], advance: Advance) -> None:
         ThreadPoolExecutor(1, "taskvec-write") as writer,
         closing(ahead(steps(job, units))) as coming,
     ):
-        for pairs, work, block in coming:
+        for pairs, work, block, last in coming:
             if work is not None and block is not None:
                 result = work.compute(block)
                 added.result()  # two results are there at most
                 added = adder.submit(work.add, block, result)
-            elif work is not None:
+            if work is not None and last:
                 written.result()  # and those of two units
                 now = time.monotonic()
                 written = writer.submit(write, work, added, now - since)
