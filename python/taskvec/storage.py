@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -21,6 +22,7 @@ from .errors import TaskvecError
 
 TAIL = 4  # bytes of the checksum at the end of a chunk
 AT_ONCE = 1024  # parts that the system takes in one call
+OPEN = 32  # files that are written together; a process of some systems may have 256 in all
 OBJECTS_AT_ONCE = 8  # that are sent to an object store
 UNFINISHED = ".partial"  # ends the names of files that are being written
 TRIES = 3  # to give a file its name
@@ -64,7 +66,7 @@ class Storage(Protocol):
         """
 
     def write_all(self, files: Mapping[str, Bytes | Sequence[Bytes]]) -> None:
-        """``write`` for some files by name, at most some hundred: a disk syncs them together."""
+        """``write`` for several files by name: a disk syncs some of them together."""
 
     def create(self, name: str, data: Bytes) -> bool:
         """A file that is not there yet, False if it is: of several writers one is told True."""
@@ -144,7 +146,12 @@ class Folder:
         self.write_all({name: data})
 
     def write_all(self, files: Mapping[str, Bytes | Sequence[Bytes]]) -> None:
-        left = dict(files)
+        source = iter(files.items())
+        while some := dict(islice(source, OPEN)):
+            self._write_some(some)
+
+    def _write_some(self, left: dict[str, Bytes | Sequence[Bytes]]) -> None:
+        """What is written is taken out of ``left``."""
         for tries in reversed(range(TRIES)):
             with self._partial(left) as parts:
                 for name, part in [*parts.items()]:

@@ -69,6 +69,9 @@ def test_several_are_written_as_one_is(storage: Storage) -> None:
     storage.write_all({})
     assert list(storage.names()) == ["a/b", "a/c", "d"]
     assert [storage.read(name) for name in storage.names()] == [b"1", b"23", b""]
+    many = {f"many/{i:03}": b"%d" % i for i in range(100)}
+    storage.write_all(many)
+    assert {name: storage.read(name) for name in storage.names("many")} == many
 
 
 def test_one_of_several_creates(storage: Storage) -> None:
