@@ -12,7 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,8 +22,8 @@ from .errors import TaskvecError
 
 TAIL = 4  # bytes of the checksum at the end of a chunk
 AT_ONCE = 1024  # parts that the system takes in one call
-OPEN = 32  # files that are written together; a process of some systems may have 256 in all
-OBJECTS_AT_ONCE = 8  # that are sent to an object store
+OPEN = 16  # files that a thread writes together: a process may have 256 or 1,024 open in all
+OBJECTS_AT_ONCE = 8  # that one call sends to an object store
 UNFINISHED = ".partial"  # ends the names of files that are being written
 TRIES = 3  # to give a file its name
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib leaves one slash of s3://
@@ -207,25 +207,23 @@ class Folder:
 
     @contextmanager
     def _partial(self, files: Mapping[str, Bytes | Sequence[Bytes]]) -> Iterator[dict[str, str]]:
-        """Files on the disk next to where they belong, each by its name; those that are still listed go at the end."""
-        token = uuid4().hex[:12]
-        parts = dict[str, str]()
-        opened: list[int] = []
+        """Files on the disk next to where they belong, by name; those that nobody takes out are deleted at the end."""
+        token, parts = uuid4().hex[:12], dict[str, str]()
         for folder in {os.path.dirname(self._path(name)) for name in files}:
             os.makedirs(folder, exist_ok=True)
         try:
-            for name, data in files.items():
-                folder, base = os.path.split(self._path(name))
-                part = os.path.join(folder, f".{base}.{token}{UNFINISHED}")
-                opened.append(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-                parts[name] = part
-                _write(opened[-1], data)
-            for file in opened:  # the first sync takes the others' blocks to the disk too
-                os.fdatasync(file)
+            with ExitStack() as opened:
+                written: list[int] = []
+                for name, data in files.items():
+                    folder, base = os.path.split(self._path(name))
+                    parts[name] = os.path.join(folder, f".{base}.{token}{UNFINISHED}")
+                    written.append(os.open(parts[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                    opened.callback(os.close, written[-1])
+                    _write(written[-1], data)
+                for file in written:  # the first sync takes the others' blocks to the disk too
+                    os.fdatasync(file)
             yield parts
         finally:
-            for file in opened:
-                os.close(file)
             for part in parts.values():
                 with suppress(OSError):
                     os.unlink(part)

@@ -322,7 +322,7 @@ def test_a_store_gives_the_result_of_its_adapters(zoo_folder, tmp_path, keep: st
 def test_who_joins_a_sweep_that_dies_completes_it(zoo_folder, tmp_path) -> None:
     out, whole = tmp_path / "out.zarr", tmp_path / "whole.zarr"
     code = "import os, sys, time, taskvec\nfrom taskvec.sweeps import plan, running\nplan.SIDES, plan.MOST_MODULES = "
-    code += "((1 << 62, 2, 2),), 2\nrunning.work = lambda *a: (print('begun', flush=True), time.sleep(1), "
+    code += "((1 << 62, 2, 2),), 2\nrunning.compute_units = lambda *a: (print('begun', flush=True), time.sleep(1), "
     code += "os.kill(os.getpid(), 9))"
     code += "\ntaskvec.sweep(sys.argv[1], sys.argv[2], metrics=['captured', 'rec'])"
     command = [sys.executable, "-c", code, str(zoo_folder), str(out)]

@@ -135,11 +135,11 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_bits(zoo, tmp_path, monke
     asked = {"metrics": METRICS, "min_captured": 0.3, "sketch": 32}
     begun, work = [], Search.work
 
-    def counted(job, unit, **options):
+    def counted(job, unit):
         if len(begun) == left:
             raise KeyboardInterrupt
         begun.append(unit.name)
-        return work(job, unit, **options)
+        return work(job, unit)
 
     monkeypatch.setattr(Search, "work", counted)
     left = -1

@@ -230,16 +230,17 @@ def resume(place: Place) -> Iterator[Measured]:
 
     def child(out: Path, kill_after: float = float("inf")) -> float:
         """Seconds of a sweep to its end or its kill."""
-        begun, began = Path(f"{out}{BEGUN}"), list[float]()
+        begun = Path(f"{out}{BEGUN}")
         begun.unlink(missing_ok=True)
 
-        def late() -> bool:
-            if not began and begun.exists():
-                began.append(time.perf_counter())
-            return bool(began) and time.perf_counter() - began[0] > kill_after
+        def spent() -> float:
+            return time.time() - begun.stat().st_mtime if begun.exists() else 0.0
 
-        ran = run([sys.executable, "-c", CHILD, str(store), str(warm), str(out), str(begun)], kill=late)
-        return float(ran.output) if ran.output else time.perf_counter() - began[0]
+        ran = run(
+            [sys.executable, "-c", CHILD, str(store), str(warm), str(out), str(begun)],
+            kill=lambda: spent() > kill_after,
+        )
+        return float(ran.output) if ran.output else spent()
 
     for _ in range(KILLS):
         undisturbed, out = place.out("undisturbed"), place.out("killed")

@@ -60,14 +60,16 @@ class Place:
         if path.exists():
             gone = self.root / "gone"
             gone.mkdir(exist_ok=True)
-            path = path.rename(gone / f"{len(list(gone.iterdir()))}.zarr")
-            empty(path)
-        return self.root / f"{name}.zarr"
+            empty(path.rename(gone / f"{len(list(gone.iterdir()))}.zarr"))
+            os.sync()  # so that what is measured next does not pay for it
+        return path
 
 
 def empty(folder: Path) -> None:
-    """Take the content of every file, not the files: for a minute after it has deleted thousands, ext4 takes long to
-    find places for new ones."""
+    """Take the content of every file, and leave the files.
+
+    For a minute after it has deleted thousands, ext4 takes long to find places for new ones.
+    """
     for path in folder.rglob("*"):
         if path.is_file():
             os.truncate(path, 0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Any
 
 import google_crc32c
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from ..storage import TAIL, Storage
 
 LEVEL = 5  # of blosc
-TOGETHER = 64  # chunks that one thread compresses and writes: where there are few, more threads take more core time
+# a thread compresses and writes so many chunks, or bytes of values: more threads for few take more core time
+TOGETHER, TOGETHER_BYTES = 64, 16 * 2**20
 WRITERS = 4  # such threads
 Named = tuple[str, NDArray[Any]]
 Written = dict[str, tuple[int, str]]  # size and checksum, in hexadecimal, of files by name
@@ -41,8 +41,8 @@ def encode(values: NDArray[Any]) -> bytes:
 
 
 def write_chunks(folder: Storage, chunks: Iterable[Named]) -> Written:
-    """Chunks by name to the disk."""
-    source, found = iter(chunks), Written()
+    """Chunks by name to where a store is; what the ledger has of them."""
+    found = Written()
 
     def write(some: Sequence[Named]) -> Written:
         files = {name: encode(values) for name, values in some}
@@ -50,9 +50,22 @@ def write_chunks(folder: Storage, chunks: Iterable[Named]) -> Written:
         return {name: (len(data), data[-TAIL:].hex()) for name, data in files.items()}
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        for written in pool.map(write, iter(lambda: [*islice(source, TOGETHER)], [])):
+        for written in pool.map(write, together(chunks)):
             found |= written
     return found
+
+
+def together(chunks: Iterable[Named]) -> Iterator[list[Named]]:
+    """TOGETHER chunks at a time, or so many that TOGETHER_BYTES are reached."""
+    some, size = list[Named](), 0
+    for chunk in chunks:
+        some.append(chunk)
+        size += chunk[1].nbytes
+        if len(some) == TOGETHER or size >= TOGETHER_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def decode(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

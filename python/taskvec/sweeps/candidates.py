@@ -149,7 +149,8 @@ def sketch_work(unit: Unit, plan: Plan, sketches: Factors, keep: Keep, options: 
         own = [part for one in known for part in one.parts()]
         return [*own, *parts_of(strata(unit, *found.best(), keep.floor))]
 
-    return Work(unit, sketch_blocks(plan, unit, keep.sketch, memory), sketches, asked, [found, *known], parts)
+    blocks = tuple(sketch_blocks(plan, unit, keep.sketch, memory))
+    return Work(unit, blocks, sketches, asked, [found, *known], parts)
 
 
 def sketch_blocks(plan: Plan, unit: Unit, size: int, memory: int) -> Iterator[Block]:

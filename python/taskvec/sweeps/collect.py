@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -18,15 +19,20 @@ from .layout import BY_LAM
 from .plan import Block, Plan, Unit
 
 Index = slice | NDArray[np.intp]
+Arrays = dict[str, NDArray[np.float32]]
 
 
 Values = TypeVar("Values")
 
 
-class Collector(Protocol):
-    """What becomes of the pairs of a unit."""
+class Adds(Protocol):
+    """What takes in the results of blocks, in their order."""
 
     def add(self, block: Block, result: BlockResult) -> None: ...
+
+
+class Collector(Adds, Protocol):
+    """What becomes of the pairs of a unit."""
 
     def parts(self) -> Iterator[Part]:
         """The values of the whole unit, in both directions; NaN for pairs that no block had."""
@@ -70,15 +76,23 @@ class EveryModule:
 
     def __init__(self, plan: Plan, unit: Unit, names: Sequence[str], lams: int | None) -> None:
         """``lams``: how many λ's are a dimension; None: the one λ is none."""
-        self.plan, self.unit, self.lams = plan, unit, lams
-        L, N, M = len(unit.modules), len(unit.sources), len(unit.targets)
-        self.there, self.back = (
-            {
-                name: np.full((L, *([lams] if lams and name in BY_LAM else []), *size), np.nan, np.float32)
-                for name in some
-            }
-            for some, size in ((names, (N, M)), ([] if unit.diagonal else names, (M, N)))
-        )
+        self.plan, self.unit, self.names, self.lams = plan, unit, names, lams
+
+    @cached_property
+    def there(self) -> Arrays:
+        return self._values(self.names, len(self.unit.sources), len(self.unit.targets))
+
+    @cached_property
+    def back(self) -> Arrays:
+        return self._values([] if self.unit.diagonal else self.names, len(self.unit.targets), len(self.unit.sources))
+
+    def _values(self, names: Sequence[str], *size: int) -> Arrays:
+        """NaN, when the first block comes: a unit that waits takes no memory."""
+        L, lams = len(self.unit.modules), self.lams
+        return {
+            name: np.full((L, *([lams] if lams and name in BY_LAM else []), *size), np.nan, np.float32)
+            for name in names
+        }
 
     def add(self, block: Block, result: BlockResult) -> None:
         rows = rows_of(self.plan, self.unit, block.modules)

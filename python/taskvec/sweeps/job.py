@@ -112,20 +112,20 @@ class Job:
         self.ledger.refresh()
         return [unit for unit in self.units() if not self.is_done(unit)]
 
-    def run(self, unit: Unit, *, again: bool = False, advance: Advance = lambda steps: None) -> Record:
-        """Compute and commit a unit, unless another process has; ``again``: whatever the ledger says."""
+    def run(self, unit: Unit, *, advance: Advance = lambda steps: None) -> Record:
+        """Compute and commit a unit, unless another process has."""
         self.ledger.refresh()
-        if not again and self.is_done(unit):
+        if self.is_done(unit):
             advance(unit.pairs)
             return self.ledger.newest[unit.name]
         started = time.monotonic()
-        parts = self.work(unit, again=again).done(advance)
+        parts = self.work(unit).run(advance)
         return self.commit(unit, parts, time.monotonic() - started)
 
-    def work(self, unit: Unit, *, again: bool = False) -> Work:
+    def work(self, unit: Unit) -> Work:
         """Of the pairs of a unit; its parts have the values of those that are known from the disk."""
         free_large()
-        before = self._before(unit, again)
+        before = self._before(unit)
         work = unit_work(
             unit, self.plan, self.factors, self.options, self.keep,
             several=self.several, known=before, memory=self.memory,
@@ -152,7 +152,7 @@ class Job:
         }  # fmt: skip
         return self.ledger.append(unit.name, self.key(unit), chunks, about)
 
-    def _before(self, unit: Unit, again: bool) -> Known | None:
+    def _before(self, unit: Unit) -> Known | None:
         """What is known of a unit that was computed before, maybe for other adapters."""
         record = self.ledger.newest.get(unit.name)
         if record is None or record.about.get("context") != self.context:
@@ -169,7 +169,7 @@ class Job:
         # a list of the best lacks the one that comes after them, for when one of them has changed
         new = [np.asarray(side) >= len(old) for side in (unit.sources, unit.targets)]
         changed = not all((one | late).all() for one, late in zip(known, new, strict=True))
-        lost = again or (self.keep.lists and changed) or bool(self.ledger.damaged(record, all_bytes=True))
+        lost = (self.keep.lists and changed) or bool(self.ledger.damaged(record, all_bytes=True))
         return Known(*known, lost)
 
     def _with_known(self, unit: Unit, part: Part, known: Known | None) -> Part:

@@ -108,7 +108,7 @@ def like(
     known, lists = of_all(plan), []
     with progress_bar(progress, "comparing with the store", 2 * len(pairs)) as advance:
         for unit in tiles(plan, pairs):
-            lists.append(values_of(tile_work(unit, plan, both, options, memory=memory, known=known).done()))
+            lists.append(values_of(tile_work(unit, plan, both, options, memory=memory, known=known).run()))
             advance(len(lists[-1][ENDS[0]]))
     values = joined(lists)
     if not values or not values["used"].any():

@@ -12,11 +12,11 @@ from ..chance.significance import Negative
 from ..ledger.arrays import Part
 from ..store.entry import MEMORY_BYTES
 from ..store.factors import Factors
-from .collect import OfSources
+from .collect import Adds, OfSources
 from .options import Options
 from .plan import Plan, Unit, blocks_of
 from .reduce import Reduced
-from .work import Adds, Work
+from .work import Work
 
 SIDE = 64  # adapters along a tile of pairs
 ENDS = ("listed_source", "listed_target")
@@ -75,7 +75,7 @@ def tile_work(
     if unit.diagonal:  # a block within itself, or none that is
         sources = targets = np.unique(pairs).tolist()
     results = len(options.metrics) * len(options.solver.lams)
-    blocks = blocks_of(plan.entries, plan.modules, sources, targets, results=results, memory=memory)
+    blocks = tuple(blocks_of(plan.entries, plan.modules, sources, targets, results=results, memory=memory))
     into: list[Adds] = [reduced] if known is None else [reduced, known]
     return Work(unit, blocks, factors, options, into, lambda: parts_of(listed(unit, reduced)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,13 @@ class Sum:
     """Σ over modules of values of pairs, NaN skipped; ``lost``: how many of those there are."""
 
     def __init__(self, size: tuple[int, ...], device: torch.device) -> None:
-        self.total = torch.zeros(size, dtype=torch.float64, device=device)
+        self.size, self.device = size, device
         self.lost: Tensor | None = None
+
+    @cached_property
+    def total(self) -> Tensor:
+        """Zeros, when the first block comes: a unit that waits takes no memory."""
+        return torch.zeros(self.size, dtype=torch.float64, device=self.device)
 
     def add(self, at: At, values: Tensor, whole: bool) -> None:
         """L modules: (L, ..., n, m) for the pairs at ``at``; ``whole``: no value is NaN, so that none is looked for."""

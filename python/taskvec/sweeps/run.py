@@ -208,7 +208,7 @@ def in_memory(
             work = unit_work(unit, plan, factors, options, keep, several=solver.several, memory=memory)
             if keep.how == "top":
                 lists.append({})
-            for part in work.done(advance):
+            for part in work.run(advance):
                 if part.array not in values:
                     lists[-1][part.array] = part.values
                     continue

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import TaskvecError
 from ..ledger.lease import HeldError, Lease
@@ -22,9 +22,9 @@ from .begin import begin, finish, is_complete, is_current
 from .estimate import speed_of
 from .job import Job
 from .output import make_folder
-from .plan import Block, Unit
+from .plan import Unit
 from .shard import Shard
-from .work import Work
+from .work import Step, Work
 
 POLL = 0.5  # seconds between looks at a result that another process finishes
 Engine = Callable[[Job, list[Unit], Advance], None]
@@ -66,7 +66,7 @@ def to_disk(job: Job, about: dict[str, Any], progress: Mode, engine: Engine) -> 
                 elif not job.pending():
                     return
                 while units := job.pending():
-                    work(job, units, progress, engine)
+                    compute_units(job, units, progress, engine)
                 finish(job, about)
                 return
         except HeldError as held:
@@ -78,7 +78,7 @@ def to_disk(job: Job, about: dict[str, Any], progress: Mode, engine: Engine) -> 
 def help_out(job: Job, progress: Mode, engine: Engine) -> None:
     """Compute for a process that holds the lease: from the other end, since what is done twice does no harm."""
     if is_current(job) and (units := job.pending()):
-        work(job, units[::-1], progress, engine)
+        compute_units(job, units[::-1], progress, engine)
     else:
         time.sleep(POLL)
 
@@ -93,7 +93,7 @@ def to_shard(job: Job, about: dict[str, Any], progress: Mode, engine: Engine, sh
                 begin(job, about)
     mine = {unit.name for unit in shard.part(list(job.plan.units()))}
     if units := [unit for unit in job.pending() if unit.name in mine]:
-        work(job, units, progress, engine)
+        compute_units(job, units, progress, engine)
     while not job.pending() and not is_complete(job):
         with leased(job):
             finish(job, about)
@@ -115,7 +115,7 @@ def leased(job: Job) -> Iterator[None]:
         yield
 
 
-def work(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
+def compute_units(job: Job, units: list[Unit], progress: Mode, engine: Engine) -> None:
     """Compute some units; whatever stops it, what is committed stays."""
     total = sum(unit.pairs for unit in units)
     try:
@@ -140,51 +140,39 @@ def disk_errors(out: str | Path) -> Iterator[None]:
         raise TaskvecError(what, where=str(out), fix=fix) from error
 
 
-class Step(NamedTuple):
-    """One of a unit: a block whose factors are read, if it has one. A unit that is done has no work."""
-
-    pairs: int  # done with it
-    work: Work | None = None
-    block: Block | None = None
-    last: bool = False
-
-
-def steps(job: Job, units: Iterable[Unit]) -> Iterator[Step]:
+def steps_read(job: Job, units: Iterable[Unit]) -> Iterator[tuple[Work | None, Step]]:
+    """The steps of units with the factors of their blocks read; no work for units that another process has computed."""
     for unit in units:
         job.ledger.refresh()
-        if job.is_done(unit):  # by another process
-            yield Step(unit.pairs)
+        if job.is_done(unit):
+            yield None, Step(None, unit.pairs, last=True)
             continue
-        work, left = job.work(unit), unit.pairs
-        blocks: list[Block | None] = [*work.blocks]
-        for i, block in enumerate(blocks or [None], 1):
-            if block is not None:
-                work.read(block)
-            last = i >= len(blocks)
-            # the last one's are also those without a module, and those that were known
-            pairs = left if last or block is None else block.pairs
-            left -= pairs
-            yield Step(pairs, work, block, last)
+        work = job.work(unit)
+        for step in work.steps():
+            if step.block is not None:
+                work.read(step.block)
+            yield work, step
 
 
 def in_this_process(job: Job, units: list[Unit], advance: Advance) -> None:
     """While the kernels are at a block, the next is read, the last is added up, and the unit before is written."""
-    added, written, since = nothing(), nothing(), time.monotonic()
+    added, written, since = finished(), finished(), time.monotonic()
 
-    def write(work: Work, added: Future[Any], seconds: float) -> Record:
-        added.result()
+    def write(work: Work, last_added: Future[Any], seconds: float) -> Record:
+        last_added.result()
         return job.commit(work.unit, work.parts(), seconds)
 
     with (
         ThreadPoolExecutor(1, "taskvec-add") as adder,
         ThreadPoolExecutor(1, "taskvec-write") as writer,
-        closing(ahead(steps(job, units))) as coming,
+        closing(ahead(steps_read(job, units))) as coming,
     ):
-        for pairs, work, block, last in coming:
+        for work, (block, pairs, last) in coming:
             if work is not None and block is not None:
                 result = work.compute(block)
                 added.result()  # two results are there at most
                 added = adder.submit(work.add, block, result)
+                del result
             if work is not None and last:
                 written.result()  # and those of two units
                 now = time.monotonic()
@@ -194,8 +182,8 @@ def in_this_process(job: Job, units: list[Unit], advance: Advance) -> None:
         written.result()
 
 
-def nothing() -> Future[Any]:
-    """What is over."""
+def finished() -> Future[Any]:
+    """A future that is done."""
     found = Future[Any]()
     found.set_result(None)
     return found

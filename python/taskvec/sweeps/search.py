@@ -134,7 +134,7 @@ class Search(Job):
     def doing(self, unit: Unit) -> str:
         return DOING[unit.group]
 
-    def work(self, unit: Unit, *, again: bool = False) -> Work:
+    def work(self, unit: Unit) -> Work:
         """Of the list of a unit; with what belongs to the adapters, of a diagonal one of sketches."""
         if not unit.listed:
             return sketch_work(unit, self.plan, self.sketches, self.keep, self.options, self.memory)

@@ -54,7 +54,7 @@ def unit_work(
         if keep.how == "top":
             pairs = Top(unit, pairs, keep, known)
     into: list[Collector] = [pairs, OfSources(plan, unit)] if unit.diagonal else [pairs]
-    blocks = unit_blocks(unit, plan, len(options.metrics) * lams, known, memory)
+    blocks = tuple(unit_blocks(unit, plan, len(options.metrics) * lams, known, memory))
     return Work(unit, blocks, factors, options, into, lambda: [part for one in into for part in one.parts()])
 
 
