@@ -240,7 +240,7 @@ def resume(place: Place) -> Iterator[Measured]:
             [sys.executable, "-c", CHILD, str(store), str(warm), str(out), str(begun)],
             kill=lambda: spent() > kill_after,
         )
-        return float(ran.output) if ran.output else spent()
+        return float(ran.output) if ran.output else kill_after
 
     for _ in range(KILLS):
         undisturbed, out = place.out("undisturbed"), place.out("killed")
