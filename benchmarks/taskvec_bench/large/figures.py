@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ GROWTH = (500, 1000, 2000, 4000)
 STARTS = 5  # of processes that are compared, in turn; the best counts
 REPEATS = 2  # of what is compared within a process, in turn; the best counts
 UNITS_REPEATS = 3  # where a few per cent are looked for
+ADDINGS = 5
 KILLS = 5  # what a unit at work has lost differs from one to the next
 
 
@@ -197,15 +199,17 @@ def workers(place: Place) -> Iterator[Measured]:
 
 
 def adding(place: Place) -> Iterator[Measured]:
-    """Ten more adapters, next to all of them."""
+    """Ten more adapters, next to all of them: the mean of some times, each to a copy of the result."""
     N = place.count(ADAPTERS)
     more = max(1, N // 100)
     store, out = place.store(0, N), place.out("added-to")
     whole = seconds(lambda: sweep(store, out))
+    copies = [Path(shutil.copytree(out, place.out(f"added-to-{i}"))) for i in range(ADDINGS)]
     place.store(N, N + more)
-    added = seconds(lambda: sweep(store, out))
+    os.sync()  # the copies too
+    added = mean(seconds(partial(sweep, store, copy)) for copy in copies)
     yield Measured("sweep", whole, "s", N)
-    yield Measured(f"{more} more adapters", added, "s", N)
+    yield Measured(f"{more} more adapters, mean", added, "s", N)
     yield Measured("more / sweep", added / whole, "", N, 0.1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class FactorStore:
         self.errors = {entry.name: error for _, entry, error in alive.values()}
         self._index: dict[str, NDArray[np.uint64]] = {}
         self._memory = Pool()
+        self._second = ThreadPoolExecutor(1, "taskvec-read")
 
     @classmethod
     def open(cls, place: str | Path) -> FactorStore:
@@ -101,11 +103,23 @@ class FactorStore:
         adapters: tuple[int, ...],
         rank: int,
     ) -> tuple[Numbers, Numbers]:
-        """Two arrays (L, N, rank, length) of directions, fp32."""
+        """Two arrays (L, N, rank, length) of directions, fp32; at once, where torch may use two threads."""
         made = [self._memory.empty((len(modules), len(adapters), rank, length)) for length in lengths]
-        for batch, found, row, of_module, where, slots in self._find(modules, adapters):
-            for name, array in zip(names, made, strict=True):
+        places = [*self._find(modules, adapters)]
+
+        def fill(name: str, array: Numbers) -> None:
+            for batch, found, row, of_module, where, slots in places:
                 self._fill(array[row], self._shard(batch, found, name), of_module, where, slots)
+
+        if torch.get_num_threads() > 1:
+            second = self._second.submit(fill, names[1], made[1])
+            try:
+                fill(names[0], made[0])
+            finally:
+                second.result()
+        else:
+            for name, array in zip(names, made, strict=True):
+                fill(name, array)
         return made[0], made[1]
 
     def _form(self, U: Numbers, Vh: Numbers, modules: tuple[str, ...], adapters: tuple[int, ...], rank: int) -> Form:

@@ -29,7 +29,7 @@ from ..version import __version__
 from .keep import Keep
 from .known import Known
 from .layout import arrays, listed_variables
-from .listed import Values
+from .listed import Values, values_of
 from .options import Options
 from .plan import Plan, Unit
 from .top import extended, merge, pack, unpack
@@ -142,7 +142,7 @@ class Job:
         parts = list(values)
         arrays = [part for part in parts if part.array in self.arrays]
         chunks = write_chunks(self.storage, (chunk for part in arrays for chunk in self.arrays[part.array].cut(part)))
-        if listed := {part.array: part.values for part in parts if part.array not in self.arrays}:
+        if listed := values_of(part for part in parts if part.array not in self.arrays):
             data = pack(listed)
             self.storage.write(list_file(unit), data := data + checksum(data))
             chunks[list_file(unit)] = len(data), data[-TAIL:].hex()
@@ -191,7 +191,7 @@ class Job:
 
     def _with_list(self, unit: Unit, parts: list[Part]) -> list[Part]:
         """With what is listed of the pairs that are known, where pairs are listed."""
-        more = {part.array: part.values for part in parts if part.array not in self.arrays}
+        more = values_of(part for part in parts if part.array not in self.arrays)
         if not more:
             return parts
         whole = extended(self.read_list(unit), more)

@@ -48,8 +48,7 @@ def mend(storage: Storage, ledger: Ledger) -> bool:
     for name in (PLAN, state_file(state_of(plan.identities))):
         storage.write(name, plan.text())
     if is_group(content(storage, METADATA)):
-        for name, text in damaged_arrays(storage).items():
-            storage.write(name, text)
+        storage.write_all(damaged_arrays(storage))
         return False
     storage.remove(METADATA)
     return True
